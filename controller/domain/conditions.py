@@ -1,0 +1,79 @@
+"""Conditions in the manner of batch/v1 and metav1.Condition, so that ``kubectl wait --for=condition=Complete`` works.
+
+All conditions are set by `with_condition`: it stamps the generation, keeps lastTransitionTime while the
+status stays the same, and cuts messages to what is readable.
+"""
+
+from datetime import datetime
+
+import msgspec
+
+SUBMITTED = "Submitted"
+SUSPENDED = "Suspended"
+CANCELLING = "Cancelling"
+OBSERVED = "Observed"
+COMPLETE = "Complete"
+FAILED = "Failed"
+CANCELLED = "Cancelled"
+
+MESSAGE_MAX = 1024
+
+
+class Condition(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """One aspect of a job's state. `status` is "True", "False" or "Unknown"."""
+
+    type: str
+    status: str
+    reason: str
+    message: str
+    last_transition_time: datetime
+    observed_generation: int | None = None
+
+    @property
+    def is_true(self) -> bool:
+        return self.status == "True"
+
+
+def find(conditions: tuple[Condition, ...], kind: str) -> Condition | None:
+    """The condition of that type, if it was ever set."""
+    return next((c for c in conditions if c.type == kind), None)
+
+
+def is_true(conditions: tuple[Condition, ...], kind: str) -> bool:
+    condition = find(conditions, kind)
+    return condition is not None and condition.is_true
+
+
+def with_condition(
+    conditions: tuple[Condition, ...],
+    kind: str,
+    value: bool,
+    *,
+    reason: str,
+    message: str,
+    now: datetime,
+    generation: int,
+) -> tuple[Condition, ...]:
+    """The conditions with this one set; the same tuple where nothing of it would change."""
+    status = "True" if value else "False"
+    message = shorten(message)
+    old = find(conditions, kind)
+    if old is not None and (old.status, old.reason, old.message) == (status, reason, message):
+        return conditions
+    since = old.last_transition_time if old is not None and old.status == status else now
+    new = Condition(
+        type=kind,
+        status=status,
+        reason=reason,
+        message=message,
+        last_transition_time=since,
+        observed_generation=generation,
+    )
+    if old is None:
+        return (*conditions, new)
+    return tuple(new if c is old else c for c in conditions)
+
+
+def shorten(message: str) -> str:
+    """The message, cut to `MESSAGE_MAX` characters with a sign that it was."""
+    return message if len(message) <= MESSAGE_MAX else message[: MESSAGE_MAX - 1] + "…"

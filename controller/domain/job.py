@@ -1,0 +1,259 @@
+"""The JennahJob as typed, immutable values. Field for field the schema of ``crds/jennahjob.yaml`` (a test holds them together).
+
+`parse` and `status_to_wire` are the only bridge to the camelCase dictionaries of the Kubernetes edge.
+Times are timezone-aware datetimes in UTC.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+from controller.domain import names
+from controller.domain.conditions import Condition
+from controller.domain.phases import Phase
+
+
+class Value(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """Base of all parts of a resource: immutable, camelCase outside, unset means None."""
+
+
+class KeyRef(Value, frozen=True, kw_only=True):
+    """One key of a Secret or ConfigMap in the job's namespace."""
+
+    name: str
+    key: str
+    optional: bool | None = None
+
+
+class EnvVarSource(Value, frozen=True, kw_only=True):
+    secret_key_ref: KeyRef | None = None
+    config_map_key_ref: KeyRef | None = None
+
+
+class EnvVar(Value, frozen=True, kw_only=True):
+    name: str
+    value: str | None = None
+    value_from: EnvVarSource | None = None
+
+
+class ObjectRef(Value, frozen=True, kw_only=True):
+    """A whole Secret or ConfigMap in the job's namespace."""
+
+    name: str
+    optional: bool | None = None
+
+
+class EnvFromSource(Value, frozen=True, kw_only=True):
+    prefix: str | None = None
+    secret_ref: ObjectRef | None = None
+    config_map_ref: ObjectRef | None = None
+
+
+class Gpu(Value, frozen=True, kw_only=True):
+    count: int
+    type: str | None = None
+
+
+class Resources(Value, frozen=True, kw_only=True):
+    profile: str | None = None
+    cpu: str | int | None = None
+    memory: str | int | None = None
+    gpu: Gpu | None = None
+
+
+class GcpOptions(Value, frozen=True, kw_only=True):
+    network: str | None = None
+    subnetwork: str | None = None
+    no_external_ip: bool | None = None
+    allowed_locations: tuple[str, ...] | None = None
+    instance_template: str | None = None
+    service_account_scopes: tuple[str, ...] | None = None
+
+
+class AwsOptions(Value, frozen=True, kw_only=True):
+    job_queue: str | None = None
+    job_role_arn: str | None = None
+    execution_role_arn: str | None = None
+    share_identifier: str | None = None
+    ephemeral_storage_gib: int | None = msgspec.field(default=None, name="ephemeralStorageGiB")
+    assign_public_ip: bool | None = None
+
+
+class AzureOptions(Value, frozen=True, kw_only=True):
+    pool: str | None = None
+
+
+class JobSpec(Value, frozen=True, kw_only=True):
+    """What to run. Immutable but for suspend, cancel and ttl_seconds_after_finished."""
+
+    image: str
+    command: tuple[str, ...] | None = None
+    args: tuple[str, ...] | None = None
+    env: tuple[EnvVar, ...] | None = None
+    env_from: tuple[EnvFromSource, ...] | None = None
+    resources: Resources | None = None
+    machine_type: str | None = None
+    boot_disk_gib: int | None = msgspec.field(default=None, name="bootDiskGiB")
+    spot: bool | None = None
+    service_account: str | None = None
+    active_deadline_seconds: int | None = None
+    backoff_limit: int = 3
+    completions: int = 1
+    parallelism: int | None = None
+    priority: int | None = None
+    labels: dict[str, str] | None = None
+    provider: str | None = None
+    gcp: GcpOptions | None = None
+    aws: AwsOptions | None = None
+    azure: AzureOptions | None = None
+    display_name: str | None = None
+    tenant_id: str | None = None
+    job_id: str | None = None
+    suspend: bool = False
+    cancel: bool | None = None
+    ttl_seconds_after_finished: int | None = None
+    deletion_policy: Literal["Cancel", "Orphan"] = "Cancel"
+
+
+class TaskCounts(Value, frozen=True, kw_only=True):
+    """How many tasks are where. Their sum is `total`."""
+
+    total: int = 0
+    pending: int = 0
+    running: int = 0
+    succeeded: int = 0
+    failed: int = 0
+
+
+class Submission(Value, frozen=True, kw_only=True):
+    """The intent to submit: who may call the service, and until when (design §3)."""
+
+    attempt: int
+    by: str
+    at: datetime
+    deadline: datetime
+
+
+class JobStatus(Value, frozen=True, kw_only=True):
+    """What the controller last recorded."""
+
+    observed_generation: int | None = None
+    phase: Phase | None = None
+    transition: int | None = None
+    conditions: tuple[Condition, ...] = ()
+    job_id: str | None = None
+    tenant_id: str | None = None
+    provider: str | None = None
+    external_name: str | None = None
+    resource_path: str | None = None
+    submission: Submission | None = None
+    submitted_at: datetime | None = None
+    scheduled_at: datetime | None = None
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    exit_code: int | None = None
+    retries: int | None = None
+    tasks: TaskCounts | None = None
+    reason: str | None = None
+    message: str | None = None
+    console_url: str | None = None
+    logs_url: str | None = None
+
+
+class OwnerReference(Value, frozen=True, kw_only=True):
+    api_version: str
+    kind: str
+    name: str
+    uid: str
+    controller: bool | None = None
+    block_owner_deletion: bool | None = None
+
+
+class Metadata(Value, frozen=True, kw_only=True):
+    """The part of an object's metadata that is looked at."""
+
+    name: str
+    namespace: str = "default"
+    uid: str = ""
+    resource_version: str = ""
+    generation: int = 1
+    creation_timestamp: datetime | None = None
+    deletion_timestamp: datetime | None = None
+    finalizers: tuple[str, ...] = ()
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+
+
+class Job(Value, frozen=True, kw_only=True):
+    """One JennahJob as the API server holds it."""
+
+    metadata: Metadata
+    spec: JobSpec
+    status: JobStatus = JobStatus()
+
+    @property
+    def key(self) -> str:
+        """The work queue's key: the uid, so that a re-created object is another job."""
+        return self.metadata.uid
+
+    @property
+    def external_name(self) -> str:
+        """The cloud job's name: what status says, else derived from the name that people know and the uid."""
+        if self.status.external_name:
+            return self.status.external_name
+        return names.external_name(self.spec.display_name or self.metadata.name, self.metadata.uid)
+
+    @property
+    def job_id(self) -> str:
+        return self.status.job_id or self.spec.job_id or self.metadata.uid
+
+    @property
+    def is_accepted(self) -> bool:
+        return self.status.phase is not None
+
+    @property
+    def is_submitted(self) -> bool:
+        """Whether the service is known to have the job, now or once."""
+        return self.status.submitted_at is not None
+
+    @property
+    def is_finished(self) -> bool:
+        return self.status.phase is not None and self.status.phase.is_terminal
+
+    @property
+    def is_being_deleted(self) -> bool:
+        return self.metadata.deletion_timestamp is not None
+
+    @property
+    def is_held(self) -> bool:
+        """Whether our finalizer is on the object."""
+        return names.FINALIZER in self.metadata.finalizers
+
+    @property
+    def is_purged(self) -> bool:
+        """Whether DeleteJob asked for the database row to go as well."""
+        return self.metadata.annotations.get(names.ANNOTATION_PURGE) == "true"
+
+    @property
+    def wants_end(self) -> bool:
+        """Whether somebody asked for the job's end: by cancel, or by deleting it."""
+        return bool(self.spec.cancel) or self.is_being_deleted
+
+
+def parse(raw: Mapping[str, Any]) -> Job:
+    """A Job from the API server's object. Raises msgspec.ValidationError where the schema was not enforced."""
+    return msgspec.convert(raw, Job, strict=True)
+
+
+def status_to_wire(status: JobStatus) -> dict[str, Any]:
+    """The status as the API server takes it: camelCase, unset fields left out, RFC 3339 times in UTC."""
+    wire: dict[str, Any] = msgspec.to_builtins(status)
+    return wire
+
+
+def spec_to_wire(spec: JobSpec) -> dict[str, Any]:
+    """The spec as the API server takes it; fields at their default are left out."""
+    wire: dict[str, Any] = msgspec.to_builtins(spec)
+    return wire

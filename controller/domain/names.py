@@ -1,0 +1,77 @@
+"""Names and ids: what is legal, and how ours are derived. Always from the object, never from chance."""
+
+import re
+import uuid
+
+GROUP = "jennah.alphaus.cloud"
+VERSION = "v1"
+KIND = "JennahJob"
+PLURAL = "jennahjobs"
+API_VERSION = f"{GROUP}/{VERSION}"
+
+FINALIZER = f"{GROUP}/cloud-job"
+"""Holds a deleted object until its cloud job is seen to be gone or ended."""
+LABEL_JOB_ID = f"{GROUP}/job-id"
+LABEL_TENANT = f"{GROUP}/tenant"
+"""On a JennahJob: its tenant. On a namespace: the tenant of the jobs in it."""
+ANNOTATION_PURGE = f"{GROUP}/purge"
+""""true" on an object that DeleteJob removes: its database row goes with it."""
+
+ID_MAX = 36
+"""Tenant and job ids are STRING(36) in Spanner (contract §2)."""
+
+_TENANT = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+_DNS_SUBDOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
+_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_NAMESPACE = uuid.UUID("6e7a3f0e-5a0b-5c7e-9d43-6a656e6e6168")  # fixed for ever: ids derive from it
+
+
+def tenant_fault(tenant_id: str) -> str | None:
+    """Why this is no tenant id, or None: at most 36 characters, valid as a Kubernetes label value."""
+    if len(tenant_id) > ID_MAX:
+        return f"is longer than {ID_MAX} characters"
+    if not _TENANT.fullmatch(tenant_id):
+        return "must consist of letters, digits, '-', '_' or '.', and start and end with a letter or digit"
+    return None
+
+
+def job_id_fault(job_id: str) -> str | None:
+    """Why this is no job id, or None: at most 36 characters, valid as a Kubernetes object name."""
+    if len(job_id) > ID_MAX:
+        return f"is longer than {ID_MAX} characters"
+    if not _DNS_SUBDOMAIN.fullmatch(job_id):
+        return "must consist of lower case letters, digits, '-' or '.', and start and end with a letter or digit"
+    return None
+
+
+def is_env_name(name: str) -> bool:
+    """Whether this is a C identifier, the form that every service takes."""
+    return len(name) <= 256 and _ENV_NAME.fullmatch(name) is not None
+
+
+def external_name(name: str, uid: str) -> str:
+    """The cloud job's name: a readable prefix, then the whole uid (32 hex digits), at most 63 characters.
+
+    Valid on GCP, AWS and Azure alike: ``[a-z][a-z0-9-]{0,61}[a-z0-9]`` (GCP's is the strictest). It is the
+    idempotency key where the service lets the caller name the job, and what a lost job is found by.
+    """
+    digits = uuid.UUID(uid).hex
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower())[: 62 - len(digits)].strip("-")
+    if not slug or not slug[0].isalpha():
+        slug = f"j-{slug}"[: 62 - len(digits)].strip("-")
+    return f"{slug}-{digits}"
+
+
+def transition_id(uid: str, number: int) -> str:
+    """The audit row's id: the same transition always has the same one, so writing it twice changes nothing."""
+    return str(uuid.uuid5(_NAMESPACE, f"{uid}/transition/{number}"))
+
+
+def notification_id(uid: str) -> str:
+    """The id of the one notification that a job's end writes."""
+    return str(uuid.uuid5(_NAMESPACE, f"{uid}/notification"))
+
+
+def env_secret_name(job_name: str) -> str:
+    """The Secret that holds the values of a submitted job's env_vars."""
+    return f"{job_name}-env"

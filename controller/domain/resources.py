@@ -1,0 +1,107 @@
+"""Resource profiles (contract §3) and Kubernetes quantities, resolved into plain numbers."""
+
+import re
+from decimal import Decimal
+
+import msgspec
+
+from controller.domain.errors import Invalid
+from controller.domain.job import JobSpec
+
+DEFAULT_BOOT_DISK_GIB = 50
+
+_UNITS = {
+    "": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15,
+    "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50,
+}  # fmt: skip
+_MEMORY = re.compile(r"(\d+(?:\.\d{1,3})?)(k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?")
+_CPU = re.compile(r"(\d+(?:\.\d{1,3})?)|(\d+)m")
+
+
+class ResourceSet(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    rename={
+        "memory_mib": "memoryMiB",
+        "cpu_millis": "cpuMillis",
+        "max_run_duration_seconds": "maxRunDurationSeconds",
+    },
+):
+    """CPU in thousandths of a core, memory in MiB, time limit in seconds. In JOB_CONFIG_PATH's JSON 0 means "the next source"."""
+
+    cpu_millis: int = 0
+    memory_mib: int = 0
+    max_run_duration_seconds: int = 0
+
+
+def _built_in_profiles() -> dict[str, ResourceSet]:
+    return {
+        "default": ResourceSet(cpu_millis=2000, memory_mib=4096, max_run_duration_seconds=3600),
+        "small": ResourceSet(cpu_millis=1000, memory_mib=2048, max_run_duration_seconds=1800),
+        "medium": ResourceSet(cpu_millis=2000, memory_mib=4096, max_run_duration_seconds=3600),
+        "large": ResourceSet(cpu_millis=4000, memory_mib=8192, max_run_duration_seconds=7200),
+        "xlarge": ResourceSet(cpu_millis=8000, memory_mib=16384, max_run_duration_seconds=14400),
+    }
+
+
+class Profiles(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The shape of the file at JOB_CONFIG_PATH; what it leaves out is as in contract §3."""
+
+    default_resources: ResourceSet = ResourceSet(cpu_millis=2000, memory_mib=4096, max_run_duration_seconds=3600)
+    resource_profiles: dict[str, ResourceSet] = msgspec.field(default_factory=_built_in_profiles)
+    machine_type_resources: dict[str, ResourceSet] = {}
+
+
+def resolve(spec: JobSpec, profiles: Profiles) -> ResourceSet:
+    """What the job gets, field by field: its own value, else the machine type's, the profile's, the default's.
+
+    Raises Invalid for an unknown profile (the message lists the known ones) or a quantity that is none.
+    """
+    wanted = spec.resources
+    sources = []
+    if wanted is not None or spec.active_deadline_seconds:
+        sources.append(
+            ResourceSet(
+                cpu_millis=cpu_millis(wanted.cpu) if wanted and wanted.cpu is not None else 0,
+                memory_mib=memory_mib(wanted.memory) if wanted and wanted.memory is not None else 0,
+                max_run_duration_seconds=spec.active_deadline_seconds or 0,
+            )
+        )
+    if spec.machine_type and spec.machine_type in profiles.machine_type_resources:
+        sources.append(profiles.machine_type_resources[spec.machine_type])
+    if wanted and wanted.profile:
+        sources.append(profile(wanted.profile, profiles))
+    sources.append(profiles.default_resources)
+    return ResourceSet(
+        cpu_millis=next((s.cpu_millis for s in sources if s.cpu_millis), 0),
+        memory_mib=next((s.memory_mib for s in sources if s.memory_mib), 0),
+        max_run_duration_seconds=next((s.max_run_duration_seconds for s in sources if s.max_run_duration_seconds), 0),
+    )
+
+
+def profile(name: str, profiles: Profiles) -> ResourceSet:
+    """The profile of that name. Raises Invalid with the known names."""
+    try:
+        return profiles.resource_profiles[name]
+    except KeyError:
+        known = ", ".join(sorted(profiles.resource_profiles))
+        raise Invalid(f"unknown resource profile {name!r}: known are {known}") from None
+
+
+def cpu_millis(quantity: str | int) -> int:
+    """A CPU quantity ("2", "0.5", "500m", 2) in thousandths of a core, rounded up. Raises Invalid."""
+    match = _CPU.fullmatch(str(quantity))
+    if match is None:
+        raise Invalid(f"resources.cpu: {quantity!r} is not a CPU quantity such as 2 or 500m")
+    whole, millis = match.groups()
+    return int(millis) if millis is not None else int(-(-Decimal(whole) * 1000 // 1))
+
+
+def memory_mib(quantity: str | int) -> int:
+    """A memory quantity ("4Gi", "512Mi", bytes as a number) in MiB, rounded up. Raises Invalid."""
+    match = _MEMORY.fullmatch(str(quantity))
+    if match is None:
+        raise Invalid(f"resources.memory: {quantity!r} is not a memory quantity such as 4Gi or 512Mi")
+    number, unit = match.groups()
+    return int(-(-Decimal(number) * _UNITS[unit or ""] // 2**20))

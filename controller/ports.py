@@ -1,0 +1,234 @@
+"""What the reconciler needs from the outside, as Protocols. Their contract is in the comments here;
+`tests/contract/` holds every adapter, and every stand-in, to it.
+
+All calls raise errors of `domain.errors` only, and end within a time limit that is shorter than the lease.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+from controller.domain.job import Job, JobSpec, TaskCounts
+from controller.domain.phases import Phase
+from controller.domain.records import (
+    JobRow,
+    NotificationRow,
+    Recorded,
+    TenantRow,
+    Transition,
+    TransitionRow,
+)
+from controller.domain.resources import ResourceSet
+
+
+class Clock(Protocol):
+    """Time as a parameter. Tests move it by hand."""
+
+    def now(self) -> datetime:
+        """The wall clock, in UTC. Only for what is shown and stored."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that never go back. For everything that is measured or waited for."""
+        ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+class Leadership(Protocol):
+    """Whether this process may act. Asked before every action; a standby only watches."""
+
+    def is_leader(self) -> bool: ...
+
+    async def wait_until_leader(self) -> None: ...
+
+
+class SubmitRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """One job, ready to be mapped to a service's request. `env` is resolved and secret: it is never logged."""
+
+    external_name: str
+    uid: str
+    job_id: str
+    tenant_id: str
+    spec: JobSpec
+    resources: ResourceSet
+    env: Mapping[str, str]
+
+
+class Observation(msgspec.Struct, frozen=True, kw_only=True):
+    """What a service said of one job. Times are the service's own, in UTC; None is "the service does not say"."""
+
+    external_name: str
+    uid: str
+    """The JennahJob's uid as the cloud job carries it: whose job it is."""
+    resource_path: str
+    phase: Phase
+    is_cancelling: bool = False
+    submitted_at: datetime | None = None
+    scheduled_at: datetime | None = None
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    exit_code: int | None = None
+    retries: int = 0
+    tasks: TaskCounts | None = None
+    reason: str | None = None
+    """A word of `domain.reasons`, for a job that failed or waits."""
+    message: str | None = None
+    console_url: str | None = None
+    logs_url: str | None = None
+
+
+class JobRef(msgspec.Struct, frozen=True, kw_only=True):
+    """A cloud job, as far as it is known: its name always, its path once it was submitted."""
+
+    external_name: str
+    uid: str
+    resource_path: str | None = None
+
+
+class BatchProvider(Protocol):
+    """One batch service. Adapters translate, they decide nothing."""
+
+    name: str
+    """As in spec.provider: gcp, aws, azure, kubernetes or local."""
+    region: str
+    names_are_ids: bool
+    """Whether the service lets the caller name the job. True: submitting twice adopts. False: intent first (design §3)."""
+
+    async def submit(self, request: SubmitRequest) -> Observation:
+        """Have the job at the service, exactly once, and say how it stands.
+
+        With `names_are_ids`, a job of that name that carries our uid is adopted, so calling it again is safe,
+        also after an Unavailable (the outcome is unknown). Raises Permanent(NAME_TAKEN) for another's job under
+        that name, Permanent(SUBMISSION_REFUSED or a more telling reason) for what the service will never take,
+        Retryable for the rest.
+        """
+        ...
+
+    async def get(self, ref: JobRef) -> Observation | None:
+        """How that job stands, asked for singly: for jobs in doubt. None: the service does not know it."""
+        ...
+
+    async def observe(self, refs: Collection[JobRef]) -> Mapping[str, Observation]:
+        """How all those jobs stand, by external name, in as few calls as the service has (design §4).
+
+        A job that is missing from the answer is in doubt, not gone. Raises rather than leave out what it could not read.
+        """
+        ...
+
+    async def cancel(self, ref: JobRef, *, reason: str) -> None:
+        """Ask for the end of a job. It is over when an observation says so. Unknown or ended already: no error."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of jobs, newest first; `next_token` is "" on the last one."""
+
+    jobs: tuple[JobRow, ...]
+    next_token: str = ""
+
+
+class RecordFailure(msgspec.Struct, frozen=True, kw_only=True):
+    """Why one transition of a batch was not written: the others were."""
+
+    error: Exception
+
+
+class JobStore(Protocol):
+    """The record that the Gateway and every report read. Laws, for every database:
+
+    - A transition is one transaction: the tenant if missing, the job's row, the audit row (id: `names.transition_id`),
+      and at the job's end the notification (id: `names.notification_id`). All of it or nothing.
+    - Writing the same transition again changes nothing but facts that were NULL (`record` may be repeated after
+      an unknown outcome, and by another process).
+    - An older number than the record's is dropped, a terminal status is never left: `Recorded` tells the truth instead.
+    - A row that was deleted comes back with the next transition; who deletes for good stops writing first.
+    """
+
+    async def open(self) -> None:
+        """Connect and make sure that the schema is there. Raises Unavailable, or ConfigError for a schema too old."""
+        ...
+
+    async def record(self, transitions: Sequence[Transition]) -> Sequence[Recorded | RecordFailure]:
+        """Write transitions of any number of jobs, those of one job in the order given; one result each, in that order."""
+        ...
+
+    async def get_job(self, tenant_id: str, job_id: str) -> JobRow | None: ...
+
+    async def list_jobs(
+        self,
+        tenant_id: str,
+        *,
+        page_size: int | None = None,
+        page_token: str = "",
+        status: Phase | None = None,
+        created_after: datetime | None = None,
+    ) -> Page:
+        """The tenant's jobs, newest first; all of them where page_size is None. Raises Invalid for a bad token."""
+        ...
+
+    async def transitions(self, tenant_id: str, job_id: str) -> Sequence[TransitionRow]:
+        """The audit rows of a job, oldest first."""
+        ...
+
+    async def delete_job(self, tenant_id: str, job_id: str) -> bool:
+        """Remove the row, its audit rows and its notification. False where there was none."""
+        ...
+
+    async def get_tenant(self, tenant_id: str) -> TenantRow | None: ...
+
+    async def list_notifications(self, tenant_id: str, *, limit: int) -> Sequence[NotificationRow]:
+        """The tenant's notifications, newest first."""
+        ...
+
+    async def count_unread(self, tenant_id: str) -> int: ...
+
+    async def ack_notification(self, tenant_id: str, notification_id: str) -> bool:
+        """Mark as read. False where there is no such notification; True also when it was read before."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class JobWriter(Protocol):
+    """Where the reconciler writes transitions: many callers, one commit (group commit, design §3)."""
+
+    async def write(self, transitions: Sequence[Transition]) -> Recorded:
+        """Write the transitions of one job, in order; the truth after the last. Raises what made its own rows fail."""
+        ...
+
+
+class JobResources(Protocol):
+    """The JennahJob objects and what belongs to them, in Kubernetes."""
+
+    async def get(self, namespace: str, name: str) -> Job | None: ...
+
+    async def hold(self, job: Job, labels: Mapping[str, str]) -> Job:
+        """Put our finalizer and these labels on the object. Raises Conflict, NotFound."""
+        ...
+
+    async def release(self, job: Job) -> None:
+        """Take our finalizer off, guarded by the resourceVersion. An object that is gone is no error. Raises Conflict."""
+        ...
+
+    async def write_status(self, job: Job, status: Mapping[str, object]) -> Job:
+        """Merge that patch into the status, guarded by the job's resourceVersion. Raises Conflict, NotFound."""
+        ...
+
+    async def delete(self, job: Job) -> None:
+        """Delete this object, and no other of its name. Gone already is no error."""
+        ...
+
+    async def namespace_labels(self, namespace: str) -> Mapping[str, str]: ...
+
+    async def environment(self, job: Job) -> Mapping[str, str]:
+        """The job's environment, every reference resolved. Raises Retryable while a referred object is missing."""
+        ...
+
+    def post_event(self, job: Job, *, kind: str, reason: str, message: str) -> None:
+        """Post a Kubernetes event, "Normal" or "Warning"; best effort, never waits."""
+        ...

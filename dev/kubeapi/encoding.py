@@ -1,0 +1,58 @@
+"""JSON and YAML, in and out: the one place that says how objects become bytes."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import yaml
+
+JsonObject = dict[str, Any]
+
+
+class MalformedBody(ValueError):
+    """The body is neither JSON nor YAML, or not an object where one is needed."""
+
+
+_encoder = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
+
+
+def encode(value: Any) -> bytes:
+    return _encoder.encode(value).encode()
+
+
+def decode_json(body: bytes, *, duplicates: list[str] | None = None) -> Any:
+    """Parse JSON; field names that occur twice in one object are added to `duplicates`."""
+    hook = None if duplicates is None else _duplicate_finder(duplicates)
+    try:
+        return json.loads(body, object_pairs_hook=hook)
+    except (ValueError, RecursionError) as e:
+        raise MalformedBody(f"couldn't get version/kind; json parse error: {e}") from e
+
+
+def decode_yaml(body: bytes) -> Any:
+    try:
+        # The loader is a SafeLoader; it only leaves timestamps as the strings they are in JSON.
+        return yaml.load(body, Loader=_YamlLoader)
+    except yaml.YAMLError as e:
+        raise MalformedBody(f"error decoding YAML: {e}") from e
+
+
+def _duplicate_finder(found: list[str]) -> Callable[[list[tuple[str, Any]]], JsonObject]:
+    def build(pairs: list[tuple[str, Any]]) -> JsonObject:
+        result = dict(pairs)
+        if len(result) != len(pairs):
+            names = [name for name, _ in pairs]
+            found.extend(sorted({name for name in names if names.count(name) > 1}))
+        return result
+
+    return build
+
+
+class _YamlLoader(yaml.SafeLoader):
+    pass
+
+
+_YamlLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
