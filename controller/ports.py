@@ -95,7 +95,7 @@ class BatchProvider(Protocol):
     """As in spec.provider: gcp, aws, azure, kubernetes or local."""
     region: str
     names_are_ids: bool
-    """Whether the service lets the caller name the job. True: submitting twice adopts. False: intent first (design §3)."""
+    """Whether the caller names the job. True: submitting twice adopts. False: intent first (design §3)."""
 
     async def submit(self, request: SubmitRequest) -> Observation:
         """Have the job at the service, exactly once, and say how it stands.
@@ -114,7 +114,7 @@ class BatchProvider(Protocol):
     async def observe(self, refs: Collection[JobRef]) -> Mapping[str, Observation]:
         """How all those jobs stand, by external name, in as few calls as the service has (design §4).
 
-        A job that is missing from the answer is in doubt, not gone. Raises rather than leave out what it could not read.
+        A job that is missing from the answer is in doubt, not gone. Raises rather than leave out the unreadable.
         """
         ...
 
@@ -154,7 +154,7 @@ class JobStore(Protocol):
         ...
 
     async def record(self, transitions: Sequence[Transition]) -> Sequence[Recorded | RecordFailure]:
-        """Write transitions of any number of jobs, those of one job in the order given; one result each, in that order."""
+        """Write transitions of any number of jobs, those of one job in their order; one result each."""
         ...
 
     async def get_job(self, tenant_id: str, job_id: str) -> JobRow | None: ...
@@ -212,7 +212,7 @@ class JobResources(Protocol):
         ...
 
     async def release(self, job: Job) -> None:
-        """Take our finalizer off, guarded by the resourceVersion. An object that is gone is no error. Raises Conflict."""
+        """Take our finalizer off, guarded by the resourceVersion. A missing object is no error. Raises Conflict."""
         ...
 
     async def write_status(self, job: Job, status: Mapping[str, object]) -> Job:

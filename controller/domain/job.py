@@ -1,4 +1,4 @@
-"""The JennahJob as typed, immutable values. Field for field the schema of ``crds/jennahjob.yaml`` (a test holds them together).
+"""The JennahJob as typed, immutable values, field for field the schema of ``crds/jennahjob.yaml`` (a test holds it).
 
 `parse` and `status_to_wire` are the only bridge to the camelCase dictionaries of the Kubernetes edge.
 Times are timezone-aware datetimes in UTC.

@@ -44,6 +44,13 @@ def job_id_fault(job_id: str) -> str | None:
     return None
 
 
+def namespace_fault(namespace: str) -> str | None:
+    """Why this is no namespace name, or None: a DNS label of at most 63 characters."""
+    if len(namespace) > 63 or "." in namespace or not _DNS_SUBDOMAIN.fullmatch(namespace):
+        return f"{namespace!r} is not a namespace name: lower case letters, digits and '-', at most 63"
+    return None
+
+
 def is_env_name(name: str) -> bool:
     """Whether this is a C identifier, the form that every service takes."""
     return len(name) <= 256 and _ENV_NAME.fullmatch(name) is not None

@@ -28,7 +28,7 @@ class ResourceSet(
         "max_run_duration_seconds": "maxRunDurationSeconds",
     },
 ):
-    """CPU in thousandths of a core, memory in MiB, time limit in seconds. In JOB_CONFIG_PATH's JSON 0 means "the next source"."""
+    """CPU in thousandths of a core, memory in MiB, time limit in seconds. 0 means "the next source"."""
 
     cpu_millis: int = 0
     memory_mib: int = 0

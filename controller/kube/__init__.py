@@ -1,0 +1,1 @@
+"""Talking to Kubernetes: the client, the JennahJob objects, events. Nothing is decided here."""

@@ -1,0 +1,142 @@
+"""A thin client over ``kubernetes.aio``: its configuration and connection pool, plain JSON in and out.
+
+The generated API classes build models of every object; at thousands of writes a second that is the larger
+part of the work, and custom resources have no model anyway. Used by `kube.resources` and by the API's gateway.
+Errors are ours (`domain.errors`); every call has a time limit.
+"""
+
+import asyncio
+import json
+import os
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlencode
+
+import aiohttp
+from kubernetes.aio import client as kube
+from kubernetes.aio import config as kube_config
+
+from controller.domain.errors import AlreadyExists, Conflict, Invalid, JennahError, NotFound, Throttled, Unavailable
+
+MERGE_PATCH = "application/merge-patch+json"
+TIMEOUT_SECONDS = 8.0
+"""Of one call; shorter than the leader's lease, so that no call of a lost leadership outlives it."""
+
+Object = dict[str, Any]
+
+
+async def load_configuration() -> kube.Configuration:
+    """KUBECONFIG or ~/.kube/config where there is one, else the pod's own service account.
+
+    Raises Unavailable where there is neither.
+    """
+    configuration = kube.Configuration()
+    path = _kubeconfig()
+    try:
+        if path is not None:
+            await kube_config.load_kube_config(config_file=path, client_configuration=configuration)
+        else:
+            kube_config.load_incluster_config(client_configuration=configuration)
+    except (kube_config.ConfigException, OSError) as error:
+        raise Unavailable(
+            f"no Kubernetes configuration: KUBECONFIG is not usable and this is no pod ({error})"
+        ) from error
+    configuration.connection_pool_maxsize = 64
+    return configuration
+
+
+def _kubeconfig() -> str | None:
+    """KUBECONFIG (one path, or several as kubectl takes them), else the user's own file where it exists."""
+    home = Path("~/.kube/config").expanduser()
+    return os.environ.get("KUBECONFIG") or (str(home) if home.exists() else None)
+
+
+class KubeClient:
+    """One connection pool to one API server. Use as ``async with KubeClient(configuration) as client``."""
+
+    def __init__(self, configuration: kube.Configuration) -> None:
+        self._api = kube.ApiClient(configuration)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        await self._api.close()
+
+    async def get(self, path: str, **query: str) -> Object:
+        return await self.call("GET", path, query=query)
+
+    async def post(self, path: str, body: Object) -> Object:
+        return await self.call("POST", path, body=body)
+
+    async def merge_patch(self, path: str, patch: Mapping[str, object]) -> Object:
+        return await self.call("PATCH", path, body=dict(patch), content_type=MERGE_PATCH)
+
+    async def delete(self, path: str, *, uid: str | None = None) -> Object:
+        """Delete what is at the path; with `uid` only that very object. Raises NotFound, Conflict (another uid)."""
+        options: Object = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
+        if uid is not None:
+            options["preconditions"] = {"uid": uid}
+        return await self.call("DELETE", path, body=options)
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Object | None = None,
+        content_type: str = "application/json",
+        query: Mapping[str, str] | None = None,
+    ) -> Object:
+        """One call. Raises NotFound, AlreadyExists, Conflict, Invalid, Throttled, Unavailable or JennahError."""
+        url = self._api.configuration.host + path
+        if query:
+            url += "?" + urlencode(query)
+        headers = {"Accept": "application/json", "Content-Type": content_type, "User-Agent": "jennah-controller"}
+        await self._api.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
+        try:
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                response = await self._api.rest_client.request(
+                    method, url, headers=headers, body=body, _request_timeout=aiohttp.ClientTimeout(TIMEOUT_SECONDS)
+                )
+                data = await response.read()
+        except (aiohttp.ClientError, TimeoutError, OSError, ssl.SSLError) as error:
+            raise Unavailable(f"Kubernetes API: {method} {path}: {type(error).__name__}: {error}") from error
+        if 200 <= response.status < 300:
+            result: Object = json.loads(data)
+            return result
+        raise _error(method, path, response.status, data, response.headers.get("Retry-After"))
+
+
+def _error(method: str, path: str, status: int, data: bytes, retry_after: str | None) -> JennahError:
+    """Our error for a reply: by the Status object's reason where two share an HTTP code."""
+    reason, message = _status_of(data)
+    text = f"Kubernetes API: {method} {path}: {status} {reason}: {message}"
+    if status == 404:
+        return NotFound(text)
+    if status == 409:
+        return AlreadyExists(text) if reason == "AlreadyExists" else Conflict(text)
+    if status in (400, 422):
+        return Invalid(message or text)
+    if status == 429 or retry_after:
+        return Throttled(text, delay=float(retry_after) if retry_after and retry_after.isdecimal() else 1.0)
+    if status in (401, 403) or status >= 500:
+        # 401 and 403 heal as well: a token is renewed, a role is granted.
+        return Unavailable(text)
+    return JennahError(text)
+
+
+def _status_of(data: bytes) -> tuple[str, str]:
+    try:
+        body = json.loads(data)
+        return str(body.get("reason", "")), str(body.get("message", ""))
+    except (ValueError, AttributeError):
+        return "", data[:200].decode("utf-8", "replace")

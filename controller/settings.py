@@ -1,0 +1,200 @@
+"""Settings from the environment: read here and nowhere else, all of them checked before anything starts.
+
+The names are the original worker's (contract §3). A fault is one line that names the variable; all faults
+are reported together, and the program ends with exit code 2.
+"""
+
+import os
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from controller.domain import names
+from controller.domain.errors import ConfigError
+from controller.domain.resources import Profiles
+
+PROVIDERS = ("gcp", "aws", "azure", "kubernetes", "local")
+DATABASES = ("spanner", "dynamodb", "postgres", "cosmosdb", "sqlite")
+
+
+class Environment:
+    """Reads variables and gathers faults, so that the user sees all of them at once."""
+
+    def __init__(self, variables: Mapping[str, str] | None = None) -> None:
+        self._variables = os.environ if variables is None else variables
+        self.faults: list[str] = []
+
+    def text(self, name: str, default: str | None = None) -> str:
+        """The variable's value; a missing one without a default is a fault."""
+        value = self._variables.get(name, "").strip()
+        if value:
+            return value
+        if default is None:
+            self.faults.append(f"{name} is not set")
+            return ""
+        return default
+
+    def choice(self, name: str, among: tuple[str, ...], default: str | None = None) -> str:
+        value = self.text(name, default)
+        if value and value not in among:
+            self.faults.append(f"{name}={value!r} is not one of {', '.join(among)}")
+        return value
+
+    def number(self, name: str, default: float, *, least: float, most: float) -> float:
+        value = self.text(name, str(default))
+        try:
+            number = float(value)
+        except ValueError:
+            self.faults.append(f"{name}={value!r} is not a number")
+            return default
+        if not least <= number <= most:
+            self.faults.append(f"{name}={value} is not between {least:g} and {most:g}")
+        return number
+
+    def integer(self, name: str, default: int, *, least: int, most: int) -> int:
+        value = self.text(name, str(default))
+        if not value.removeprefix("-").isdecimal():
+            self.faults.append(f"{name}={value!r} is not a whole number")
+            return default
+        if not least <= int(value) <= most:
+            self.faults.append(f"{name}={value} is not between {least} and {most}")
+        return int(value)
+
+    def flag(self, name: str, default: bool = False) -> bool:
+        value = self.text(name, "true" if default else "false").lower()
+        if value not in ("true", "false", "1", "0"):
+            self.faults.append(f"{name}={value!r} is neither true nor false")
+        return value in ("true", "1")
+
+    def check(self, name: str, fault: str | None) -> None:
+        """Note a fault of that variable, if there is one."""
+        if fault:
+            self.faults.append(f"{name} {fault}")
+
+    def done(self) -> None:
+        """Raises ConfigError where there was any fault."""
+        if self.faults:
+            raise ConfigError(self.faults)
+
+
+class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the record is kept."""
+
+    kind: str
+    """DB_PROVIDER: one of `DATABASES`."""
+    endpoint: str
+    """DB_ENDPOINT: for sqlite the file's path. It may hold a password: never log it."""
+
+
+class CommonSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the operator and the API both need."""
+
+    worker_id: str
+    """WORKER_ID: this replica's identity; the host name by default."""
+    data_dir: Path
+    """JENNAH_DATA_DIR: state of the local provider and SQLite; .jennah by default."""
+    database: DatabaseSettings
+    profiles: Profiles
+    """JOB_CONFIG_PATH: resource profiles; the built-in ones by default."""
+    log_format: str
+    """LOG_FORMAT: text or json."""
+    log_level: str
+    """LOG_LEVEL: debug, info, warning or error."""
+
+
+class OperatorSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings of ``jennah operator``."""
+
+    common: CommonSettings
+    provider: str
+    """BATCH_PROVIDER: which service jobs go to unless their spec says otherwise."""
+    region: str
+    """BATCH_REGION: the service's region; "local" for the local provider."""
+    watch_namespaces: tuple[str, ...]
+    """WATCH_NAMESPACES: comma-separated; empty means all."""
+    workers: int
+    """RECONCILE_WORKERS: how many objects are reconciled at once."""
+    observe_min_seconds: float
+    """OBSERVE_MIN_SECONDS: the observation interval while jobs move."""
+    observe_max_seconds: float
+    """OBSERVE_MAX_SECONDS: the observation interval while nothing does."""
+    missing_grace_seconds: float
+    """MISSING_GRACE_SECONDS: how long a job that the service does not know is looked for."""
+    env_wait_seconds: float
+    """ENV_WAIT_SECONDS: how long a job waits for the Secrets and ConfigMaps it refers to."""
+    health_port: int
+    """HEALTH_PORT: /livez and /readyz of the operator; 0 means none."""
+
+
+def read_common(env: Environment) -> CommonSettings:
+    """The common part; faults stay in `env`."""
+    data_dir = Path(env.text("JENNAH_DATA_DIR", ".jennah"))
+    kind = env.choice("DB_PROVIDER", DATABASES)
+    if kind and kind in DATABASES and kind != "sqlite":
+        env.faults.append(f"DB_PROVIDER={kind!r} is not available in this release; available is sqlite")
+    endpoint = env.text("DB_ENDPOINT", str(data_dir / "jennah.db"))
+    return CommonSettings(
+        worker_id=env.text("WORKER_ID", socket.gethostname()),
+        data_dir=data_dir,
+        database=DatabaseSettings(kind=kind, endpoint=endpoint.removeprefix("sqlite://")),
+        profiles=_profiles(env),
+        log_format=env.choice("LOG_FORMAT", ("text", "json"), "text"),
+        log_level=env.choice("LOG_LEVEL", ("debug", "info", "warning", "error"), "info"),
+    )
+
+
+def read_operator(variables: Mapping[str, str] | None = None) -> OperatorSettings:
+    """The operator's settings. Raises ConfigError with every fault."""
+    env = Environment(variables)
+    common = read_common(env)
+    provider = env.choice("BATCH_PROVIDER", PROVIDERS)
+    if provider == "local" and not env.flag("JENNAH_ALLOW_LOCAL_PROVIDER"):
+        env.faults.append(
+            "BATCH_PROVIDER=local runs jobs as processes beside the controller and is only for trying Jennah out; "
+            "set JENNAH_ALLOW_LOCAL_PROVIDER=true if you mean it"
+        )
+    elif provider and provider in PROVIDERS and provider != "local":
+        env.faults.append(f"BATCH_PROVIDER={provider!r} is not available in this release; available is local")
+    namespaces = tuple(n.strip() for n in env.text("WATCH_NAMESPACES", "").split(",") if n.strip())
+    for namespace in namespaces:
+        env.check("WATCH_NAMESPACES", names.namespace_fault(namespace))
+    settings = OperatorSettings(
+        common=common,
+        provider=provider,
+        region=env.text("BATCH_REGION", "local" if provider == "local" else None),
+        watch_namespaces=namespaces,
+        workers=env.integer("RECONCILE_WORKERS", 32, least=1, most=1024),
+        observe_min_seconds=env.number("OBSERVE_MIN_SECONDS", _default_observe_min(provider), least=0.05, most=3600),
+        observe_max_seconds=env.number("OBSERVE_MAX_SECONDS", _default_observe_max(provider), least=0.05, most=3600),
+        missing_grace_seconds=env.number("MISSING_GRACE_SECONDS", 300, least=0, most=86400),
+        env_wait_seconds=env.number("ENV_WAIT_SECONDS", 60, least=0, most=3600),
+        health_port=env.integer("HEALTH_PORT", 0, least=0, most=65535),
+    )
+    if settings.observe_min_seconds > settings.observe_max_seconds:
+        env.faults.append("OBSERVE_MIN_SECONDS is greater than OBSERVE_MAX_SECONDS")
+    env.done()
+    return settings
+
+
+def _default_observe_min(provider: str) -> float:
+    # The local provider reads files: looking is free. A cloud's list calls are not.
+    return 0.2 if provider == "local" else 5
+
+
+def _default_observe_max(provider: str) -> float:
+    return 2 if provider == "local" else 30
+
+
+def _profiles(env: Environment) -> Profiles:
+    path = env.text("JOB_CONFIG_PATH", "")
+    if not path:
+        return Profiles()
+    try:
+        return msgspec.json.decode(Path(path).read_bytes(), type=Profiles)
+    except OSError as error:
+        env.faults.append(f"JOB_CONFIG_PATH={path!r} cannot be read: {error.strerror}")
+    except msgspec.MsgspecError as error:
+        env.faults.append(f"JOB_CONFIG_PATH={path!r} is not a profile file: {error}")
+    return Profiles()
