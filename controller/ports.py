@@ -202,6 +202,15 @@ class JobWriter(Protocol):
         ...
 
 
+class Environment(msgspec.Struct, frozen=True, kw_only=True):
+    """A job's environment variables. Never logged."""
+
+    values: Mapping[str, str]
+    """What the job gets."""
+    shown: Mapping[str, str]
+    """What the record may show: plain values and those that came with SubmitJob; "" for other references."""
+
+
 class JobResources(Protocol):
     """The JennahJob objects and what belongs to them, in Kubernetes."""
 
@@ -225,8 +234,8 @@ class JobResources(Protocol):
 
     async def namespace_labels(self, namespace: str) -> Mapping[str, str]: ...
 
-    async def environment(self, job: Job) -> Mapping[str, str]:
-        """The job's environment, every reference resolved. Raises Retryable while a referred object is missing."""
+    async def environment(self, job: Job) -> Environment:
+        """The job's environment, every reference resolved. Raises EnvironmentMissing."""
         ...
 
     def post_event(self, job: Job, *, kind: str, reason: str, message: str) -> None:

@@ -86,6 +86,8 @@ class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True):
     """DB_PROVIDER: one of `DATABASES`."""
     endpoint: str
     """DB_ENDPOINT: for sqlite the file's path. It may hold a password: never log it."""
+    redact_env: bool
+    """DB_REDACT_ENV: the record keeps the names of environment variables with empty values."""
 
 
 class CommonSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,7 +140,9 @@ def read_common(env: Environment) -> CommonSettings:
     return CommonSettings(
         worker_id=env.text("WORKER_ID", socket.gethostname()),
         data_dir=data_dir,
-        database=DatabaseSettings(kind=kind, endpoint=endpoint.removeprefix("sqlite://")),
+        database=DatabaseSettings(
+            kind=kind, endpoint=endpoint.removeprefix("sqlite://"), redact_env=env.flag("DB_REDACT_ENV")
+        ),
         profiles=_profiles(env),
         log_format=env.choice("LOG_FORMAT", ("text", "json"), "text"),
         log_level=env.choice("LOG_LEVEL", ("debug", "info", "warning", "error"), "info"),

@@ -1,1 +1,4 @@
-"""For developing only, never in the image: an in-memory Kubernetes API server, stand-ins, benchmarks."""
+"""Only for developing: the in-memory Kubernetes API server, the whole system in one command, the demo.
+
+Nothing outside this package knows of it, and it is never in the image.
+"""

@@ -9,9 +9,15 @@ from datetime import datetime
 import msgspec
 
 SUBMITTED = "Submitted"
+"""The service has the job."""
 SUSPENDED = "Suspended"
+"""spec.suspend holds the job back."""
+ENVIRONMENT_READY = "EnvironmentReady"
+"""False while a referred Secret or ConfigMap is missing. Only set for a job that had to wait."""
 CANCELLING = "Cancelling"
+"""The service was asked to end the job."""
 OBSERVED = "Observed"
+"""False while the service does not know a job that was submitted. Only set for a job that was missing."""
 COMPLETE = "Complete"
 FAILED = "Failed"
 CANCELLED = "Cancelled"

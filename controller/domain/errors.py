@@ -29,6 +29,10 @@ class Conflict(Retryable):
     """A guarded write met a newer version: read again, decide again."""
 
 
+class EnvironmentMissing(Retryable):
+    """A Secret or ConfigMap that the job's environment refers to is not there (yet)."""
+
+
 class Permanent(JennahError):
     """Trying the same again cannot help. `reason` is a word of `domain.reasons`."""
 

@@ -7,6 +7,7 @@ quantity, IP, CIDR and URL object libraries (a rule that uses them fails to eval
 
 import re
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,7 +25,7 @@ def find_all(text: str, pattern: str, limit: int = -1) -> list[str]:
 
 
 def is_sorted(items: list[Any]) -> bool:
-    return all(first <= second for first, second in zip(items, items[1:], strict=False))
+    return all(first <= second for first, second in pairwise(items))
 
 
 def is_url(text: str) -> bool:
@@ -39,8 +40,9 @@ def is_quantity(text: str) -> bool:
     return re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?\d+)?", text) is not None
 
 
+# The core has `contains` for strings already, and Kubernetes none for lists.
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    **stdlib.STDLIB_FUNCTIONS,
+    **{name: function for name, function in stdlib.STDLIB_FUNCTIONS.items() if name != "contains"},
     "find": find,
     "findAll": find_all,
     "isSorted": is_sorted,

@@ -67,9 +67,7 @@ def check_path_segment(field: str, name: str) -> list[FieldError]:
     """RBAC names: anything that fits into a URL path segment."""
     if name in (".", ".."):
         return [status.invalid_value(field, name, f"may not be '{name}'")]
-    return [
-        status.invalid_value(field, name, f"may not contain '{mark}'") for mark in ("/", "%") if mark in name
-    ]
+    return [status.invalid_value(field, name, f"may not contain '{mark}'") for mark in ("/", "%") if mark in name]
 
 
 def is_qualified_name(name: str) -> bool:
@@ -98,9 +96,7 @@ def check_labels(field: str, labels: Mapping[str, str]) -> list[FieldError]:
 
 def check_annotations(field: str, annotations: Mapping[str, str]) -> list[FieldError]:
     errors = [
-        status.invalid_value(field, key, _QUALIFIED_RULE)
-        for key in annotations
-        if not is_qualified_name(key.lower())
+        status.invalid_value(field, key, _QUALIFIED_RULE) for key in annotations if not is_qualified_name(key.lower())
     ]
     if sum(len(key) + len(value) for key, value in annotations.items()) > ANNOTATIONS_LIMIT:
         errors.append(status.too_long(field, ANNOTATIONS_LIMIT))

@@ -7,7 +7,8 @@ oldSelf) hold only where there is an old value, unless optionalOldSelf is set.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, reduce
+from operator import or_
 from typing import Any
 
 import cel
@@ -19,6 +20,8 @@ from .status import FieldError
 
 _VARIABLE = re.compile(r"\b(?:self|oldSelf)\b")
 _FIELD_OF_VARIABLE = re.compile(r"\.([A-Za-z_]\w*)(?![\w(])")
+_PRESENCE = re.compile(r"\bhas\(\s*(?:self|oldSelf)\.([A-Za-z_]\w*)\s*\)")
+_IMMUTABLE = re.compile(r"\s*(self\s*==\s*oldSelf|oldSelf\s*==\s*self)\s*")
 
 _REASONS = {
     "FieldValueRequired",
@@ -35,6 +38,29 @@ class Absent:
 ABSENT = Absent()
 
 
+@dataclass(frozen=True)
+class Needs:
+    """What rules read of self and oldSelf: handing CEL a whole spec costs far more than running a rule."""
+
+    is_everything: bool
+    read: frozenset[str] = frozenset()
+    tested: frozenset[str] = frozenset()
+    """Fields of which only has() is asked."""
+
+    def __or__(self, other: "Needs") -> "Needs":
+        return Needs(
+            self.is_everything or other.is_everything,
+            self.read | other.read,
+            self.tested | other.tested,
+        )
+
+    def project(self, value: Any) -> Any:
+        if self.is_everything or not isinstance(value, dict):
+            return value
+        present = {name: True for name in self.tested if name in value}
+        return present | {name: value[name] for name in self.read if name in value}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Rule:
     source: str
@@ -46,8 +72,11 @@ class Rule:
     is_transition: bool
     takes_absent_old: bool
     """optionalOldSelf: the rule also runs where there is no old value."""
-    fields: frozenset[str] | None
-    """The fields of self and oldSelf that the rule reads; None where it reads them as a whole."""
+    is_immutability: bool
+    """self == oldSelf."""
+    needs: "Needs"
+    functions: tuple[str, ...]
+    """What the rule needs of cel_functions.FUNCTIONS."""
 
 
 def compile_rules(definitions: Sequence[JsonObject]) -> tuple[Rule, ...]:
@@ -58,17 +87,22 @@ def compile_rules(definitions: Sequence[JsonObject]) -> tuple[Rule, ...]:
 def _compile_rule(definition: JsonObject) -> Rule:
     source = definition["rule"]
     message_source = definition.get("messageExpression", "")
-    sources = f"{source}\n{message_source}"
+    program = _compile(source)
+    message_program = _compile(message_source) if message_source else None
+    called = {name for each in (program, message_program) if each is not None for name in each.functions()}
     return Rule(
         source=source,
-        program=_compile(source),
+        program=program,
         message=definition.get("message") or f"failed rule: {source.strip()}",
-        message_program=_compile(message_source) if message_source else None,
+        message_program=message_program,
         field_path=definition.get("fieldPath", ""),
-        reason=definition.get("reason") if definition.get("reason") in _REASONS else "FieldValueInvalid",
+        reason=definition["reason"] if definition.get("reason") in _REASONS else "FieldValueInvalid",
         is_transition=re.search(r"\boldSelf\b", source) is not None,
         takes_absent_old=bool(definition.get("optionalOldSelf")),
-        fields=None if definition.get("optionalOldSelf") else _fields_read(sources),
+        is_immutability=_IMMUTABLE.fullmatch(source) is not None,
+        needs=Needs(True) if definition.get("optionalOldSelf") else _needs(f"{source}\n{message_source}"),
+        # CEL lists math.abs as abs.
+        functions=tuple(name for name in FUNCTIONS if name.rpartition(".")[2] in called),
     )
 
 
@@ -80,26 +114,35 @@ def _compile(source: str) -> cel.Program:
         raise ValueError(f"compilation failed: {e}") from e
 
 
-def _fields_read(source: str) -> frozenset[str] | None:
-    # Handing CEL a whole spec costs far more than running the rule, so rules get only what they name.
-    # A name inside a string literal makes this too large a set or None, never too small a one.
-    fields = set()
-    for mention in _VARIABLE.finditer(source):
-        following = _FIELD_OF_VARIABLE.match(source, mention.end())
+def _needs(source: str) -> Needs:
+    # A name inside a string literal makes this more than is needed, never less.
+    tested = frozenset(_PRESENCE.findall(source))
+    rest = _PRESENCE.sub("true", source)
+    read = set()
+    for mention in _VARIABLE.finditer(rest):
+        following = _FIELD_OF_VARIABLE.match(rest, mention.end())
         if following is None:
-            return None
-        fields.add(following[1])
-    return frozenset(fields)
+            return Needs(True)
+        read.add(following[1])
+    return Needs(False, frozenset(read), tested)
 
 
 def check(rules: Sequence[Rule], value: Any, old: Any, path: str) -> list[FieldError]:
     """Run the rules of one schema node; `old` is ABSENT where there is no old value."""
     due = [rule for rule in rules if _is_due(rule, value, old)]
-    if not due:
-        return []
-    context = _context(due, value, old)
+    # For rules with optionalOldSelf oldSelf is an optional, for the others the value itself.
+    plain = [rule for rule in due if not rule.takes_absent_old]
+    optional = [rule for rule in due if rule.takes_absent_old]
+    errors = _run(plain, _context(plain, value, old), value, path) if plain else []
+    if optional:
+        old = cel.OptionalValue.none() if old is ABSENT else cel.OptionalValue.of(old)
+        errors += _run(optional, _context(optional, value, old), value, path)
+    return errors
+
+
+def _run(rules: Sequence[Rule], context: cel.Context, value: Any, path: str) -> list[FieldError]:
     errors = []
-    for rule in due:
+    for rule in rules:
         try:
             holds = rule.program.execute(context) is True
             detail = None if holds else _message(rule, context)
@@ -112,40 +155,22 @@ def check(rules: Sequence[Rule], value: Any, old: Any, path: str) -> list[FieldE
 
 def _is_due(rule: Rule, value: Any, old: Any) -> bool:
     if rule.is_transition:
+        if rule.is_immutability and value == old:
+            return False  # it holds, and needs no CEL to tell
         return old is not ABSENT or rule.takes_absent_old
     # Ratcheting: what has not changed is not judged again, except by transition rules.
     return old is ABSENT or bool(value != old)
 
 
 def _context(rules: Sequence[Rule], value: Any, old: Any) -> cel.Context:
-    fields = _all_fields(rules)
-    context = cel.Context({"self": _projection(value, fields)})
-    if any(rule.takes_absent_old for rule in rules):
-        optional = cel.OptionalValue.none() if old is ABSENT else cel.OptionalValue.of(old)
-        context.add_variable("oldSelf", optional)
-    elif old is not ABSENT:
-        context.add_variable("oldSelf", _projection(old, fields))
+    needs = reduce(or_, (rule.needs for rule in rules))
+    context = cel.Context({"self": needs.project(value)})
+    if old is not ABSENT:
+        context.add_variable("oldSelf", needs.project(old))
     for rule in rules:
-        for program in filter(None, (rule.program, rule.message_program)):
-            for name in program.functions():
-                if name in FUNCTIONS:
-                    context.add_function(name, FUNCTIONS[name])
+        for name in rule.functions:
+            context.add_function(name, FUNCTIONS[name])
     return context
-
-
-def _all_fields(rules: Sequence[Rule]) -> frozenset[str] | None:
-    fields: set[str] = set()
-    for rule in rules:
-        if rule.fields is None:
-            return None
-        fields |= rule.fields
-    return frozenset(fields)
-
-
-def _projection(value: Any, fields: frozenset[str] | None) -> Any:
-    if fields is None or not isinstance(value, dict):
-        return value
-    return {name: value[name] for name in fields if name in value}
 
 
 def _message(rule: Rule, context: cel.Context) -> str:

@@ -4,7 +4,7 @@ What the values may be is in validation.py, the x-kubernetes-validations are in 
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,8 +33,12 @@ class Node:
     is_atomic_map: bool = False
     rules: tuple[Rule, ...] = ()
 
-    has_checks_below: bool = False
+    has_checks: bool = False
     """Whether rules or unique lists are here or below: only then are values walked for them."""
+    has_transitions: bool = False
+    """Whether transition rules are here or below that may fail though nothing changed."""
+    checked: tuple[tuple[str, "Node"], ...] = ()
+    """The properties that have checks."""
     has_defaults_below: bool = False
 
 
@@ -59,9 +63,10 @@ def parse(schema: JsonObject) -> Node:
         list_keys=tuple(schema.get("x-kubernetes-list-map-keys", ())),
         is_atomic_map=schema.get("x-kubernetes-map-type") == "atomic",
         rules=rules,
-        has_checks_below=bool(rules)
-        or list_type in ("map", "set")
-        or any(child.has_checks_below for child in children),
+        has_checks=bool(rules) or list_type in ("map", "set") or any(child.has_checks for child in children),
+        has_transitions=any(rule.is_transition and not rule.is_immutability for rule in rules)
+        or any(child.has_transitions for child in children),
+        checked=tuple((name, child) for name, child in properties.items() if child.has_checks),
         has_defaults_below=any(child.default is not None or child.has_defaults_below for child in children),
     )
 
@@ -113,23 +118,16 @@ def fill_defaults(node: Node, value: Any) -> None:
             fill_defaults(node.items, item)
 
 
-def children_of(node: Node, value: Any) -> Iterator[tuple[str | int, "Node", Any]]:
-    """Every (field name or index, schema, value) directly below an object or list."""
-    if isinstance(value, dict):
-        for name, child_value in value.items():
-            child = node.properties.get(name) or node.values
-            if child is not None:
-                yield name, child, child_value
-    elif isinstance(value, list) and node.items is not None:
-        for index, item in enumerate(value):
-            yield index, node.items, item
-
-
-def item_key(node: Node, item: Any) -> bytes | None:
+def item_key(node: Node, item: Any) -> Hashable:
     """What tells one item of a map or set list from another; None where items have no identity."""
     if node.list_type == "set":
-        return encode(item)
+        return encode(item) if isinstance(item, (dict, list)) else item
     if node.list_type == "map" and isinstance(item, dict):
-        # A key may be absent where it has a default; it then counts as that.
-        return encode({key: item.get(key) for key in node.list_keys})
+        return tuple(item[key] if key in item else default_of(node, key) for key in node.list_keys)
     return None
+
+
+def default_of(node: Node, key: str) -> Any:
+    """What a key of a map list's item counts as where it is absent."""
+    field_node = node.items.properties.get(key) if node.items else None
+    return json.loads(field_node.default) if field_node and field_node.default is not None else None

@@ -52,7 +52,7 @@ def required(field: str, detail: str = "") -> FieldError:
 
 def invalid_value(field: str, value: Any, detail: str, reason: str = "FieldValueInvalid") -> FieldError:
     # kube-apiserver shows the type's name where the value is not a scalar.
-    shown = {dict: '"object"', list: '"array"'}.get(type(value)) or encode(value).decode()
+    shown = '"object"' if isinstance(value, dict) else '"array"' if isinstance(value, list) else encode(value).decode()
     return FieldError(field, reason, f"Invalid value: {shown}: {detail}")
 
 
@@ -75,9 +75,7 @@ def too_long(field: str, limit: int, unit: str = "bytes") -> FieldError:
 
 
 def too_many(field: str, actual: int, limit: int) -> FieldError:
-    return FieldError(
-        field, "FieldValueTooMany", f"Too many: {actual}: must have at most {_count(limit, 'item')}"
-    )
+    return FieldError(field, "FieldValueTooMany", f"Too many: {actual}: must have at most {_count(limit, 'item')}")
 
 
 def _count(number: int, noun: str) -> str:
@@ -142,10 +140,7 @@ def method_not_allowed(why: str = "the server does not allow this method on the 
 
 
 def unsupported_media_type(accepted: Iterable[str]) -> ApiError:
-    message = (
-        "the body of the request was in an unknown format - accepted media types include: "
-        f"{', '.join(accepted)}"
-    )
+    message = f"the body of the request was in an unknown format - accepted media types include: {', '.join(accepted)}"
     return ApiError(415, "UnsupportedMediaType", message, {})
 
 

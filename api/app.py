@@ -1,0 +1,92 @@
+"""The aiohttp application: every part put together, nothing started. Called by `main`, the tests and the dev stack."""
+
+import uuid
+from collections.abc import Callable
+
+from aiohttp import web
+
+from api import auth
+from api.connect.endpoint import Endpoint
+from api.cors import Cors
+from api.jobs import Jobs
+from api.objects import JobObjects
+from api.probes import Probes
+from api.recording import SubmissionRecorder
+from api.rows import Rows
+from api.secrets import EnvSecrets
+from api.service import PATH, DeploymentService
+from api.settings import ApiSettings
+from api.submissions import Submissions
+from api.tenancy import Tenancy
+from controller.kube.client import KubeClient
+from controller.ports import Clock, JobStore
+from controller.stores.writer import GroupWriter
+
+PROBES = web.AppKey("probes", Probes)
+
+
+def create_app(
+    *,
+    client: KubeClient,
+    store: JobStore,
+    settings: ApiSettings,
+    clock: Clock,
+    new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
+) -> web.Application:
+    """The API over those collaborators, which stay their owner's to close. Raises ConfigError.
+
+    Serve it by `make_runner` only: aiohttp must leave compressed bodies alone.
+    """
+    common = settings.common
+    rows = Rows(profiles=common.profiles, clock=clock, redact_env=common.database.redact_env)
+    objects = JobObjects(client, namespace=settings.namespace, tenancy=Tenancy(client, clock))
+    writer = GroupWriter(store)
+    recorder = SubmissionRecorder(writer, clock, objects.is_wanted)
+    secrets = EnvSecrets(client, namespace=settings.namespace)
+    service = DeploymentService(
+        submissions=Submissions(objects=objects, secrets=secrets, store=store, recorder=recorder, rows=rows),
+        jobs=Jobs(
+            objects=objects,
+            store=store,
+            recorder=recorder,
+            rows=rows,
+            clock=clock,
+            cancel_wait_seconds=settings.cancel_wait_seconds,
+        ),
+        store=store,
+        rows=rows,
+        profiles=common.profiles,
+        worker_id=common.worker_id,
+        new_id=new_id,
+    )
+    authorize = auth.make(settings.auth, tokens_file=settings.auth_tokens_file, client=client, clock=clock)
+    endpoint = Endpoint(PATH, service.methods(), max_bytes=settings.max_request_bytes, authorize=authorize)
+    probes = Probes({"kubernetes": objects.check, "database": lambda: store.get_tenant("readyz")})
+    return _application(Cors(settings.allowed_origins, endpoint.handle), probes, recorder, writer)
+
+
+def make_runner(app: web.Application, *, grace_seconds: float = 30.0) -> web.AppRunner:
+    """A runner for the application. On its cleanup, requests in flight get `grace_seconds`."""
+    return web.AppRunner(
+        app,
+        access_log=None,
+        auto_decompress=False,  # the endpoint inflates bodies itself, up to its limit
+        shutdown_timeout=grace_seconds,
+        keepalive_timeout=75.0,
+    )
+
+
+def _application(cors: Cors, probes: Probes, recorder: SubmissionRecorder, writer: GroupWriter) -> web.Application:
+    app = web.Application()
+    app[PROBES] = probes
+    app.router.add_get("/health", probes.health)
+    app.router.add_get("/livez", probes.livez)
+    app.router.add_get("/readyz", probes.readyz)
+    app.router.add_route("*", "/{path:.*}", cors.handle)
+
+    async def close(_: web.Application) -> None:
+        await recorder.close()
+        await writer.close()
+
+    app.on_cleanup.append(close)
+    return app

@@ -1,0 +1,78 @@
+"""The ``jennah`` command: ``jennah operator`` and ``jennah api``. Settings come from the environment."""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+
+from controller.domain.errors import ConfigError, JennahError
+
+_DESCRIPTION = "Jennah runs containers on cloud batch services, as JennahJob resources of Kubernetes."
+_SETTINGS = """\
+Settings come from the environment; Kubernetes from KUBECONFIG, ~/.kube/config or the pod's own account.
+
+both:      DB_PROVIDER (sqlite)  DB_ENDPOINT  DB_REDACT_ENV  JOB_CONFIG_PATH  WORKER_ID  JENNAH_DATA_DIR
+           LOG_LEVEL (debug, info, warning, error)  LOG_FORMAT (text, json)
+operator:  BATCH_PROVIDER  BATCH_REGION  WATCH_NAMESPACES  RECONCILE_WORKERS  OBSERVE_MIN_SECONDS
+           OBSERVE_MAX_SECONDS  MISSING_GRACE_SECONDS  ENV_WAIT_SECONDS  HEALTH_PORT
+api:       WORKER_PORT (8081)  WORKER_HOST (0.0.0.0)  JENNAH_NAMESPACE (default)  CANCEL_WAIT_SECONDS (5)
+           MAX_REQUEST_BYTES (4 MiB)  API_AUTH (none, token, kubernetes)  API_TOKENS_FILE  ALLOWED_ORIGINS
+           STOP_DELAY_SECONDS (5)  STOP_GRACE_SECONDS (30)
+
+A missing or wrong variable stops the start with a line that names it, and exit code 2.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one of the two programs until it is stopped. The process's exit code."""
+    command = _parser().parse_args(arguments).command
+    try:
+        return _operator() if command == "operator" else _api()
+    except ConfigError as error:
+        for fault in error.faults:
+            print(fault, file=sys.stderr)
+        return 2
+    except (JennahError, OSError) as error:
+        print(f"jennah {command}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="jennah",
+        description=_DESCRIPTION,
+        epilog=_SETTINGS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="{operator,api}")
+    commands.add_parser("operator", help="run the controller: turns JennahJob resources into cloud jobs")
+    commands.add_parser("api", help="run the API: DeploymentService over Connect, for the Gateway, the CLI and curl")
+    return parser
+
+
+# Each program imports its own half only: neither pays for the other's libraries.
+
+
+def _operator() -> int:
+    from controller import logs, main, settings
+
+    found = settings.read_operator()
+    logs.set_up(found.common.log_level, found.common.log_format)
+    asyncio.run(main.run(found))
+    return 0
+
+
+def _api() -> int:
+    from api import main, settings
+    from controller import logs
+
+    found = settings.read_api()
+    logs.set_up(found.common.log_level, found.common.log_format)
+    asyncio.run(main.run(found))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

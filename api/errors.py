@@ -1,0 +1,41 @@
+"""Every error of the domain as an answer, in one table; what is not in it is `internal` with a fixed text.
+
+Messages of Retryable errors are for the log: they may hold an address of the cluster or the database.
+"""
+
+from typing import Final
+
+from api.connect.errors import Code, ConnectError
+from controller.domain.errors import (
+    AlreadyExists,
+    Conflict,
+    Invalid,
+    JennahError,
+    NotFound,
+    Permanent,
+    Retryable,
+    Throttled,
+    Unavailable,
+)
+
+CODES: Final[tuple[tuple[type[JennahError], Code, str | None], ...]] = (
+    (Invalid, Code.INVALID_ARGUMENT, None),
+    (NotFound, Code.NOT_FOUND, None),
+    (AlreadyExists, Code.ALREADY_EXISTS, None),
+    (Permanent, Code.FAILED_PRECONDITION, None),
+    (Conflict, Code.ABORTED, "somebody else changed it at the same time, try again"),
+    (Throttled, Code.RESOURCE_EXHAUSTED, "too many requests, try again later"),
+    (Unavailable, Code.UNAVAILABLE, "the Kubernetes API or the database is unavailable, try again"),
+    (Retryable, Code.UNAVAILABLE, "temporarily unavailable, try again"),
+)
+"""The first class that fits decides. A text of None means the error's own message."""
+
+INTERNAL: Final = "internal error; the worker's log says more"
+
+
+def from_domain(error: JennahError) -> ConnectError | None:
+    """The answer for an error of ours; None for one that no caller can do anything about."""
+    for kind, code, text in CODES:
+        if isinstance(error, kind):
+            return ConnectError(code, text or str(error))
+    return None

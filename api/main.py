@@ -1,0 +1,54 @@
+"""The composition root of ``jennah api``: settings → Kubernetes and database → aiohttp, until SIGTERM or SIGINT."""
+
+import asyncio
+import contextlib
+import logging
+
+from aiohttp import web
+
+from api.app import PROBES, create_app, make_runner
+from api.service import PATH
+from api.settings import ApiSettings
+from controller.clock import SystemClock
+from controller.kube.client import KubeClient, load_configuration
+from controller.main import make_store
+from controller.ports import Clock
+from controller.startup import patiently, say, stop_on_signals
+
+LOG = logging.getLogger(__name__)
+
+BACKLOG = 1024
+
+
+async def run(settings: ApiSettings) -> None:
+    """Serve until SIGTERM or SIGINT. Raises Unavailable without a Kubernetes configuration, ConfigError, OSError."""
+    clock, stop = SystemClock(), asyncio.Event()
+    stop_on_signals(stop)
+    async with contextlib.AsyncExitStack() as stack:
+        store, store_name = make_store(settings.common.database)
+        if not await patiently(store.open, clock=clock, stop=stop):
+            return
+        stack.push_async_callback(store.close)
+        say(f"Connected to {store_name}")
+        client = await stack.enter_async_context(KubeClient(await load_configuration()))
+        app = create_app(client=client, store=store, settings=settings, clock=clock)
+        await serve(app, settings, clock=clock, stop=stop)
+    LOG.info("stopped")
+
+
+async def serve(app: web.Application, settings: ApiSettings, *, clock: Clock, stop: asyncio.Event) -> None:
+    """Serve until `stop` is set, then let load balancers see it, then let requests in flight end (issue: 30 s)."""
+    runner = make_runner(app, grace_seconds=settings.stop_grace_seconds)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, settings.host, settings.port, backlog=BACKLOG).start()
+        port = runner.addresses[0][1]
+        say(f"ConnectRPC handler registered at path: {PATH}")
+        say("Health check endpoint: /health")
+        say(f"Worker listening on {settings.host}:{port}")
+        await stop.wait()
+        LOG.info("stopping: requests in flight get %g s", settings.stop_grace_seconds)
+        app[PROBES].is_stopping = True
+        await clock.sleep(settings.stop_delay_seconds)
+    finally:
+        await runner.cleanup()

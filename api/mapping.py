@@ -1,0 +1,92 @@
+"""A SubmitJobRequest as the objects that Kubernetes gets: pure, and never a field that the caller did not send.
+
+Values of env_vars are in the Secret only; the resource names the Secret.
+"""
+
+import base64
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from api import tasks
+from api.gen import deployment_pb2 as pb
+from controller.domain import names
+from controller.domain.job import EnvFromSource, JobSpec, ObjectRef, Resources, spec_to_wire
+
+
+def idempotent_job_id(tenant_id: str, key: str) -> str:
+    """The job id that an Idempotency-Key stands for: the same for the same tenant and key, for ever."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"https://{names.GROUP}/idempotency/{tenant_id}/{key}"))
+
+
+def job_spec(request: pb.SubmitJobRequest, *, tenant_id: str, job_id: str) -> JobSpec:
+    """The spec of a valid request (`validation.submission`). Raises Invalid for wrong task counts."""
+    counts = tasks.read(request.env_vars)
+    return JobSpec(
+        image=request.image_uri,
+        args=tuple(request.commands) or None,
+        env_from=_env_from(job_id) if request.env_vars else None,
+        resources=_resources(request),
+        machine_type=request.machine_type or None,
+        boot_disk_gib=request.boot_disk_size_gb or None,
+        spot=request.use_spot_vms or None,
+        service_account=request.service_account or None,
+        active_deadline_seconds=request.resource_override.max_run_duration_seconds or None,
+        completions=counts.completions,
+        parallelism=counts.parallelism,
+        display_name=request.name or None,
+        tenant_id=tenant_id,
+        job_id=job_id,
+    )
+
+
+def job_object(spec: JobSpec, *, namespace: str) -> dict[str, Any]:
+    """The JennahJob. Labels and finalizer are set at once: it saves the controller a write."""
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": names.KIND,
+        "metadata": {
+            "name": spec.job_id,
+            "namespace": namespace,
+            "labels": {names.LABEL_JOB_ID: spec.job_id, names.LABEL_TENANT: spec.tenant_id},
+            "finalizers": [names.FINALIZER],
+        },
+        "spec": spec_to_wire(spec),
+    }
+
+
+def secret_object(env_vars: Mapping[str, str], *, job_name: str, namespace: str, uid: str) -> dict[str, Any]:
+    """The Secret with the values, owned by the job of that uid: it goes with it."""
+    owner = {
+        "apiVersion": names.API_VERSION,
+        "kind": names.KIND,
+        "name": job_name,
+        "uid": uid,
+        "controller": True,
+        "blockOwnerDeletion": False,
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {
+            "name": names.env_secret_name(job_name),
+            "namespace": namespace,
+            "ownerReferences": [owner],
+        },
+        "type": "Opaque",
+        "data": {name: base64.b64encode(value.encode()).decode() for name, value in env_vars.items()},
+    }
+
+
+def _env_from(job_id: str) -> tuple[EnvFromSource, ...]:
+    return (EnvFromSource(secret_ref=ObjectRef(name=names.env_secret_name(job_id))),)
+
+
+def _resources(request: pb.SubmitJobRequest) -> Resources | None:
+    override = request.resource_override
+    wanted = Resources(
+        profile=request.resource_profile or None,
+        cpu=f"{override.cpu_millis}m" if override.cpu_millis else None,
+        memory=f"{override.memory_mib}Mi" if override.memory_mib else None,
+    )
+    return wanted if wanted != Resources() else None

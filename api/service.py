@@ -1,0 +1,136 @@
+"""DeploymentService: its eight methods, each a request checked, one call to what does it, an answer (contract §1)."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from api import mapping, messages, validation
+from api.connect.methods import Context, Method
+from api.gen import deployment_pb2 as pb
+from api.jobs import Filters, Jobs
+from api.rows import Rows
+from api.submissions import Submission, Submissions
+from controller.domain.errors import NotFound
+from controller.domain.resources import Profiles
+from controller.ports import JobStore
+
+PATH: Final = "/jennah.v1.DeploymentService/"
+
+
+class DeploymentService:
+    """Stateless: any replica answers for any tenant."""
+
+    def __init__(
+        self,
+        *,
+        submissions: Submissions,
+        jobs: Jobs,
+        store: JobStore,
+        rows: Rows,
+        profiles: Profiles,
+        worker_id: str,
+        new_id: Callable[[], str],
+    ) -> None:
+        """`new_id` makes up job ids for callers that give none."""
+        self._submissions = submissions
+        self._jobs = jobs
+        self._store = store
+        self._rows = rows
+        self._profiles = profiles
+        self._worker_id = worker_id
+        self._new_id = new_id
+
+    def methods(self) -> list[Method]:
+        """The table that the endpoint serves; the messages are those of deployment.proto."""
+        service = pb.DESCRIPTOR.services_by_name["DeploymentService"]
+        calls: dict[str, Callable[[Context, Any], Any]] = {
+            "SubmitJob": self.submit_job,
+            "ListJobs": self.list_jobs,
+            "GetJob": self.get_job,
+            "CancelJob": self.cancel_job,
+            "DeleteJob": self.delete_job,
+            "GetCurrentTenant": self.get_current_tenant,
+            "ListNotifications": self.list_notifications,
+            "AckNotification": self.ack_notification,
+        }
+        return [
+            Method(name=method.name, request=getattr(pb, method.input_type.name), call=calls[method.name])
+            for method in service.methods
+        ]
+
+    async def submit_job(self, context: Context, request: pb.SubmitJobRequest) -> pb.SubmitJobResponse:
+        tenant_id = validation.tenant_id(context.headers)
+        validation.submission(request, self._profiles)
+        key = None if request.job_id else validation.idempotency_key(context.headers)
+        job_id = request.job_id or (mapping.idempotent_job_id(tenant_id, key) if key else self._new_id())
+        spec = mapping.job_spec(request, tenant_id=tenant_id, job_id=job_id)
+        phase = await self._submissions.submit(
+            Submission(
+                spec=spec,
+                env_vars=dict(request.env_vars),
+                tenant_id=tenant_id,
+                job_id=job_id,
+                may_exist=bool(request.job_id or key),
+            )
+        )
+        routing = self._rows.routing(spec)
+        return pb.SubmitJobResponse(
+            job_id=job_id,
+            status=phase.wire,
+            worker_assigned=self._worker_id,
+            complexity_level=routing.complexity_level,
+            assigned_service=routing.assigned_service,
+            routing_reason=routing.reason,
+        )
+
+    async def list_jobs(self, context: Context, request: pb.ListJobsRequest) -> pb.ListJobsResponse:
+        tenant_id = validation.tenant_id(context.headers)
+        filters = Filters(
+            page_size=validation.page_size(request.page_size),
+            page_token=request.page_token,
+            status=validation.status(request.status),
+            created_after=validation.created_after(request.created_after),
+        )
+        page = await self._jobs.list_page(tenant_id, filters)
+        return pb.ListJobsResponse(jobs=map(messages.job, page.jobs), next_page_token=page.next_token)
+
+    async def get_job(self, context: Context, request: pb.GetJobRequest) -> pb.GetJobResponse:
+        tenant_id = validation.tenant_id(context.headers)
+        row = await self._jobs.get(tenant_id, validation.job_id(request.job_id))
+        return pb.GetJobResponse(job=messages.job(row))
+
+    async def cancel_job(self, context: Context, request: pb.CancelJobRequest) -> pb.CancelJobResponse:
+        tenant_id = validation.tenant_id(context.headers)
+        phase = await self._jobs.cancel(tenant_id, validation.job_id(request.job_id))
+        return pb.CancelJobResponse(job_id=request.job_id, status=phase.wire)
+
+    async def delete_job(self, context: Context, request: pb.DeleteJobRequest) -> pb.DeleteJobResponse:
+        tenant_id = validation.tenant_id(context.headers)
+        await self._jobs.delete(tenant_id, validation.job_id(request.job_id))
+        return pb.DeleteJobResponse(job_id=request.job_id, message=f"job {request.job_id} deleted")
+
+    async def get_current_tenant(
+        self, context: Context, request: pb.GetCurrentTenantRequest
+    ) -> pb.GetCurrentTenantResponse:
+        tenant_id = validation.tenant_id(context.headers)
+        row = await self._store.get_tenant(tenant_id)
+        if row is None:
+            raise NotFound(f"tenant {tenant_id} not found")
+        return messages.tenant(row)
+
+    async def list_notifications(
+        self, context: Context, request: pb.ListNotificationsRequest
+    ) -> pb.ListNotificationsResponse:
+        tenant_id = validation.tenant_id(context.headers)
+        limit = validation.notification_limit(request.limit)
+        rows = await self._store.list_notifications(tenant_id, limit=limit)
+        unread = await self._store.count_unread(tenant_id)
+        return pb.ListNotificationsResponse(notifications=map(messages.notification, rows), unread_count=unread)
+
+    async def ack_notification(
+        self, context: Context, request: pb.AckNotificationRequest
+    ) -> pb.AckNotificationResponse:
+        tenant_id = validation.tenant_id(context.headers)
+        notification_id = validation.notification_id(request.notification_id)
+        if not await self._store.ack_notification(tenant_id, notification_id):
+            raise NotFound(f"notification {notification_id} not found")
+        return pb.AckNotificationResponse(success=True)

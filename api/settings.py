@@ -1,0 +1,81 @@
+"""The settings of ``jennah api``, from the environment (contract §3 and ours), all checked before anything starts."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from controller.domain import names
+from controller.settings import CommonSettings, Environment, read_common
+
+AUTH_KINDS: Final = ("none", "token", "kubernetes")
+
+_ORIGIN = re.compile(r"https?://[^/\s,*]+")
+
+
+class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that ``jennah api`` can be told."""
+
+    common: CommonSettings
+    host: str = "0.0.0.0"  # noqa: S104 - as the original; the Gateway is another machine
+    """WORKER_HOST: the address to listen on."""
+    port: int = 8081
+    """WORKER_PORT."""
+    namespace: str = "default"
+    """JENNAH_NAMESPACE: where the API creates jobs."""
+    cancel_wait_seconds: float = 5.0
+    """CANCEL_WAIT_SECONDS: how long CancelJob waits for the job's end."""
+    max_request_bytes: int = 4 * 1024 * 1024
+    """MAX_REQUEST_BYTES: of one request, inflated."""
+    stop_delay_seconds: float = 5.0
+    """STOP_DELAY_SECONDS: between SIGTERM and closing the port, for the load balancer to see /health say no."""
+    stop_grace_seconds: float = 30.0
+    """STOP_GRACE_SECONDS: for the requests that are in flight when the port closes."""
+    auth: str = "none"
+    """API_AUTH: none, token (bearer tokens from a file) or kubernetes (TokenReview)."""
+    auth_tokens_file: Path | None = None
+    """API_TOKENS_FILE: one token a line; for API_AUTH=token."""
+    allowed_origins: tuple[str, ...] = ()
+    """ALLOWED_ORIGINS: comma-separated origins whose pages may call (CORS); "*" for all, empty for none."""
+
+
+def read_api(variables: Mapping[str, str] | None = None) -> ApiSettings:
+    """The API's settings. Raises ConfigError with every fault."""
+    env = Environment(variables)
+    namespace = env.text("JENNAH_NAMESPACE", "default")
+    env.check("JENNAH_NAMESPACE", names.namespace_fault(namespace))
+    auth = env.choice("API_AUTH", AUTH_KINDS, "none")
+    settings = ApiSettings(
+        common=read_common(env),
+        host=env.text("WORKER_HOST", "0.0.0.0"),  # noqa: S104
+        port=env.integer("WORKER_PORT", 8081, least=0, most=65535),
+        namespace=namespace,
+        cancel_wait_seconds=env.number("CANCEL_WAIT_SECONDS", 5, least=0, most=25),
+        max_request_bytes=env.integer("MAX_REQUEST_BYTES", 4 * 1024 * 1024, least=1024, most=64 * 1024 * 1024),
+        stop_delay_seconds=env.number("STOP_DELAY_SECONDS", 5, least=0, most=300),
+        stop_grace_seconds=env.number("STOP_GRACE_SECONDS", 30, least=0, most=300),
+        auth=auth,
+        auth_tokens_file=_tokens_file(env) if auth == "token" else None,
+        allowed_origins=_origins(env),
+    )
+    env.done()
+    return settings
+
+
+def _tokens_file(env: Environment) -> Path | None:
+    path = env.text("API_TOKENS_FILE")
+    if not path:
+        return None
+    if not Path(path).is_file():
+        env.check("API_TOKENS_FILE", f"{path!r} is not a file")
+    return Path(path)
+
+
+def _origins(env: Environment) -> tuple[str, ...]:
+    origins = tuple(o.strip() for o in env.text("ALLOWED_ORIGINS", "").split(",") if o.strip())
+    for origin in origins:
+        if origin != "*" and not _ORIGIN.fullmatch(origin):
+            env.check("ALLOWED_ORIGINS", f"{origin!r} is not an origin such as https://jennah.example.com")
+    return origins

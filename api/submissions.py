@@ -1,0 +1,155 @@
+"""SubmitJob: one JennahJob for one job id, however often and by however many replicas it is asked for.
+
+Order of writes: job, then its Secret and its first row (design §6). Every step may be repeated: who retries
+a submission that died in between completes it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from api import mapping
+from api.objects import JobObjects
+from api.recording import SubmissionRecorder
+from api.rows import Rows
+from api.secrets import EnvSecret, EnvSecrets
+from controller.domain.errors import AlreadyExists, Retryable
+from controller.domain.job import Job, JobSpec, Metadata
+from controller.domain.phases import Phase
+from controller.domain.records import JobRow, Transition
+from controller.ports import JobStore
+
+LOG = logging.getLogger(__name__)
+
+TAKEN: Final = "job_id is already in use"
+DIFFERENT: Final = "job_id is already in use by a different request"
+BEING_DELETED: Final = "the job of that job_id is being deleted; try again later or with another job_id"
+SECRET_TAKEN: Final = "job_id cannot be used with env_vars: the Secret for them exists and is not this job's"  # noqa: S105
+
+REQUESTED: Final = (
+    "image_uri", "commands", "name", "resource_profile", "machine_type", "boot_disk_size_gb", "use_spot_vms",
+    "service_account", "memory_mib", "cpu_millis", "max_run_duration_seconds", "env_vars_json",
+)  # fmt: skip
+"""The columns that a request decides: they tell whether a row is that of the same request."""
+
+
+class Submission(msgspec.Struct, frozen=True, kw_only=True):
+    """A valid request. `env_vars` are secret."""
+
+    spec: JobSpec
+    env_vars: Mapping[str, str]
+    tenant_id: str
+    job_id: str
+    may_exist: bool
+    """Whether the job id may have been used before: not one that was made up for this call."""
+
+
+class Submissions:
+    """Called by the service; the only place that creates jobs."""
+
+    def __init__(
+        self,
+        *,
+        objects: JobObjects,
+        secrets: EnvSecrets,
+        store: JobStore,
+        recorder: SubmissionRecorder,
+        rows: Rows,
+    ) -> None:
+        self._objects = objects
+        self._secrets = secrets
+        self._store = store
+        self._recorder = recorder
+        self._rows = rows
+
+    async def submit(self, submission: Submission) -> Phase:
+        """Have the job; its phase. Raises AlreadyExists for another request's job id."""
+        if submission.may_exist:
+            known = await self._known(submission)
+            if known is not None:
+                return known
+        body = mapping.job_object(submission.spec, namespace=self._objects.namespace)
+        try:
+            job = await self._objects.create(body)
+        except AlreadyExists:
+            existing = await self._objects.get(submission.job_id)
+            if existing is None:
+                raise AlreadyExists(BEING_DELETED) from None
+            return await self._join(existing, submission)
+        _, phase = await asyncio.gather(self._write_secret(job, submission), self._record(job, submission))
+        return phase
+
+    async def _known(self, submission: Submission) -> Phase | None:
+        """The phase of the same submission made before; None where there is nothing of that job id yet.
+
+        Looked at before anything is created: a job whose object is gone must not run again, and a Secret
+        that is not the job's must not become its environment. Raises AlreadyExists for another request.
+        """
+        row, secret = await asyncio.gather(self._row(submission), self._secret(submission))
+        if row is None and secret is None:
+            return None
+        existing = await self._objects.get(submission.job_id)
+        if existing is not None:
+            return await self._join(existing, submission)
+        if row is not None:
+            return self._of_row(row, submission)
+        assert secret is not None
+        if secret.owner_uid is None:
+            raise AlreadyExists(SECRET_TAKEN)
+        await self._secrets.delete(submission.job_id, secret)  # left over from a deleted job of that name
+        return None
+
+    async def _row(self, submission: Submission) -> JobRow | None:
+        try:
+            return await self._store.get_job(submission.tenant_id, submission.job_id)
+        except Retryable as error:
+            LOG.warning("job %s is submitted without a look at the record: %s", submission.job_id, error)
+            return None
+
+    async def _secret(self, submission: Submission) -> EnvSecret | None:
+        return await self._secrets.get(submission.job_id) if submission.env_vars else None
+
+    async def _join(self, existing: Job, submission: Submission) -> Phase:
+        """The same request again: complete what the first one left undone. Raises AlreadyExists for another."""
+        if existing.spec.tenant_id != submission.tenant_id:
+            raise AlreadyExists(TAKEN)
+        if existing.is_being_deleted:
+            raise AlreadyExists(BEING_DELETED)
+        if _requested(existing.spec) != _requested(submission.spec):
+            raise AlreadyExists(DIFFERENT)
+        await self._write_secret(existing, submission)  # first: it tells whether the values are the same as well
+        return await self._record(existing, submission)
+
+    async def _write_secret(self, job: Job, submission: Submission) -> None:
+        if not submission.env_vars:
+            return
+        try:
+            await self._secrets.ensure(job, submission.env_vars)
+        except AlreadyExists:
+            raise AlreadyExists(DIFFERENT) from None
+
+    async def _record(self, job: Job, submission: Submission) -> Phase:
+        """Transition 0. The record may be further than the object's status, or not be reachable now."""
+        row = self._rows.first(job, submission.tenant_id, submission.env_vars)
+        at = job.metadata.creation_timestamp or row.created_at
+        transition = Transition(
+            uid=job.metadata.uid, number=0, from_phase=None, row=row, at=at, reason="Submitted through the API"
+        )
+        recorded = await self._recorder.record(transition)
+        return recorded.phase if recorded is not None else job.status.phase or Phase.PENDING
+
+    def _of_row(self, row: JobRow, submission: Submission) -> Phase:
+        """The answer from the record alone: the object is gone, and the job must not run again."""
+        unborn = Job(metadata=Metadata(name=submission.job_id), spec=submission.spec)
+        wanted = self._rows.first(unborn, submission.tenant_id, submission.env_vars)
+        if any((getattr(row, column) or None) != (getattr(wanted, column) or None) for column in REQUESTED):
+            raise AlreadyExists(DIFFERENT)
+        return row.status
+
+
+def _requested(spec: JobSpec) -> JobSpec:
+    """The spec without what may change after the submission."""
+    return msgspec.structs.replace(spec, cancel=None, suspend=False, ttl_seconds_after_finished=None)

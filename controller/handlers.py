@@ -1,0 +1,147 @@
+"""The kopf seam: kopf watches, we take its events. Nothing is decided here.
+
+Only ``@kopf.on.event`` is used, and everything that kopf would write to objects is off: its diff and progress
+storages, posting, peering. Each of those costs writes or a deep copy for every event (design §3).
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable, Collection
+from typing import Any
+
+import kopf
+import msgspec
+from kubernetes.aio import client as kube
+
+from controller.domain import names
+from controller.domain.job import Job, parse
+from controller.startup import stop_on_signals
+
+log = logging.getLogger(__name__)
+
+WATCH_TIMEOUT_SECONDS = 300
+"""The server ends a watch after this; a connection that hangs is left a minute later."""
+
+
+class NoDiffBase(kopf.DiffBaseStorage):
+    """Keeps no last-seen state: we are level-triggered."""
+
+    def build(self, *, body: kopf.Body, extra_fields: Any = None, ignored_fields: Any = None) -> Any:
+        return {}
+
+    def fetch(self, *, body: kopf.Body) -> Any:
+        return None
+
+    def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: Any) -> None:
+        return
+
+
+class NoProgress(kopf.ProgressStorage):
+    """Keeps no progress: handlers of raw events have none."""
+
+    def fetch(self, *, key: Any, body: kopf.Body) -> Any:
+        return None
+
+    def store(self, *, key: Any, record: Any, body: kopf.Body, patch: kopf.Patch) -> None:
+        return
+
+    def purge(self, *, key: Any, body: kopf.Body, patch: kopf.Patch) -> None:
+        return
+
+    def touch(self, *, body: kopf.Body, patch: kopf.Patch, value: str | None) -> None:
+        return
+
+    def clear(self, *, essence: Any) -> Any:
+        return essence
+
+
+def registry(
+    configuration: kube.Configuration, *, upsert: Callable[[Job], None], remove: Callable[[str], None]
+) -> kopf.OperatorRegistry:
+    """The handlers: each event's object goes to `upsert`, each deleted object's uid to `remove`."""
+    handlers = kopf.OperatorRegistry()
+
+    @kopf.on.login(registry=handlers)
+    async def login(**_: Any) -> kopf.ConnectionInfo:
+        return await connection_info(configuration)
+
+    @kopf.on.event(names.GROUP, names.VERSION, names.PLURAL, registry=handlers)
+    async def on_event(event: kopf.RawEvent, **_: Any) -> None:
+        take_in(event, upsert, remove)
+
+    return handlers
+
+
+def take_in(event: kopf.RawEvent, upsert: Callable[[Job], None], remove: Callable[[str], None]) -> None:
+    """Hand one event on. An object that our types cannot read is left alone, with a log line."""
+    raw = event["object"]
+    if event["type"] == "DELETED":
+        remove(raw["metadata"]["uid"])
+        return
+    try:
+        upsert(parse(raw))
+    except msgspec.ValidationError as error:
+        name = f"{raw['metadata'].get('namespace')}/{raw['metadata'].get('name')}"
+        log.error("object cannot be read, is the CRD of another version? %s", error, extra={"job": name})
+
+
+async def connection_info(configuration: kube.Configuration) -> kopf.ConnectionInfo:
+    """kopf's credentials, from the configuration that our own client uses; fetched anew after each 401."""
+    header = await configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
+    scheme, _, token = (header or "").rpartition(" ")
+    return kopf.ConnectionInfo(
+        server=configuration.host,
+        ca_path=configuration.ssl_ca_cert,
+        ca_data=configuration.ca_cert_data,
+        insecure=not configuration.verify_ssl,
+        scheme=scheme or None,
+        token=token or None,
+        certificate_path=configuration.cert_file,
+        private_key_path=configuration.key_file,
+        proxy_url=configuration.proxy,
+    )
+
+
+def operator_settings() -> kopf.OperatorSettings:
+    """kopf with all that writes or copies turned off."""
+    settings = kopf.OperatorSettings()
+    settings.persistence.diffbase_storage = NoDiffBase()
+    settings.persistence.progress_storage = NoProgress()
+    settings.posting.enabled = False
+    settings.scanning.disabled = True
+    settings.peering.standalone = True
+    settings.watching.server_timeout = WATCH_TIMEOUT_SECONDS
+    settings.watching.client_timeout = WATCH_TIMEOUT_SECONDS + 60
+    settings.networking.request_timeout = 30
+    return settings
+
+
+@contextlib.asynccontextmanager
+async def watching(
+    handlers: kopf.OperatorRegistry, namespaces: Collection[str], *, stop: asyncio.Event
+) -> AsyncIterator[None]:
+    """Watch with kopf while the block runs; empty `namespaces` means all. Should kopf end by itself, `stop` is set.
+
+    At its end kopf waits for, then cancels, every task of the loop that was made after it started: whatever
+    runs inside the block must be over when the block is.
+    """
+    ready, end = asyncio.Event(), asyncio.Event()
+    operator = asyncio.create_task(
+        kopf.operator(
+            registry=handlers,
+            settings=operator_settings(),
+            clusterwide=not namespaces,
+            namespaces=list(namespaces),
+            ready_flag=ready,
+            stop_flag=end,
+        )
+    )
+    operator.add_done_callback(lambda _: (ready.set(), stop.set()))
+    await ready.wait()
+    stop_on_signals(stop)  # kopf takes the signals for itself when it starts; ours stop everything in order
+    try:
+        yield
+    finally:
+        end.set()
+        await operator

@@ -1,0 +1,31 @@
+"""/livez and /readyz of the operator, for the kubelet."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+
+from aiohttp import web
+
+
+@contextlib.asynccontextmanager
+async def serving(port: int, is_ready: Callable[[], bool]) -> AsyncIterator[None]:
+    """Answer probes on that port while the block runs; 0 means no port at all."""
+    if not port:
+        yield
+        return
+
+    async def livez(_: web.Request) -> web.Response:
+        return web.Response(text="ok")
+
+    async def readyz(_: web.Request) -> web.Response:
+        return web.Response(text="ok") if is_ready() else web.Response(status=503, text="not ready")
+
+    app = web.Application()
+    app.router.add_get("/livez", livez)
+    app.router.add_get("/readyz", readyz)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, port=port).start()
+    try:
+        yield
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,91 @@
+"""Resolving a job's environment as Kubernetes does for a container: envFrom first, env over it, in order."""
+
+import base64
+from collections.abc import Mapping
+
+from controller.domain import names
+from controller.domain.errors import EnvironmentMissing, NotFound
+from controller.domain.job import EnvVar, Job, KeyRef, ObjectRef
+from controller.kube import paths
+from controller.kube.client import KubeClient
+from controller.ports import Environment
+
+
+async def resolve(client: KubeClient, job: Job) -> Environment:
+    """Every variable of the job. Keys that are no C identifiers are left out, as the kubelet does.
+
+    Raises EnvironmentMissing for an object or key that is not there and not optional.
+    """
+    resolver = _Resolver(client, job.metadata.namespace)
+    values: dict[str, str] = {}
+    shown: dict[str, str] = {}
+    own_secret = names.env_secret_name(job.metadata.name)
+    for source in job.spec.env_from or ():
+        kind, ref = ("secret", source.secret_ref) if source.secret_ref else ("configmap", source.config_map_ref)
+        if ref is None:
+            continue
+        found = await resolver.whole(kind, ref)
+        found = {(source.prefix or "") + key: value for key, value in found.items()}
+        found = {key: value for key, value in found.items() if names.is_env_name(key)}
+        values |= found
+        # What came with SubmitJob was the caller's to show; another Secret was made to be kept.
+        is_callers = kind == "secret" and ref.name == own_secret and source.prefix is None
+        shown |= found if is_callers else dict.fromkeys(found, "")
+    for variable in job.spec.env or ():
+        value = await resolver.variable(variable)
+        if value is not None:
+            values[variable.name] = value
+            shown[variable.name] = "" if variable.value_from else value
+    return Environment(values=values, shown=shown)
+
+
+class _Resolver:
+    """Reads each Secret and ConfigMap once."""
+
+    def __init__(self, client: KubeClient, namespace: str) -> None:
+        self._client = client
+        self._namespace = namespace
+        self._objects: dict[tuple[str, str], Mapping[str, str] | None] = {}
+
+    async def whole(self, kind: str, ref: ObjectRef) -> Mapping[str, str]:
+        data = await self._read(kind, ref.name)
+        if data is None and not ref.optional:
+            raise EnvironmentMissing(f"{kind} {ref.name} does not exist in namespace {self._namespace}")
+        return data or {}
+
+    async def variable(self, variable: EnvVar) -> str | None:
+        """The variable's value; None for an optional reference to what is not there."""
+        source = variable.value_from
+        if source is None:
+            return variable.value or ""
+        if source.secret_key_ref:
+            return await self._key("secret", source.secret_key_ref)
+        if source.config_map_key_ref:
+            return await self._key("configmap", source.config_map_key_ref)
+        return ""
+
+    async def _key(self, kind: str, ref: KeyRef) -> str | None:
+        data = await self._read(kind, ref.name)
+        if data is not None and ref.key in data:
+            return data[ref.key]
+        if ref.optional:
+            return None
+        what = f"key {ref.key} in {kind} {ref.name}" if data is not None else f"{kind} {ref.name}"
+        raise EnvironmentMissing(f"{what} does not exist in namespace {self._namespace}")
+
+    async def _read(self, kind: str, name: str) -> Mapping[str, str] | None:
+        key = (kind, name)
+        if key not in self._objects:
+            self._objects[key] = await self._fetch(kind, name)
+        return self._objects[key]
+
+    async def _fetch(self, kind: str, name: str) -> Mapping[str, str] | None:
+        path = paths.secret if kind == "secret" else paths.config_map
+        try:
+            found = await self._client.get(path(self._namespace, name))
+        except NotFound:
+            return None
+        data: Mapping[str, str] = found.get("data") or {}
+        if kind == "configmap":
+            return data
+        return {key: base64.b64decode(value).decode("utf-8", "replace") for key, value in data.items()}

@@ -1,0 +1,38 @@
+"""Paths of the API server's resources that we use."""
+
+from controller.domain import names
+
+_GROUP = f"/apis/{names.GROUP}/{names.VERSION}"
+
+
+def jobs(namespace: str | None = None) -> str:
+    """All JennahJobs, or those of one namespace."""
+    return f"{_GROUP}/namespaces/{namespace}/{names.PLURAL}" if namespace else f"{_GROUP}/{names.PLURAL}"
+
+
+def job(namespace: str, name: str) -> str:
+    return f"{jobs(namespace)}/{name}"
+
+
+def job_status(namespace: str, name: str) -> str:
+    return f"{job(namespace, name)}/status"
+
+
+def namespace(name: str) -> str:
+    return f"/api/v1/namespaces/{name}"
+
+
+def secrets(namespace: str) -> str:
+    return f"/api/v1/namespaces/{namespace}/secrets"
+
+
+def secret(namespace: str, name: str) -> str:
+    return f"{secrets(namespace)}/{name}"
+
+
+def config_map(namespace: str, name: str) -> str:
+    return f"/api/v1/namespaces/{namespace}/configmaps/{name}"
+
+
+def events(namespace: str) -> str:
+    return f"/api/v1/namespaces/{namespace}/events"

@@ -1,0 +1,151 @@
+"""The composition root of ``jennah operator``: settings → adapters → reconciler → leadership → kopf."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Coroutine
+from pathlib import Path
+
+from controller import handlers, health
+from controller.clock import SystemClock
+from controller.domain.errors import NotFound, Unavailable
+from controller.kube import paths
+from controller.kube.client import KubeClient, load_configuration
+from controller.kube.events import EventPoster
+from controller.kube.resources import KubeJobResources
+from controller.leadership import AlwaysLeader
+from controller.ports import BatchProvider, Clock, JobStore
+from controller.reconcile.cache import JobCache
+from controller.reconcile.decide import Policy
+from controller.reconcile.observer import Observer
+from controller.reconcile.queue import WorkQueue
+from controller.reconcile.reconciler import Reconciler, ReconcileSettings
+from controller.reconcile.recorder import Recorder
+from controller.reconcile.workers import Workers
+from controller.settings import DatabaseSettings, OperatorSettings
+from controller.startup import patiently, say, stop_on_signals
+from controller.stores.writer import GroupWriter
+
+log = logging.getLogger(__name__)
+
+STOP_GRACE_SECONDS = 3.0
+"""What is being worked on at a stop gets so long."""
+
+
+def make_store(database: DatabaseSettings) -> tuple[JobStore, str]:
+    """The adapter for that database, and how to name it to people (without credentials)."""
+    from controller.stores.sqlite import SqliteStore
+
+    return SqliteStore(Path(database.endpoint)), f"SQLite: {database.endpoint}"
+
+
+def make_provider(settings: OperatorSettings, clock: Clock) -> BatchProvider:
+    """The adapter for that service."""
+    from controller.providers.local.provider import LocalProvider
+
+    return LocalProvider(settings.common.data_dir, settings.region, clock)
+
+
+async def run(settings: OperatorSettings) -> None:
+    """Run the operator until SIGTERM or SIGINT. Raises Unavailable where there is no Kubernetes configuration."""
+    say("Starting worker...")
+    clock, stop = SystemClock(), asyncio.Event()
+    stop_on_signals(stop)
+    async with contextlib.AsyncExitStack() as stack:
+        store, store_name = make_store(settings.common.database)
+        if not await patiently(store.open, clock=clock, stop=stop):
+            return
+        stack.push_async_callback(store.close)
+        say(f"Connected to {store_name}")
+        provider = make_provider(settings, clock)
+        stack.push_async_callback(provider.close)
+        say(f"Connected to {provider.name} in region: {provider.region}")
+        configuration = await load_configuration()
+        client = await stack.enter_async_context(KubeClient(configuration))
+        if not await patiently(lambda: _find_crd(client, settings.watch_namespaces), clock=clock, stop=stop):
+            return
+        controller = Controller(settings, client=client, store=store, provider=provider, clock=clock)
+        reconciler = controller.reconciler
+        registry = handlers.registry(configuration, upsert=reconciler.upsert, remove=reconciler.remove)
+        async with (
+            handlers.watching(registry, settings.watch_namespaces, stop=stop),
+            health.serving(settings.health_port, lambda: not stop.is_set()),
+            controller.running(),
+        ):
+            say(f"Watching JennahJobs in {', '.join(settings.watch_namespaces) or 'all namespaces'}")
+            await stop.wait()
+            log.info("stopping")
+    log.info("stopped")
+
+
+class Controller:
+    """The reconciler and its background tasks, put together."""
+
+    def __init__(
+        self,
+        settings: OperatorSettings,
+        *,
+        client: KubeClient,
+        store: JobStore,
+        provider: BatchProvider,
+        clock: Clock,
+    ) -> None:
+        cache, leadership = JobCache(), AlwaysLeader()
+        self._queue = WorkQueue(clock)
+        self._events = EventPoster(client, clock, settings.common.worker_id)
+        self._writer = GroupWriter(store)
+        self._observer = Observer(
+            provider,
+            clock=clock,
+            leadership=leadership,
+            wake=self._queue.add,
+            min_seconds=settings.observe_min_seconds,
+            max_seconds=settings.observe_max_seconds,
+        )
+        resources = KubeJobResources(client, self._events, clock)
+        self.reconciler = Reconciler(
+            cache=cache,
+            queue=self._queue,
+            providers={provider.name: provider},
+            observers={provider.name: self._observer},
+            resources=resources,
+            store=store,
+            recorder=Recorder(resources=resources, writer=self._writer, cache=cache, clock=clock),
+            leadership=leadership,
+            clock=clock,
+            policy=Policy(providers=frozenset({provider.name}), missing_grace=settings.missing_grace_seconds),
+            settings=ReconcileSettings(
+                default_provider=provider.name,
+                profiles=settings.common.profiles,
+                env_wait_seconds=settings.env_wait_seconds,
+                redact_env=settings.common.database.redact_env,
+            ),
+        )
+        self._workers = Workers(self._queue, self.reconciler.work_on, settings.workers)
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Reconcile while the block runs. At its end what is in work is finished, then nothing of ours runs."""
+        async with _background(self._queue.run_timer(), self._observer.run(), self._events.run()):
+            async with self._workers.running(STOP_GRACE_SECONDS):
+                yield
+            await self._writer.close()
+
+
+@contextlib.asynccontextmanager
+async def _background(*coroutines: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """Those coroutines as tasks while the block runs. One that fails ends the program with its error."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(coroutine) for coroutine in coroutines]
+        yield
+        for task in tasks:
+            task.cancel()
+
+
+async def _find_crd(client: KubeClient, namespaces: tuple[str, ...]) -> None:
+    """Raises Unavailable while the API server does not serve JennahJobs."""
+    try:
+        for namespace in namespaces or (None,):
+            await client.get(paths.jobs(namespace), limit="1")
+    except NotFound as error:
+        raise Unavailable("the JennahJob CRD is not installed: kubectl apply -f crds/") from error

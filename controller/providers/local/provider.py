@@ -1,0 +1,119 @@
+"""Jobs as local processes: the adapter. Everything it knows is in the jobs' folders, so a restart forgets nothing."""
+
+import asyncio
+import re
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from controller.domain import reasons
+from controller.domain.errors import Permanent, Unavailable
+from controller.ports import Clock, JobRef, Observation, SubmitRequest
+from controller.providers.local import mapping
+from controller.providers.local.folder import JobFolder, Stamp, Unreadable
+
+T = TypeVar("T")
+
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")  # and so no way out of the folder of folders
+
+
+class LocalProvider:
+    """`ports.BatchProvider` on this machine.
+
+    Looking also tends: a job whose runner was never started gets one, one whose runner died gets its end.
+    """
+
+    name = "local"
+    names_are_ids = True
+
+    def __init__(self, data_dir: Path, region: str, clock: Clock) -> None:
+        self.region = region
+        self._root = data_dir.absolute() / "local"
+        self._clock = clock
+        self._seen: dict[str, tuple[Stamp, mapping.StateFile]] = {}
+
+    async def submit(self, request: SubmitRequest) -> Observation:
+        return await _in_thread(lambda: self._submit(request))
+
+    async def get(self, ref: JobRef) -> Observation | None:
+        return await _in_thread(lambda: self._look(ref.external_name))
+
+    async def observe(self, refs: Collection[JobRef]) -> Mapping[str, Observation]:
+        names = {ref.external_name for ref in refs}
+        return await _in_thread(lambda: self._look_at_all(names))
+
+    async def cancel(self, ref: JobRef, *, reason: str) -> None:
+        await _in_thread(lambda: self._cancel(ref.external_name, reason))
+
+    async def close(self) -> None:
+        """Nothing to do: the jobs go on without us."""
+
+    def _submit(self, request: SubmitRequest) -> Observation:
+        name = request.external_name
+        folder = self._folder(name)
+        if folder is None:
+            raise Permanent(f"{name!r} is no name for a job", reason=reasons.SUBMISSION_REFUSED)
+        if not folder.create(mapping.job_file(request, submitted_at=self._clock.now())):
+            job = folder.job()
+            if job is None or job.uid != request.uid:
+                raise Permanent(f"another job has the name {name!r}", reason=reasons.NAME_TAKEN)
+        observation = self._look(name)
+        if observation is None:
+            raise Unavailable("the job's folder was removed while it was submitted")
+        return observation
+
+    def _cancel(self, name: str, reason: str) -> None:
+        folder = self._folder(name)
+        if folder is not None and folder.path.is_dir():
+            folder.request_cancel(reason)
+
+    def _look_at_all(self, names: Collection[str]) -> dict[str, Observation]:
+        found: dict[str, Observation] = {}
+        for name in names:
+            try:
+                observation = self._look(name)
+            except Unreadable:
+                continue  # in doubt: a get will say more
+            if observation is not None:
+                found[name] = observation
+        self._seen = {name: seen for name, seen in self._seen.items() if name in found}
+        return found
+
+    def _look(self, name: str) -> Observation | None:
+        """How that job stands. None where there is none. Raises Unreadable."""
+        folder = self._folder(name)
+        if folder is None:
+            return None
+        state = self._state(folder)
+        if state is None or not state.phase.is_terminal:
+            folder.tend(self._clock.now())
+            state = self._state(folder)
+        place = mapping.Place(region=self.region, folder=folder.path)
+        if state is not None:
+            return mapping.observation(state, place)
+        job = folder.job()
+        return mapping.waiting(job, place) if job is not None else None
+
+    def _state(self, folder: JobFolder) -> mapping.StateFile | None:
+        """The job's state; a file that did not change is not read again."""
+        stamp = folder.state_stamp()
+        seen = self._seen.get(folder.path.name)
+        if stamp is None or (seen is not None and seen[0] == stamp):
+            return seen[1] if stamp is not None and seen is not None else None
+        state = folder.state()
+        if state is not None:
+            self._seen[folder.path.name] = (stamp, state)
+        return state
+
+    def _folder(self, name: str) -> JobFolder | None:
+        return JobFolder(self._root / name) if _NAME.fullmatch(name) else None
+
+
+async def _in_thread(call: Callable[[], T]) -> T:
+    """What the call returns. Raises Unavailable for what the file system refused."""
+    try:
+        return await asyncio.to_thread(call)
+    except Unreadable as error:
+        raise Unavailable(str(error)) from error
+    except OSError as error:
+        raise Unavailable(f"the jobs' folder cannot be used: {error.strerror}") from error

@@ -1,0 +1,37 @@
+"""The newest version that we know of each JennahJob: from the watch, and from the replies to our own writes."""
+
+from collections.abc import Iterator
+
+from controller.domain.job import Job
+
+
+class JobCache:
+    """Jobs by uid. An older version never replaces a newer one."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[str, Job] = {}
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def __iter__(self) -> Iterator[Job]:
+        return iter(self._jobs.values())
+
+    def get(self, key: str) -> Job | None:
+        return self._jobs.get(key)
+
+    def put(self, job: Job) -> bool:
+        """Take in a version; whether it is news. Versions are ordered numbers (Kubernetes 1.35 API concepts)."""
+        old = self._jobs.get(job.key)
+        if old is not None and _version(old) >= _version(job):
+            return False
+        self._jobs[job.key] = job
+        return True
+
+    def remove(self, key: str) -> Job | None:
+        return self._jobs.pop(key, None)
+
+
+def _version(job: Job) -> int:
+    version = job.metadata.resource_version
+    return int(version) if version.isdecimal() else 0

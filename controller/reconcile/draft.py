@@ -1,0 +1,83 @@
+"""What one pass over a job has decided and not yet written: its next status and the transitions that lead there."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import msgspec
+
+from controller.domain.job import Job, JobStatus, status_to_wire
+from controller.domain.records import JobRow, Transition, job_row
+from controller.domain.resources import ResourceSet
+
+
+class Draft:
+    """`base` is the object as Kubernetes has it, `job` the same with the status that it shall get."""
+
+    def __init__(self, base: Job, resources: ResourceSet) -> None:
+        self.base = base
+        self.job = base
+        self.env: Mapping[str, str] | None = None
+        """What EnvVarsJson shows; None: not known in this pass, the column stays."""
+        self.events: list[tuple[str, str, str]] = []
+        """Kubernetes events to post once the status is written: kind, reason, message."""
+        self._resources = resources
+        self._transitions: list[Transition] = []
+
+    def set_status(self, status: JobStatus, now: datetime) -> None:
+        """Go on from that status. A new transition number becomes a transition of the record."""
+        before = self.job.status
+        self.job = msgspec.structs.replace(self.job, status=status)
+        if status.transition != before.transition:
+            self._transitions.append(self._transition(before, now))
+
+    def transitions(self, now: datetime) -> list[Transition]:
+        """What the record must be told: the changes of phase, else facts that the row shows and lacks."""
+        if self._transitions:
+            # The last one carries all facts as they are now, also those that came after it in this pass.
+            last = self._transitions[-1]
+            self._transitions[-1] = msgspec.structs.replace(last, row=self._row(now))
+            return self._transitions
+        if self.job.status.transition is None or self._row(now) == self._row_of(self.base, now):
+            return []
+        return [self._transition(self.job.status, now)]
+
+    def restart_from(self, job: Job) -> None:
+        """Kubernetes has this version now: nothing is left to write."""
+        self.base = self.job = job
+        self._transitions = []
+
+    def patch(self) -> dict[str, object]:
+        """The merge patch from the base's status to the job's; empty where they are the same."""
+        return _merge_patch(status_to_wire(self.base.status), status_to_wire(self.job.status))
+
+    def _transition(self, before: JobStatus, now: datetime) -> Transition:
+        status = self.job.status
+        number = status.transition or 0
+        return Transition(
+            uid=self.job.key,
+            number=number,
+            from_phase=before.phase if number else None,
+            row=self._row(now),
+            at=now,
+            reason=": ".join(text for text in (status.reason, status.message) if text),
+        )
+
+    def _row(self, now: datetime) -> JobRow:
+        return self._row_of(self.job, now)
+
+    def _row_of(self, job: Job, now: datetime) -> JobRow:
+        tenant_id = self.job.status.tenant_id or ""
+        return job_row(job, tenant_id=tenant_id, resources=self._resources, env=self.env, now=now)
+
+
+def _merge_patch(old: Mapping[str, object], new: Mapping[str, object]) -> dict[str, object]:
+    """RFC 7386: what changed; members that went away as null. Lists are replaced whole."""
+    patch: dict[str, object] = {}
+    for name, value in new.items():
+        before = old.get(name)
+        if isinstance(value, dict) and isinstance(before, dict):
+            if value != before:
+                patch[name] = _merge_patch(before, value)
+        elif value != before:
+            patch[name] = value
+    return patch | {name: None for name in old if name not in new}

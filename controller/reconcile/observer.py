@@ -1,0 +1,116 @@
+"""One observer a provider: asks for all active jobs at once, compares, and wakes only what changed (design §4)."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+
+from controller.domain.errors import JennahError
+from controller.domain.job import Job
+from controller.ports import BatchProvider, Clock, JobRef, Leadership, Observation
+from controller.reconcile.decide import Unseen
+from controller.reconcile.queue import wait_for_event
+
+log = logging.getLogger(__name__)
+
+GROWTH = 1.5
+"""How much longer each quiet round makes the interval, up to its maximum."""
+ERROR_INTERVAL_SECONDS = 60.0
+
+
+class Observer:
+    """What is known of one provider's jobs. `wake` is called with a job's key when that changed."""
+
+    def __init__(
+        self,
+        provider: BatchProvider,
+        *,
+        clock: Clock,
+        leadership: Leadership,
+        wake: Callable[[str], None],
+        min_seconds: float,
+        max_seconds: float,
+    ) -> None:
+        self._provider = provider
+        self._clock = clock
+        self._leadership = leadership
+        self._wake_key = wake
+        self._min, self._max = min_seconds, max_seconds
+        self._refs: dict[str, JobRef] = {}
+        self._seen: dict[str, Observation | Unseen] = {}
+        self._noted: set[str] = set()
+        self._news = asyncio.Event()
+        self._failing = ""
+
+    def __len__(self) -> int:
+        """Jobs that are watched."""
+        return len(self._refs)
+
+    def seen(self, job: Job) -> Observation | Unseen:
+        """The newest knowledge of that job's cloud job."""
+        return self._seen.get(job.external_name, Unseen.NOT_ASKED)
+
+    def track(self, job: Job) -> None:
+        """Have that job in the rounds to come. The interval becomes short: something moves."""
+        name = job.external_name
+        if name not in self._refs:
+            self._refs[name] = JobRef(external_name=name, uid=job.key, resource_path=job.status.resource_path)
+            self._news.set()
+
+    def untrack(self, job: Job) -> None:
+        """Forget that job: it has ended, or its object is gone."""
+        self._refs.pop(job.external_name, None)
+        self._seen.pop(job.external_name, None)
+
+    def note(self, seen: Observation) -> None:
+        """Take in what a single call said of a job."""
+        self._seen[seen.external_name] = seen
+        self._noted.add(seen.external_name)
+
+    async def run(self) -> None:
+        """Round after round, while we lead. Runs until it is cancelled."""
+        interval = self._min
+        while True:
+            await self._leadership.wait_until_leader()
+            self._news.clear()
+            if not self._refs:
+                await self._news.wait()
+                interval = self._min
+                continue
+            moved = await self._round()
+            if self._failing:
+                interval = min(interval * 2, ERROR_INTERVAL_SECONDS)
+            else:
+                interval = self._min if moved else min(interval * GROWTH, self._max)
+            await wait_for_event(self._news, interval, self._clock)
+            if self._news.is_set():
+                # A new job: wait the shortest interval, so that a burst of submissions is one round.
+                interval = self._min
+                await self._clock.sleep(self._min)
+
+    async def _round(self) -> bool:
+        """Ask for all; whether anything had changed."""
+        asked = dict(self._refs)
+        self._noted.clear()
+        try:
+            found = await self._provider.observe(list(asked.values()))
+        except JennahError as error:
+            if str(error) != self._failing:
+                log.warning("observation failed: %s", error, extra={"provider": self._provider.name})
+            self._failing = str(error)
+            return False
+        if self._failing:
+            log.info("observation works again", extra={"provider": self._provider.name})
+            self._failing = ""
+        return self._compare(asked, found)
+
+    def _compare(self, asked: Mapping[str, JobRef], found: Mapping[str, Observation]) -> bool:
+        moved = False
+        for name, ref in asked.items():
+            if name not in self._refs or name in self._noted:
+                continue  # it ended, or a single call told newer things, while we asked
+            seen: Observation | Unseen = found.get(name, Unseen.IN_DOUBT)
+            if seen != self._seen.get(name):
+                self._seen[name] = seen
+                self._wake_key(ref.uid)
+                moved = True
+        return moved

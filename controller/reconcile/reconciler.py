@@ -1,0 +1,303 @@
+"""The loop around `decide`: take a key, load the newest object, act until there is nothing to do, say when to look.
+
+Order of writes (design §3): the cloud, then the database, then status. What one pass decides is kept in a
+`Draft` and written once, so a job that is accepted and submitted in one pass costs one status patch.
+"""
+
+import logging
+from collections.abc import Mapping
+
+import msgspec
+
+from controller.domain import conditions, names, reasons
+from controller.domain.errors import Conflict, EnvironmentMissing, Invalid, JennahError, NotFound, Permanent, Retryable
+from controller.domain.job import Job
+from controller.domain.phases import Phase
+from controller.domain.resources import Profiles, ResourceSet, resolve
+from controller.ports import BatchProvider, Clock, JobRef, JobResources, JobStore, Leadership, Observation
+from controller.reconcile import actions, statuses, submission
+from controller.reconcile.cache import JobCache
+from controller.reconcile.decide import Policy, Unseen, decide
+from controller.reconcile.draft import Draft
+from controller.reconcile.observer import Observer
+from controller.reconcile.queue import WorkQueue
+from controller.reconcile.recorder import Recorder, log_fields
+
+log = logging.getLogger(__name__)
+
+MAX_STEPS = 24
+"""Actions in one pass. A healthy pass has at most eight; a rule that never comes to rest stops here and backs off."""
+
+
+class ReconcileSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the loop needs to know beside the policy of `decide`."""
+
+    default_provider: str
+    profiles: Profiles
+    env_wait_seconds: float = 60.0
+    redact_env: bool = False
+
+
+class Reconciler:
+    """Brings jobs to rest. One instance a process; its collaborators are the ports."""
+
+    def __init__(
+        self,
+        *,
+        cache: JobCache,
+        queue: WorkQueue,
+        providers: Mapping[str, BatchProvider],
+        observers: Mapping[str, Observer],
+        resources: JobResources,
+        store: JobStore,
+        recorder: Recorder,
+        leadership: Leadership,
+        clock: Clock,
+        policy: Policy,
+        settings: ReconcileSettings,
+    ) -> None:
+        self._cache = cache
+        self._queue = queue
+        self._providers = providers
+        self._observers = observers
+        self._resources = resources
+        self._store = store
+        self._recorder = recorder
+        self._leadership = leadership
+        self._clock = clock
+        self._policy = policy
+        self._settings = settings
+        self._complaints: dict[str, str] = {}
+
+    # --- events in -----------------------------------------------------------------------------------
+
+    def upsert(self, job: Job) -> None:
+        """Take in an object from the watch."""
+        if self._cache.put(job):
+            self._queue.add(job.key)
+
+    def remove(self, key: str) -> None:
+        """The object is gone."""
+        job = self._cache.remove(key)
+        if job is not None:
+            self._untrack(job)
+        self._queue.drop(key)
+        self._complaints.pop(key, None)
+
+    # --- the loop ------------------------------------------------------------------------------------
+
+    async def work_on(self, key: str) -> None:
+        """Work on one key of the queue; called by the workers. Raises nothing: failures put the key off."""
+        await self._leadership.wait_until_leader()
+        job = self._cache.get(key)
+        if job is None:
+            self._queue.drop(key)
+        else:
+            await self._work_on(job)
+
+    async def _work_on(self, job: Job) -> None:
+        try:
+            seconds = await self.reconcile(job)
+        except (Conflict, NotFound):
+            # Somebody wrote before us. The watch may be late: read it, so that the next pass decides anew.
+            self._queue.back_off(job.key)
+            await self._reload(job)
+        except Retryable as error:
+            self._complain(job, str(error), self._queue.back_off(job.key, error.delay))
+        except JennahError as error:
+            self._complain(job, str(error), self._queue.back_off(job.key))
+        except Exception:
+            log.exception("unexpected failure", extra=log_fields(job))
+            self._queue.back_off(job.key)
+        else:
+            self._complaints.pop(job.key, None)
+            self._queue.forget(job.key)
+            if seconds is not None:
+                self._queue.add_after(job.key, seconds)
+
+    def _complain(self, job: Job, message: str, pause: float) -> None:
+        """One line a change, not one a try."""
+        if self._complaints.get(job.key) != message:
+            self._complaints[job.key] = message
+            log.warning("%s (next try in %.1f s)", message, pause, extra=log_fields(job))
+
+    async def _reload(self, job: Job) -> None:
+        try:
+            newest = await self._resources.get(job.metadata.namespace, job.metadata.name)
+        except JennahError as error:
+            self._complain(job, str(error), 0.0)
+            return
+        if newest is None or newest.key != job.key:
+            self.remove(job.key)
+        elif self._cache.put(newest):
+            self._queue.add(job.key)
+
+    async def reconcile(self, job: Job) -> float | None:
+        """One pass over a job; the seconds until the next, None for "when something changes".
+
+        Raises Conflict, NotFound and Retryable; what was done by then is found again by the next pass.
+        """
+        draft = Draft(job, self._resources_of(job))
+        seen = self._seen(job)
+        for _ in range(MAX_STEPS):
+            if not self._leadership.is_leader():
+                return None
+            action = decide(draft.job, seen, self._clock.now(), self._policy)
+            match action:
+                case actions.Wait(seconds=seconds):
+                    if await self._recorder.flush(draft):
+                        self._track(draft.job)
+                        return seconds
+                case actions.Release():
+                    if await self._recorder.flush(draft):
+                        await self._release(draft.job)
+                        return None
+                case actions.Expire():
+                    if await self._recorder.flush(draft):
+                        await self._expire(draft.job)
+                        return None
+                case actions.LookUp():
+                    seen = await self._look_up(draft.job)
+                case actions.Submit():
+                    seen, pause = await self._submit(draft)
+                    if pause is not None and await self._recorder.flush(draft):
+                        return pause
+                case _:
+                    await self._act(draft, action)
+        raise Retryable(f"not at rest after {MAX_STEPS} steps")
+
+    async def _act(self, draft: Draft, action: actions.Action) -> None:
+        now = self._clock.now()
+        match action:
+            case actions.Hold():
+                await self._hold(draft)
+            case actions.Accept():
+                await self._accept(draft)
+            case actions.Note(status=status):
+                draft.set_status(status, now)
+            case actions.Cancel():
+                await self._provider(draft.job).cancel(_ref(draft.job), reason=reasons.CANCEL_REQUESTED)
+                draft.set_status(statuses.cancelling(draft.job, now), now)
+            case actions.Finish(phase=phase, reason=reason, message=message):
+                self._finish(draft, phase, reason, message)
+
+    # --- one method an action ------------------------------------------------------------------------
+
+    async def _hold(self, draft: Draft) -> None:
+        job = draft.base
+        tenant_id = await self._tenant(job)
+        labels = {names.LABEL_JOB_ID: job.job_id}
+        if names.tenant_fault(tenant_id) is None:
+            labels[names.LABEL_TENANT] = tenant_id
+        held = await self._resources.hold(job, labels)
+        self._cache.put(held)
+        draft.restart_from(held)
+
+    async def _accept(self, draft: Draft) -> None:
+        job = draft.job
+        tenant_id = await self._tenant(job)
+        provider = job.spec.provider or self._settings.default_provider
+        draft.set_status(statuses.accepted(job, tenant_id=tenant_id, provider=provider), self._clock.now())
+        fault = names.tenant_fault(tenant_id)
+        if fault is not None:
+            self._finish(draft, Phase.FAILED, reasons.INVALID_SPEC, f"tenant {tenant_id!r} {fault}")
+            return
+        try:
+            resolve(job.spec, self._settings.profiles)
+        except Invalid as error:
+            self._finish(draft, Phase.FAILED, reasons.INVALID_SPEC, str(error))
+
+    async def _tenant(self, job: Job) -> str:
+        if job.spec.tenant_id:
+            return job.spec.tenant_id
+        labels = await self._resources.namespace_labels(job.metadata.namespace)
+        return labels.get(names.LABEL_TENANT) or job.metadata.namespace
+
+    async def _submit(self, draft: Draft) -> tuple[Observation | Unseen, float | None]:
+        """What the service has afterwards, and the seconds to wait where the environment is not complete yet."""
+        job = draft.job
+        try:
+            environment = await self._resources.environment(job)
+        except EnvironmentMissing as missing:
+            now = self._clock.now()
+            wait = submission.wait_for_environment(job, missing, now, self._settings.env_wait_seconds)
+            draft.set_status(wait.status, now)
+            return Unseen.ABSENT, None if draft.job.is_finished else wait.seconds
+        draft.env = submission.shown_environment(environment, redact=self._settings.redact_env)
+        provider = self._provider(job)
+        try:
+            seen = await provider.submit(submission.request_for(job, environment, self._settings.profiles))
+        except Permanent as refused:
+            self._finish(draft, Phase.FAILED, refused.reason, str(refused))
+            return Unseen.ABSENT, None
+        except Retryable as failed:
+            self._note(draft, conditions.SUBMITTED, False, reasons.PROVIDER_ERROR, str(failed))
+            await self._recorder.flush(draft)
+            raise
+        self._observers[provider.name].note(seen)
+        log.info("submitted", extra=log_fields(job))
+        draft.events.append(("Normal", reasons.SUBMITTED, f"{provider.name} has the job: {seen.resource_path}"))
+        return seen, None
+
+    async def _look_up(self, job: Job) -> Observation | Unseen:
+        provider = self._provider(job)
+        seen = await provider.get(_ref(job))
+        if seen is None or seen.uid != job.key:
+            return Unseen.ABSENT
+        self._observers[provider.name].note(seen)
+        return seen
+
+    async def _release(self, job: Job) -> None:
+        """Let a deleted object go, and with it, where DeleteJob asked for that, its row."""
+        if job.is_purged:
+            await self._store.delete_job(job.status.tenant_id or await self._tenant(job), job.job_id)
+        await self._resources.release(job)
+        self._untrack(job)
+        log.info("released", extra=log_fields(job))
+
+    async def _expire(self, job: Job) -> None:
+        message = "ttlSecondsAfterFinished is over"
+        self._resources.post_event(job, kind="Normal", reason=reasons.EXPIRED, message=message)
+        await self._resources.delete(job)
+
+    def _finish(self, draft: Draft, phase: Phase, reason: str, message: str) -> None:
+        job, now = draft.job, self._clock.now()
+        draft.set_status(statuses.moved(job, job.status, phase, reason=reason, message=message, at=now, now=now), now)
+
+    def _note(self, draft: Draft, kind: str, value: bool, reason: str, message: str) -> None:
+        now = self._clock.now()
+        draft.set_status(statuses.marked(draft.job, kind, value, reason=reason, message=message, now=now), now)
+
+    # --- small helpers -------------------------------------------------------------------------------
+
+    def _resources_of(self, job: Job) -> ResourceSet:
+        try:
+            return resolve(job.spec, self._settings.profiles)
+        except Invalid:
+            return ResourceSet()  # `_accept` fails the job with the message; its row shows no figures
+
+    def _provider(self, job: Job) -> BatchProvider:
+        return self._providers[job.status.provider or self._settings.default_provider]
+
+    def _seen(self, job: Job) -> Observation | Unseen:
+        observer = self._observers.get(job.status.provider or self._settings.default_provider)
+        return observer.seen(job) if observer is not None else Unseen.NOT_ASKED
+
+    def _track(self, job: Job) -> None:
+        """Have a job that is at the service observed, and no other."""
+        observer = self._observers.get(job.status.provider or "")
+        if observer is None:
+            return
+        if job.is_submitted and not job.is_finished:
+            observer.track(job)
+        else:
+            observer.untrack(job)
+
+    def _untrack(self, job: Job) -> None:
+        observer = self._observers.get(job.status.provider or "")
+        if observer is not None:
+            observer.untrack(job)
+
+
+def _ref(job: Job) -> JobRef:
+    return JobRef(external_name=job.external_name, uid=job.key, resource_path=job.status.resource_path)

@@ -1,0 +1,122 @@
+"""Writing what a pass has decided: first the database, then Kubernetes, then the event for people (design §3)."""
+
+import logging
+from datetime import datetime
+
+import msgspec
+
+from controller.domain import names, reasons
+from controller.domain.errors import Permanent
+from controller.domain.job import Job
+from controller.domain.phases import Phase
+from controller.domain.records import Recorded
+from controller.ports import Clock, JobResources, JobWriter
+from controller.reconcile import statuses
+from controller.reconcile.cache import JobCache
+from controller.reconcile.draft import Draft
+
+log = logging.getLogger(__name__)
+
+
+class Recorder:
+    """Writes drafts. A draft without changes costs nothing."""
+
+    def __init__(self, *, resources: JobResources, writer: JobWriter, cache: JobCache, clock: Clock) -> None:
+        self._resources = resources
+        self._writer = writer
+        self._cache = cache
+        self._clock = clock
+
+    async def flush(self, draft: Draft) -> bool:
+        """Write the draft. False: the record knew better and the draft goes on from there, decide again.
+
+        Raises Conflict where Kubernetes has a newer version, Unavailable where a side cannot be reached.
+        """
+        patch = draft.patch()
+        if not patch:
+            return True
+        if not draft.job.is_purged and not await self._record(draft, self._clock.now()):
+            return False
+        before = draft.base.status.phase
+        written = await self._resources.write_status(draft.base, draft.patch())
+        self._cache.put(written)
+        draft.restart_from(written)
+        if written.status.phase is not before:
+            self._announce(written)
+        self.post_events(draft)
+        return True
+
+    async def _record(self, draft: Draft, now: datetime) -> bool:
+        status = draft.job.status
+        transitions = draft.transitions(now)
+        if not transitions or names.tenant_fault(status.tenant_id or "") is not None:
+            return True  # a tenant that no database can hold is in Kubernetes only
+        ours = Recorded(number=status.transition or 0, phase=status.phase or Phase.PENDING)
+        try:
+            truth = await self._writer.write(transitions)
+        except Permanent as refused:
+            log.error("the record refused the job: %s", refused, extra=log_fields(draft.job))
+            _fail(draft, str(refused), now)
+            return True
+        if truth == ours:
+            return True
+        # A writer died between the database and Kubernetes: go on from what the record says.
+        log.info("the record is ahead: %s, transition %d", truth.phase, truth.number, extra=log_fields(draft.job))
+        _rebase(draft, truth, now)
+        return False
+
+    def _announce(self, job: Job) -> None:
+        status = job.status
+        if status.phase is None or status.phase is Phase.PENDING:
+            return
+        kind = "Warning" if status.phase is Phase.FAILED else "Normal"
+        message = status.message or f"the job is {status.phase.value.lower()}"
+        self._resources.post_event(job, kind=kind, reason=status.reason or status.phase.value, message=message)
+        log.info("phase %s", status.phase.value, extra=log_fields(job))
+
+    def post_events(self, draft: Draft) -> None:
+        """Post what the pass wants people to see in ``kubectl describe``."""
+        for kind, reason, message in draft.events:
+            self._resources.post_event(draft.job, kind=kind, reason=reason, message=message)
+        draft.events.clear()
+
+
+def log_fields(job: Job) -> dict[str, str]:
+    """The log fields that tell which job a line is about."""
+    return {
+        "job": f"{job.metadata.namespace}/{job.metadata.name}",
+        "tenant": job.status.tenant_id or job.spec.tenant_id or "",
+        "provider": job.status.provider or "",
+        "external_name": job.external_name,
+    }
+
+
+def _fail(draft: Draft, message: str, now: datetime) -> None:
+    """A job that the database cannot hold is Failed in Kubernetes; it never blocks the queue."""
+    if not draft.job.is_finished:
+        draft.set_status(
+            statuses.moved(
+                draft.job,
+                draft.job.status,
+                Phase.FAILED,
+                reason=reasons.RECORD_REJECTED,
+                message=message,
+                at=now,
+                now=now,
+            ),
+            now,
+        )
+
+
+def _rebase(draft: Draft, truth: Recorded, now: datetime) -> None:
+    """Take the record's phase and number for the job's own; the facts of this pass stay."""
+    base, job = draft.base, draft.job
+    status = msgspec.structs.replace(
+        job.status,
+        phase=base.status.phase,
+        conditions=base.status.conditions,
+        completed_at=base.status.completed_at,
+    )
+    status = statuses.moved(job, status, truth.phase, reason=None, message=None, at=now, now=now)
+    draft.restart_from(base)
+    draft.job = msgspec.structs.replace(job, status=msgspec.structs.replace(status, transition=truth.number))

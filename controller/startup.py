@@ -1,0 +1,48 @@
+"""What both programs do at their start: wait for what they need, and say so once."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Awaitable, Callable
+
+from controller.domain.errors import Retryable
+from controller.ports import Clock
+from controller.reconcile.queue import wait_for_event
+
+log = logging.getLogger(__name__)
+
+PAUSES_SECONDS = (0.5, 1, 2, 5, 10)
+"""Between tries; the last one repeats."""
+
+
+async def patiently(call: Callable[[], Awaitable[None]], *, clock: Clock, stop: asyncio.Event) -> bool:
+    """Call until it works; one log line a change of the error. False: `stop` was set meanwhile.
+
+    Raises what is not Retryable.
+    """
+    said = ""
+    tries = 0
+    while not stop.is_set():
+        try:
+            await call()
+        except Retryable as error:
+            if str(error) != said:
+                said = str(error)
+                log.warning("waiting: %s", error)
+            await wait_for_event(stop, PAUSES_SECONDS[min(tries, len(PAUSES_SECONDS) - 1)], clock)
+            tries += 1
+        else:
+            return True
+    return False
+
+
+def stop_on_signals(stop: asyncio.Event) -> None:
+    """Set the event on SIGTERM and SIGINT, in place of any earlier handler."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+
+
+def say(line: str) -> None:
+    """A line for who starts the program; on stdout, at once."""
+    print(line, flush=True)  # noqa: T201 - these lines are the program's output, as they were the original's

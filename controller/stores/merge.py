@@ -1,0 +1,78 @@
+"""What a transition does to the record of its job: the laws of `ports.JobStore` as one pure function.
+
+Every store reads the record, calls `merge`, and writes what comes out, all in one transaction.
+"""
+
+import msgspec
+
+from controller.domain import reasons
+from controller.domain.errors import Permanent
+from controller.domain.phases import Phase
+from controller.domain.records import JobRow, Record, Recorded, Transition
+
+_NOT_FACTS = {"tenant_id", "job_id", "status", "created_at", "updated_at", "retry_count", "max_retries"}
+FACTS = tuple(field for field in JobRow.__struct_fields__ if field not in _NOT_FACTS)
+"""The columns that are empty until known, and never emptied again."""
+
+
+class Stored(Record, frozen=True, kw_only=True):
+    """A job's record: its row, and the transition that the row stands at."""
+
+    uid: str
+    number: int
+    row: JobRow
+
+    @property
+    def recorded(self) -> Recorded:
+        return Recorded(number=self.number, phase=self.row.status)
+
+
+class Merged(Record, frozen=True, kw_only=True):
+    """The record afterwards, and what of it must be written."""
+
+    stored: Stored
+    is_changed: bool
+    """The row differs from what was read."""
+    is_applied: bool
+    """The transition happened now: it gets its audit row and, where it ends the job, the notification."""
+
+
+def merge(stored: Stored | None, transition: Transition) -> Merged:
+    """The record after that transition. Raises Permanent(RECORD_REJECTED) where the row is another object's."""
+    if stored is None:
+        new = Stored(uid=transition.uid, number=transition.number, row=transition.row)
+        return Merged(stored=new, is_changed=True, is_applied=True)
+    if stored.uid != transition.uid:
+        # Two JennahJobs with the same tenant and job id: the history of the first is never overwritten.
+        raise Permanent("the record of this job id belongs to another JennahJob", reason=reasons.RECORD_REJECTED)
+    if transition.number == stored.number and transition.row.status is stored.row.status:
+        row = _with_facts(stored.row, transition.row)
+        return Merged(stored=_at(stored, stored.number, row), is_changed=row != stored.row, is_applied=False)
+    if transition.number <= stored.number or stored.row.status.is_terminal:
+        return Merged(stored=stored, is_changed=False, is_applied=False)
+    row = _advanced(stored.row, transition.row)
+    return Merged(stored=_at(stored, transition.number, row), is_changed=True, is_applied=True)
+
+
+def _at(stored: Stored, number: int, row: JobRow) -> Stored:
+    return Stored(uid=stored.uid, number=number, row=row)
+
+
+def _with_facts(old: JobRow, new: JobRow) -> JobRow:
+    """The old row, with the new one's facts where it had none."""
+    missing = {field: getattr(new, field) for field in FACTS if _is_empty(getattr(old, field))}
+    return msgspec.structs.replace(old, **missing)
+
+
+def _advanced(old: JobRow, new: JobRow) -> JobRow:
+    """The new row, with the old one's facts where it says nothing."""
+    kept = {field: getattr(old, field) for field in FACTS if _is_empty(getattr(new, field))}
+    retries = max(old.retry_count, new.retry_count)
+    if old.status is Phase.RUNNING and new.status in (Phase.PENDING, Phase.SCHEDULED):
+        # The service took the job back into its queue: that is a retry, whether it counts it or not.
+        retries = max(new.retry_count, old.retry_count + 1)
+    return msgspec.structs.replace(new, created_at=old.created_at, retry_count=retries, **kept)
+
+
+def _is_empty(value: object) -> bool:
+    return value is None or value == ()

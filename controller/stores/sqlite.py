@@ -1,0 +1,179 @@
+"""The record in a SQLite file: for one machine, shared by the API's and the controller's processes.
+
+Two connections: one writes, one reads, so that a reader never waits for a commit (WAL).
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from controller.domain import names, reasons
+from controller.domain.errors import Invalid, Permanent
+from controller.domain.phases import Phase
+from controller.domain.records import JobRow, NotificationRow, Recorded, TenantRow, Transition, TransitionRow
+from controller.ports import Page, RecordFailure
+from controller.stores import paging, sqlite_rows
+from controller.stores.merge import Stored, merge
+from controller.stores.sqlite_connection import SqliteConnection, error_name, transaction
+
+# S608: these statements are put together from column names, never from values.
+_JOB_COLUMNS = ", ".join(sqlite_rows.JOB_COLUMNS)
+_STORED_COLUMNS = ", ".join(sqlite_rows.STORED_COLUMNS)
+_MARKS = ", ".join("?" * len(sqlite_rows.STORED_COLUMNS))
+_UPDATES = ", ".join(f"{column} = excluded.{column}" for column in sqlite_rows.STORED_COLUMNS)
+
+_SELECT_JOB = f"SELECT {_JOB_COLUMNS} FROM jobs WHERE tenant_id = ? AND job_id = ?"  # noqa: S608
+_SELECT_JOBS = f"SELECT {_JOB_COLUMNS} FROM jobs WHERE"  # noqa: S608
+_SELECT_STORED = f"SELECT {_STORED_COLUMNS} FROM jobs WHERE tenant_id = ? AND job_id = ?"  # noqa: S608
+_UPSERT_STORED = (
+    f"INSERT INTO jobs ({_STORED_COLUMNS}) VALUES ({_MARKS}) "  # noqa: S608
+    f"ON CONFLICT (tenant_id, job_id) DO UPDATE SET {_UPDATES}"
+)
+_INSERT_TENANT = "INSERT INTO tenants VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+_SELECT_TENANT = "SELECT * FROM tenants WHERE tenant_id = ?"
+_INSERT_TRANSITION = "INSERT INTO job_state_transitions VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+_SELECT_TRANSITIONS = (
+    f"SELECT {', '.join(sqlite_rows.TRANSITION_COLUMNS)} FROM job_state_transitions "  # noqa: S608
+    # The order of writing, not of the clocks: transitions come from several machines.
+    "WHERE tenant_id = ? AND job_id = ? ORDER BY rowid"
+)
+_NOTIFICATION_COLUMNS = ", ".join(sqlite_rows.NOTIFICATION_COLUMNS)
+_INSERT_NOTIFICATION = (
+    f"INSERT INTO notifications ({_NOTIFICATION_COLUMNS}, created_at) "  # noqa: S608
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+)
+_SELECT_NOTIFICATIONS = (
+    f"SELECT {_NOTIFICATION_COLUMNS} FROM notifications "  # noqa: S608
+    "WHERE tenant_id = ? ORDER BY occurred_at DESC, notification_id LIMIT ?"
+)
+
+
+class SqliteStore:
+    """`ports.JobStore` on SQLite."""
+
+    def __init__(self, path: Path) -> None:
+        self._writer = SqliteConnection(path)
+        self._reader = SqliteConnection(path)
+
+    async def open(self) -> None:
+        await self._writer.open()
+        try:
+            await self._reader.open()
+        except BaseException:
+            await self._writer.close()
+            raise
+
+    async def close(self) -> None:
+        await self._reader.close()
+        await self._writer.close()
+
+    async def record(self, transitions: Sequence[Transition]) -> Sequence[Recorded | RecordFailure]:
+        return await self._writer.run(lambda db: _record(db, transitions))
+
+    async def get_job(self, tenant_id: str, job_id: str) -> JobRow | None:
+        rows = await self._read(_SELECT_JOB, tenant_id, job_id)
+        return sqlite_rows.job_row(rows[0]) if rows else None
+
+    async def list_jobs(
+        self,
+        tenant_id: str,
+        *,
+        page_size: int | None = None,
+        page_token: str = "",
+        status: Phase | None = None,
+        created_after: datetime | None = None,
+    ) -> Page:
+        if page_size is not None and page_size < 1:
+            raise Invalid("page_size must be at least 1")
+        where, values = ["tenant_id = ?"], [tenant_id]
+        if status is not None:
+            where, values = [*where, "status = ?"], [*values, status.wire]
+        if created_after is not None:
+            where, values = [*where, "created_at > ?"], [*values, sqlite_rows.time_text(created_after)]
+        if page_token:
+            last = paging.decode(page_token)
+            where.append("(created_at, job_id) < (?, ?)")
+            values += [sqlite_rows.time_text(last.created_at), last.job_id]
+        order = "ORDER BY created_at DESC, job_id DESC LIMIT ?"
+        # One more than asked for tells whether there is a next page; -1 is no limit.
+        limit = -1 if page_size is None else page_size + 1
+        rows = await self._read(f"{_SELECT_JOBS} {' AND '.join(where)} {order}", *values, limit)
+        jobs = tuple(sqlite_rows.job_row(row) for row in rows[:page_size])
+        if len(jobs) == len(rows):
+            return Page(jobs=jobs)
+        last = paging.Position(created_at=jobs[-1].created_at, job_id=jobs[-1].job_id)
+        return Page(jobs=jobs, next_token=paging.encode(last))
+
+    async def transitions(self, tenant_id: str, job_id: str) -> Sequence[TransitionRow]:
+        return [sqlite_rows.transition_row(row) for row in await self._read(_SELECT_TRANSITIONS, tenant_id, job_id)]
+
+    async def delete_job(self, tenant_id: str, job_id: str) -> bool:
+        return await self._writer.run(lambda db: _delete_job(db, tenant_id, job_id))
+
+    async def get_tenant(self, tenant_id: str) -> TenantRow | None:
+        rows = await self._read(_SELECT_TENANT, tenant_id)
+        return sqlite_rows.tenant_row(rows[0]) if rows else None
+
+    async def list_notifications(self, tenant_id: str, *, limit: int) -> Sequence[NotificationRow]:
+        return [sqlite_rows.notification_row(row) for row in await self._read(_SELECT_NOTIFICATIONS, tenant_id, limit)]
+
+    async def count_unread(self, tenant_id: str) -> int:
+        rows = await self._read("SELECT count(*) FROM notifications WHERE tenant_id = ? AND is_read = 0", tenant_id)
+        return int(rows[0][0])
+
+    async def ack_notification(self, tenant_id: str, notification_id: str) -> bool:
+        statement = "UPDATE notifications SET is_read = 1 WHERE tenant_id = ? AND notification_id = ?"
+        return await self._writer.run(lambda db: db.execute(statement, (tenant_id, notification_id)).rowcount > 0)
+
+    async def _read(self, statement: str, *values: str | int) -> list[tuple[str, ...]]:
+        return await self._reader.run(lambda db: db.execute(statement, values).fetchall())
+
+
+def _record(db: sqlite3.Connection, transitions: Sequence[Transition]) -> list[Recorded | RecordFailure]:
+    with transaction(db):
+        return [_record_one(db, transition) for transition in transitions]
+
+
+def _record_one(db: sqlite3.Connection, transition: Transition) -> Recorded | RecordFailure:
+    """One transition in a savepoint of its own: what is wrong with its values harms no other."""
+    db.execute("SAVEPOINT one")
+    try:
+        recorded: Recorded | RecordFailure = _apply(db, transition).recorded
+    except Permanent as error:
+        recorded = RecordFailure(error=error)
+    except (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, OverflowError, UnicodeError) as error:
+        # Not an operational error of the database: these values will never be taken.
+        refused = Permanent(f"the database refused the row: {error_name(error)}", reason=reasons.RECORD_REJECTED)
+        refused.__cause__ = error
+        recorded = RecordFailure(error=refused)
+    if isinstance(recorded, RecordFailure):
+        db.execute("ROLLBACK TO one")
+    db.execute("RELEASE one")
+    return recorded
+
+
+def _apply(db: sqlite3.Connection, transition: Transition) -> Stored:
+    row = transition.row
+    found = db.execute(_SELECT_STORED, (row.tenant_id, row.job_id)).fetchone()
+    merged = merge(sqlite_rows.stored(found) if found else None, transition)
+    if found is None:
+        db.execute(_INSERT_TENANT, sqlite_rows.tenant_values(transition))
+    if merged.is_changed:
+        db.execute(_UPSERT_STORED, sqlite_rows.stored_values(merged.stored))
+    if merged.is_applied:
+        db.execute(_INSERT_TRANSITION, (row.tenant_id, row.job_id, *sqlite_rows.transition_values(transition)))
+        if row.status.is_terminal:
+            values = sqlite_rows.notification_values(transition.uid, merged.stored.row, transition.at)
+            db.execute(_INSERT_NOTIFICATION, (*values, sqlite_rows.time_text(transition.at)))
+    return merged.stored
+
+
+def _delete_job(db: sqlite3.Connection, tenant_id: str, job_id: str) -> bool:
+    with transaction(db):
+        key = (tenant_id, job_id)
+        deleted = db.execute("DELETE FROM jobs WHERE tenant_id = ? AND job_id = ? RETURNING uid", key).fetchall()
+        for (uid,) in deleted:  # the audit rows go with the row, by their foreign key
+            notification = (tenant_id, names.notification_id(uid))
+            db.execute("DELETE FROM notifications WHERE tenant_id = ? AND notification_id = ?", notification)
+    return bool(deleted)

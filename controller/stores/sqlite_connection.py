@@ -1,0 +1,142 @@
+"""One connection to a SQLite file and the one thread that uses it. Called by `sqlite` only.
+
+A whole transaction is one function, run on that thread in one hop: it cannot be cut by the cancellation of
+its caller, and the file's write lock is never held while the event loop is busy with something else.
+(aiosqlite hops once a statement and has no public call for this: seven times the CPU of a transition, measured.)
+"""
+
+import asyncio
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from controller.domain.errors import ConfigError, Unavailable
+
+T = TypeVar("T")
+Work = Callable[[sqlite3.Connection], T]
+
+BUSY_SECONDS = 5.0
+"""How long a statement waits for another process's transaction. Far below the lease's renew deadline."""
+SCHEMA_VERSION = 1
+_SCHEMA = Path(__file__).parent / "schema" / "sqlite.sql"
+
+
+class SqliteConnection:
+    """Runs functions on the connection, one at a time, in the order of their calls."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._executor: ThreadPoolExecutor | None = None
+        self._db: sqlite3.Connection | None = None
+
+    async def open(self) -> None:
+        """Connect, and create the schema in an empty file. Raises Unavailable, ConfigError."""
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite")
+        try:
+            self._db = await self._on_thread(lambda: _connect(self._path))
+        except BaseException:
+            self._stop()
+            raise
+
+    async def run(self, work: Work[T]) -> T:
+        """What `work` returns. Raises Unavailable for anything that SQLite could not do.
+
+        The messages carry SQLite's code only: its own texts may quote what was to be written.
+        """
+        db = self._db
+        if db is None:
+            raise Unavailable("the database is not open")
+        return await self._on_thread(lambda: work(db))
+
+    async def close(self) -> None:
+        """Close after the functions that were called before. Closed already is no error."""
+        db, self._db = self._db, None
+        if db is not None:
+            await self._on_thread(db.close)
+        self._stop()
+
+    async def _on_thread(self, function: Callable[[], T]) -> T:
+        assert self._executor is not None
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._executor, function)
+        except sqlite3.Error as error:
+            raise Unavailable(f"the database failed: {error_name(error)}") from error
+
+    def _stop(self) -> None:
+        if self._executor is not None:
+            self._executor.shutdown(wait=False)
+
+
+def error_name(error: Exception) -> str:
+    """SQLite's name of the error (SQLITE_BUSY, SQLITE_FULL, …), else its class: never a value."""
+    return getattr(error, "sqlite_errorname", None) or type(error).__name__
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # The rows hold the jobs' environment: only the owner reads them. WAL files take over this mode.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise Unavailable(f"{path}: {error.strerror}") from error
+    db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    try:
+        _set_up(db)
+    except BaseException as error:
+        db.close()
+        if isinstance(error, sqlite3.Error) and error_name(error) in ("SQLITE_NOTADB", "SQLITE_ERROR"):
+            raise ConfigError([f"{path} is not a database of ours"]) from error
+        raise
+    return db
+
+
+def _set_up(db: sqlite3.Connection) -> None:
+    _use_wal(db)
+    # In WAL mode a commit survives the process's death without a sync; only a power cut may undo the last ones.
+    db.execute("PRAGMA synchronous = NORMAL")
+    db.execute("PRAGMA foreign_keys = ON")
+    if _version(db) == SCHEMA_VERSION:
+        return
+    with transaction(db):
+        if _version(db) == 0:  # nobody else created it while we waited for the lock
+            for statement in _SCHEMA.read_text(encoding="utf-8").split(";"):
+                db.execute(statement)
+            db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    version = _version(db)
+    if version != SCHEMA_VERSION:
+        raise ConfigError([f"the database has schema version {version}; this release needs {SCHEMA_VERSION}"])
+
+
+def _use_wal(db: sqlite3.Connection) -> None:
+    # The switch needs the file for itself and does not wait for it as other statements do.
+    give_up = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(0.01)
+
+
+def _version(db: sqlite3.Connection) -> int:
+    return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """All of it or nothing, with the file's write lock from the start."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:  # SQLite ends it by itself on some errors
+            db.execute("ROLLBACK")
+        raise

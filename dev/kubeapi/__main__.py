@@ -1,0 +1,35 @@
+"""`python -m dev.kubeapi`: run the server until SIGTERM or SIGINT."""
+
+import argparse
+import asyncio
+import signal
+from pathlib import Path
+
+from .server import KubeApiServer
+
+
+async def run(server: KubeApiServer) -> None:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    await server.start()
+    try:
+        print(f"kubeconfig: {server.kubeconfig.resolve()}")
+        print(f"ready: {server.url}", flush=True)
+        await stopping.wait()
+    finally:
+        await server.stop()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m dev.kubeapi", description="A Kubernetes API server.")
+    parser.add_argument("--port", type=int, default=6443, help="0 takes a free one (default: 6443)")
+    parser.add_argument("--data-dir", type=Path, default=Path(".jennah"), help="default: .jennah")
+    parser.add_argument("--token", default="", help="the bearer token (default: made once and kept)")
+    arguments = parser.parse_args()
+    asyncio.run(run(KubeApiServer(arguments.data_dir, port=arguments.port, token=arguments.token)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,225 @@
+"""The HTTP handler: authentication, then the verb of the request on the resource it names."""
+
+import hmac
+import logging
+from urllib.parse import parse_qsl
+
+from aiohttp import web
+
+from . import deletes, discovery, lists, openapi, patches, requests, reviews, routes, status, views, watches
+from .encoding import JsonObject, encode
+from .objects import Stored
+from .resources import Registry
+from .routes import Route
+from .status import ApiError
+from .store import Store
+from .writes import Writer, Written
+
+log = logging.getLogger(__name__)
+
+VERSION = {
+    "major": "1",
+    "minor": "36",
+    "gitVersion": "v1.36.0+jennah",
+    "gitCommit": "",
+    "gitTreeState": "clean",
+    "buildDate": "2026-01-01T00:00:00Z",
+    "goVersion": "none",
+    "compiler": "none",
+    "platform": "linux/amd64",
+}
+_PUBLIC = {"/healthz", "/livez", "/readyz", "/version"}
+_JSON_HEADERS = {"Content-Type": "application/json"}
+
+
+class Handler:
+    def __init__(self, store: Store, registry: Registry, token: str) -> None:
+        self._store = store
+        self._registry = registry
+        self._writer = Writer(store, registry)
+        self._token = token
+        self._authorization = f"Bearer {token}".encode()
+
+    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            self._authenticate(request)
+            return await self._answer(request)
+        except ApiError as e:
+            return _json(e.body(), e.code)
+        except ConnectionError:
+            raise
+        except Exception as e:  # the client gets a Status, the log the traceback
+            log.exception("%s %s failed", request.method, request.path)
+            error = ApiError(500, "InternalError", f"Internal error occurred: {type(e).__name__}: {e}")
+            return _json(error.body(), 500)
+
+    def _authenticate(self, request: web.BaseRequest) -> None:
+        given = request.headers.get("Authorization")
+        if given is None and request.path in _PUBLIC:
+            return
+        if not hmac.compare_digest((given or "").encode(), self._authorization):
+            raise status.unauthorized()
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        path = request.path
+        # Most requests name a resource: what is not one has at most these few forms.
+        if not path.startswith(("/api/", "/apis/")) or path.count("/") < 4:
+            answer = self._non_resource(request, path)
+            if answer is not None:
+                return answer
+        route = routes.resolve(self._registry, path)
+        # Not aiohttp's multidict: parameters do not repeat, and a dict is what the rest works with.
+        query = dict(parse_qsl(request.query_string, keep_blank_values=True))
+        match request.method:
+            case "GET":
+                return await self._get(request, route, query)
+            case "POST":
+                return await self._create(request, route, query)
+            case "PUT":
+                return await self._update(request, route, query)
+            case "PATCH":
+                return await self._patch(request, route, query)
+            case "DELETE":
+                return await self._delete(request, route, query)
+        raise status.method_not_allowed()
+
+    # --- what is not a resource
+
+    def _non_resource(self, request: web.BaseRequest, path: str) -> web.Response | None:
+        accept = request.headers.get("Accept", "")
+        match path.strip("/").split("/"):
+            case ["version"]:
+                return _json(VERSION)
+            case ["healthz" | "livez" | "readyz", *_]:
+                return web.Response(text="ok")
+            case ["api"] if discovery.wants_aggregated(accept):
+                return _aggregated(discovery.aggregated(self._registry, lambda group: not group))
+            case ["apis"] if discovery.wants_aggregated(accept):
+                return _aggregated(discovery.aggregated(self._registry, bool))
+            case ["api"]:
+                return _json(discovery.core_versions())
+            case ["apis"]:
+                return _json(discovery.group_list(self._registry))
+            case ["api", version]:
+                return _json(discovery.resource_list(self._registry, "", version))
+            case ["apis", group]:
+                return _json(discovery.group(self._registry, group))
+            case ["apis", group, version]:
+                return _json(discovery.resource_list(self._registry, group, version))
+            case ["openapi", "v3"]:
+                return _json(openapi.index(self._registry))
+            case ["openapi", "v3", *base]:
+                return _json(openapi.document(self._registry, "/" + "/".join(base)))
+            case ["api" | "apis", *_]:
+                return None
+        raise status.no_such_resource()
+
+    # --- reading
+
+    async def _get(self, request: web.BaseRequest, route: Route, query: dict[str, str]) -> web.StreamResponse:
+        resource = route.resource
+        if resource.is_review:
+            raise status.method_not_allowed()
+        view = views.view_for(resource, request.headers.get("Accept", ""), query.get("includeObject", ""))
+        if query.get("watch") in ("true", "1"):
+            if route.name:
+                query["fieldSelector"] = f"metadata.name={route.name}"
+            selection = lists.selection_from(resource, route.namespace, query)
+            watch = watches.Watch(self._store, resource, selection, view)
+            return await watch.serve(request, watches.watch_options(query))
+        if route.name:
+            return _body(view.one(self._find(route)))
+        selection = lists.selection_from(resource, route.namespace, query)
+        return _body(view.page(lists.list_page(self._store, resource, selection, query)))
+
+    def _find(self, route: Route) -> Stored:
+        stored = self._store.get(route.resource.storage, route.key)
+        if stored is None:
+            raise status.not_found(route.resource.plural, route.resource.group, route.name)
+        return stored
+
+    # --- writing
+
+    async def _create(self, request: web.BaseRequest, route: Route, query: dict[str, str]) -> web.Response:
+        resource = route.resource
+        lacks_namespace = resource.is_namespaced and route.namespace is None
+        if route.name or lacks_namespace:
+            raise status.method_not_allowed()
+        duplicates: list[str] = []
+        obj = await requests.read_object(request, _wanted(duplicates, query))
+        if resource.is_review:
+            return _json(reviews.answer(resource, obj, self._token), 201)
+        options = requests.write_options(query, duplicates, request.headers.get("User-Agent", ""))
+        return self._written(request, route, query, self._writer.create(resource, route.key[0], obj, options))
+
+    async def _update(self, request: web.BaseRequest, route: Route, query: dict[str, str]) -> web.Response:
+        _require_name(route)
+        duplicates: list[str] = []
+        obj = await requests.read_object(request, _wanted(duplicates, query))
+        options = requests.write_options(query, duplicates, request.headers.get("User-Agent", ""))
+        written = self._writer.update(route.resource, route.key, route.subresource, obj, options)
+        return self._written(request, route, query, written)
+
+    async def _patch(self, request: web.BaseRequest, route: Route, query: dict[str, str]) -> web.Response:
+        _require_name(route)
+        resource, duplicates = route.resource, list[str]()
+        kind, body = await requests.read_patch(request, _wanted(duplicates, query), strategic=not resource.is_custom)
+        options = requests.write_options(query, duplicates, request.headers.get("User-Agent", ""))
+        if kind == patches.APPLY:
+            if not query.get("fieldManager"):
+                raise status.bad_request("PatchOptions.meta.k8s.io is invalid: fieldManager: Required value")
+            written = self._writer.apply(resource, route.key, route.subresource, body, options)
+        else:
+            change = patches.change_from(kind, body)
+            written = self._writer.patch(resource, route.key, route.subresource, change, options)
+        return self._written(request, route, query, written)
+
+    def _written(self, request: web.BaseRequest, route: Route, query: dict[str, str], written: Written) -> web.Response:
+        view = views.view_for(route.resource, request.headers.get("Accept", ""), query.get("includeObject", ""))
+        response = _body(view.one(written.stored), 201 if written.is_new else 200)
+        for warning in written.warnings:
+            response.headers.add("Warning", f"299 - {encode(warning).decode()}")
+        return response
+
+    # --- deleting
+
+    async def _delete(self, request: web.BaseRequest, route: Route, query: dict[str, str]) -> web.Response:
+        resource = route.resource
+        if resource.is_review or route.subresource:
+            raise status.method_not_allowed()
+        options = deletes.delete_options(await requests.read_delete_options(request), query)
+        if route.name:
+            stored = self._find(route)
+            left = deletes.delete(self._store, resource, stored, options)
+            if left is not None:
+                return _body(left.body)
+            return _json(status.success(stored.name, resource.group, resource.plural, stored.uid))
+        if resource.is_namespaced and route.namespace is None:
+            raise status.method_not_allowed()
+        selection = lists.selection_from(resource, route.namespace, query)
+        page = lists.list_page(self._store, resource, selection, query)
+        for stored in page.items:
+            deletes.delete(self._store, resource, stored, options)
+        return _body(views.ObjectView(resource).page(page))
+
+
+def _require_name(route: Route) -> None:
+    if not route.name or route.resource.is_review:
+        raise status.method_not_allowed()
+
+
+def _wanted(duplicates: list[str], query: dict[str, str]) -> list[str] | None:
+    # Looking for duplicate fields makes parsing slow, so only clients that ask pay for it.
+    return duplicates if query.get("fieldValidation") in ("Strict", "Warn") else None
+
+
+def _json(body: JsonObject, code: int = 200) -> web.Response:
+    return _body(encode(body), code)
+
+
+def _aggregated(body: JsonObject) -> web.Response:
+    return web.Response(body=encode(body), headers={"Content-Type": discovery.AGGREGATED_TYPE})
+
+
+def _body(body: bytes, code: int = 200) -> web.Response:
+    return web.Response(body=body, status=code, headers=_JSON_HEADERS)

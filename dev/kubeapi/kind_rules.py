@@ -1,0 +1,65 @@
+"""What kube-apiserver does for single built-in kinds on top of what it does for all."""
+
+import base64
+import binascii
+from typing import Any
+
+from . import crds, status
+from .encoding import JsonObject
+from .resources import Resource
+from .status import FieldError, bad_request
+
+NAMESPACE_LABEL = "kubernetes.io/metadata.name"
+
+
+def prepare(resource: Resource, obj: JsonObject, old: JsonObject | None) -> list[FieldError]:
+    """Fill in and check `obj`, in place; `old` is None for a new object."""
+    match resource.storage:
+        case "namespaces":
+            _prepare_namespace(obj, old)
+        case "secrets":
+            return _prepare_secret(obj, old)
+        case "pods":
+            if old is None:
+                obj["status"] = {"phase": "Pending"}
+        case crds.STORAGE:
+            return _prepare_crd(obj, old)
+    return []
+
+
+def _prepare_namespace(obj: JsonObject, old: JsonObject | None) -> None:
+    obj["metadata"].setdefault("labels", {})[NAMESPACE_LABEL] = obj["metadata"]["name"]
+    if old is None:
+        obj["spec"] = {"finalizers": ["kubernetes"]}
+        obj["status"] = {"phase": "Active"}
+
+
+def _prepare_secret(obj: JsonObject, old: JsonObject | None) -> list[FieldError]:
+    data: dict[str, Any] = obj.get("data") or {}
+    for value in data.values():
+        try:
+            base64.b64decode(value or "", validate=True)
+        except (binascii.Error, ValueError, TypeError) as e:
+            message = 'Secret in version "v1" cannot be handled as a Secret: illegal base64 data'
+            raise bad_request(f"{message}: {e}") from e
+    for key, value in (obj.pop("stringData", None) or {}).items():
+        data[key] = base64.b64encode(str(value).encode()).decode()
+    if data:
+        obj["data"] = data
+    obj.setdefault("type", "Opaque")
+    if old is not None and obj["type"] != old.get("type"):
+        return [status.invalid_value("type", obj["type"], "field is immutable")]
+    return []
+
+
+def _prepare_crd(obj: JsonObject, old: JsonObject | None) -> list[FieldError]:
+    crds.fill_defaults(obj)
+    errors = crds.check(obj)
+    if errors:
+        return errors
+    if old is not None:
+        for field in ("group", "scope"):
+            if obj["spec"][field] != old["spec"][field]:
+                errors.append(status.invalid_value(f"spec.{field}", obj["spec"][field], "field is immutable"))
+    crds.establish(obj)
+    return errors

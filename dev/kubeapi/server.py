@@ -1,0 +1,124 @@
+"""KubeApiServer: the whole server in one object, for `python -m dev.kubeapi` and to embed in a process."""
+
+import asyncio
+import base64
+import contextlib
+import secrets
+import socket
+from pathlib import Path
+
+import yaml
+from aiohttp import web
+
+from . import certs, crds, custom_kinds, kinds
+from .cleanup import Cleanup
+from .handlers import Handler
+from .resources import Registry
+from .store import Store
+from .writes import WriteOptions, Writer
+
+HOST = "127.0.0.1"
+HISTORY_LIMIT = 20_000
+_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
+_SHUTDOWN_SECONDS = 0.5
+
+
+class KubeApiServer:
+    """Start it, use `url`, `token`, `ca` or `kubeconfig`, stop it. What it holds is in `data_dir`."""
+
+    def __init__(self, data_dir: Path, *, port: int = 0, token: str = "", history_limit: int = HISTORY_LIMIT) -> None:
+        """`port` 0 takes a free one; without a `token` one is made and kept in `data_dir`.
+
+        `history_limit` is how many changes of each kind watches can at least go back.
+        """
+        self._data_dir = data_dir
+        self.port = port
+        self.token = token
+        self.ca = b""
+        self._history_limit = history_limit
+        self._store: Store | None = None
+        self._runner: web.ServerRunner | None = None
+        self._cleanup: asyncio.Task[None] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"https://{HOST}:{self.port}"
+
+    @property
+    def kubeconfig(self) -> Path:
+        return self._data_dir / "kubeconfig"
+
+    async def start(self) -> None:
+        self._data_dir.mkdir(parents=True, exist_ok=True)
+        context, self.ca = certs.server_context(self._data_dir)
+        self.token = self.token or self._kept_token()
+        registry = Registry(kinds.built_in())
+        self._store = store = Store(self._data_dir / "objects.db", history_limit=self._history_limit)
+        _load(store, registry)
+        custom_kinds.CustomKinds(store, registry)
+        cleanup = Cleanup(store, registry)
+        _ensure_namespaces(store, registry)
+        self._cleanup = asyncio.create_task(cleanup.run(), name="kubeapi-cleanup")
+        # Watches hear of a client that leaves by being cancelled; writes never wait half done.
+        server = web.Server(Handler(store, registry, self.token), handler_cancellation=True, access_log=None)
+        self._runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_SECONDS)
+        await self._runner.setup()
+        listener = socket.create_server((HOST, self.port), backlog=512)
+        self.port = listener.getsockname()[1]
+        await web.SockSite(self._runner, listener, ssl_context=context).start()
+        self._write_kubeconfig()
+
+    async def stop(self) -> None:
+        if self._store is not None:
+            self._store.end_watches()
+        if self._runner is not None:
+            await self._runner.cleanup()
+        if self._cleanup is not None:
+            self._cleanup.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._cleanup
+        if self._store is not None:
+            self._store.close()
+
+    def _kept_token(self) -> str:
+        path = self._data_dir / "token"
+        if not path.exists():
+            path.touch(mode=0o600)
+            path.write_text(secrets.token_urlsafe(24))
+        return path.read_text().strip()
+
+    def _write_kubeconfig(self) -> None:
+        cluster = {"server": self.url, "certificate-authority-data": base64.b64encode(self.ca).decode()}
+        context = {"cluster": "jennah", "user": "jennah", "namespace": "default"}
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "jennah", "cluster": cluster}],
+            "users": [{"name": "jennah", "user": {"token": self.token}}],
+            "contexts": [{"name": "jennah", "context": context}],
+            "current-context": "jennah",
+        }
+        self.kubeconfig.touch(mode=0o600)
+        self.kubeconfig.write_text(yaml.safe_dump(config, sort_keys=False))
+
+
+def _load(store: Store, registry: Registry) -> None:
+    definitions = registry.of_storage(crds.STORAGE)
+    assert definitions is not None
+    # CRDs come first: they say which fields of their objects can be selected by.
+    store.load(crds.STORAGE, definitions.fields_of)
+    for stored in store.objects(crds.STORAGE):
+        registry.set_crd(stored.name, crds.resources_of(stored.load()))
+    for storage in store.stored_resources():
+        resource = registry.of_storage(storage)
+        if resource is not None and storage != crds.STORAGE:
+            store.load(storage, resource.fields_of)
+
+
+def _ensure_namespaces(store: Store, registry: Registry) -> None:
+    namespaces = registry.of_storage("namespaces")
+    assert namespaces is not None
+    writer = Writer(store, registry)
+    for name in _NAMESPACES:
+        if store.get("namespaces", ("", name)) is None:
+            writer.create(namespaces, "", {"metadata": {"name": name}}, WriteOptions())

@@ -1,0 +1,93 @@
+"""Child processes of the stack: started one after the other, their output passed on, ended by their id."""
+
+import asyncio
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+
+STOP_SECONDS = 4.0
+_PR_SET_PDEATHSIG = 1
+
+
+class ProcessFailed(Exception):
+    """A child ended that should have run on, or did not become ready in time."""
+
+
+class Child:
+    """One process of the stack. Its lines go to `on_line`; stdout and stderr alike."""
+
+    def __init__(self, name: str, process: asyncio.subprocess.Process, on_line: Callable[[str], None]) -> None:
+        self.name = name
+        self.process = process
+        self._on_line = on_line
+        self._ready = asyncio.Event()
+        self._ready_text = ""
+        self._reader = asyncio.create_task(self._read())
+
+    @classmethod
+    async def start(
+        cls,
+        name: str,
+        arguments: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        on_line: Callable[[str], None],
+        ready_text: str,
+        seconds: float = 30.0,
+    ) -> "Child":
+        """Start it and wait for the line that says it is ready. Raises ProcessFailed."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *arguments,
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **env},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C goes to the stack alone, which stops its children in order
+            preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+            limit=2**20,
+        )
+        child = cls(name, process, on_line)
+        child._ready_text = ready_text
+        ready = asyncio.create_task(child._ready.wait())
+        done, _ = await asyncio.wait((ready, child._reader), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        if ready not in done:
+            ready.cancel()
+            await child.stop()
+            raise ProcessFailed(f"{name} did not start (exit code {process.returncode}); its output is above")
+        return child
+
+    async def wait(self) -> int:
+        """Its exit code, once all of its output was passed on."""
+        await self._reader
+        return await self.process.wait()
+
+    async def stop(self) -> None:
+        """End it: SIGTERM, and SIGKILL when it takes too long."""
+        if self.process.returncode is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            await asyncio.wait_for(self.wait(), STOP_SECONDS)
+        except TimeoutError:
+            self.process.kill()
+            await self.wait()
+
+    async def kill(self) -> None:
+        """End it at once, as a crash would: SIGKILL."""
+        self.process.kill()
+        await self.wait()
+
+    async def _read(self) -> None:
+        assert self.process.stdout is not None
+        async for raw in self.process.stdout:
+            line = raw.decode("utf-8", "replace").rstrip("\n")
+            self._on_line(line)
+            if self._ready_text in line:
+                self._ready.set()
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to end this process when the stack dies, so that a killed stack leaves no servers behind."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

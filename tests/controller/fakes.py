@@ -1,0 +1,261 @@
+"""Fakes of the ports, in memory: what they do is what the ports' contract says, with faults on demand."""
+
+import asyncio
+import heapq
+import itertools
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from controller.domain import names, reasons
+from controller.domain.errors import Conflict, NotFound, Permanent
+from controller.domain.job import Job, JobSpec, Metadata, parse, status_to_wire
+from controller.domain.phases import Phase
+from controller.domain.records import JobRow, Recorded, Transition
+from controller.ports import Environment, JobRef, Observation, SubmitRequest
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class FakeClock:
+    """Time that moves only by `advance`."""
+
+    def __init__(self) -> None:
+        self._seconds = 0.0
+        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._count = itertools.count()
+
+    def now(self) -> datetime:
+        return START + timedelta(seconds=self._seconds)
+
+    def monotonic(self) -> float:
+        return self._seconds
+
+    async def sleep(self, seconds: float) -> None:
+        wake: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._sleepers, (self._seconds + seconds, next(self._count), wake))
+        await wake
+
+    async def advance(self, seconds: float) -> None:
+        """Let that time pass; whoever sleeps meanwhile wakes in order."""
+        end = self._seconds + seconds
+        await settle()
+        while self._sleepers and self._sleepers[0][0] <= end:
+            self._seconds, _, wake = heapq.heappop(self._sleepers)
+            if not wake.done():
+                wake.set_result(None)
+            await settle()
+        self._seconds = end
+        await settle()
+
+
+async def settle() -> None:
+    """Let every task run until all of them wait."""
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+
+class Crash(BaseException):
+    """The process dies here: nothing after this point is run."""
+
+
+class FaultPoints:
+    """Named points in the fakes; a test makes one of them crash or raise."""
+
+    def __init__(self) -> None:
+        self._faults: dict[str, list[BaseException]] = defaultdict(list)
+
+    def arm(self, point: str, fault: BaseException) -> None:
+        self._faults[point].append(fault)
+
+    def reach(self, point: str) -> None:
+        if self._faults[point]:
+            raise self._faults[point].pop(0)
+
+
+class FakeProvider:
+    """A service in memory whose jobs move when the test says so."""
+
+    def __init__(self, faults: FaultPoints | None = None, name: str = "local") -> None:
+        self.name = name
+        self.region = "nowhere"
+        self.names_are_ids = True
+        self.jobs: dict[str, Observation] = {}
+        self.submissions: list[SubmitRequest] = []
+        self.cancelled: list[str] = []
+        self.observed = 0
+        self.faults = faults or FaultPoints()
+
+    async def submit(self, request: SubmitRequest) -> Observation:
+        self.faults.reach("before submit")
+        known = self.jobs.get(request.external_name)
+        if known is not None and known.uid != request.uid:
+            raise Permanent("another's job has that name", reason=reasons.NAME_TAKEN)
+        if known is None:
+            self.submissions.append(request)
+            self.jobs[request.external_name] = Observation(
+                external_name=request.external_name,
+                uid=request.uid,
+                resource_path=f"fake/{request.external_name}",
+                phase=Phase.SCHEDULED,
+                submitted_at=START,
+            )
+        self.faults.reach("after submit")
+        return self.jobs[request.external_name]
+
+    async def get(self, ref: JobRef) -> Observation | None:
+        self.faults.reach("get")
+        return self.jobs.get(ref.external_name)
+
+    async def observe(self, refs: Collection[JobRef]) -> Mapping[str, Observation]:
+        self.faults.reach("observe")
+        self.observed += 1
+        return {ref.external_name: self.jobs[ref.external_name] for ref in refs if ref.external_name in self.jobs}
+
+    async def cancel(self, ref: JobRef, *, reason: str) -> None:
+        self.faults.reach("cancel")
+        self.cancelled.append(ref.external_name)
+
+    async def close(self) -> None:
+        return
+
+    def move(self, phase: Phase, **facts: object) -> None:
+        """Bring every job to that phase."""
+        for name, job in self.jobs.items():
+            self.jobs[name] = msgspec.structs.replace(job, phase=phase, **facts)
+
+
+class FakeRecord:
+    """The database: the laws of `ports.JobStore.record`, for what the reconciler uses of it."""
+
+    def __init__(self, faults: FaultPoints | None = None) -> None:
+        self.rows: dict[tuple[str, str], JobRow] = {}
+        self.audit: dict[str, list[tuple[int, Phase | None, Phase]]] = defaultdict(list)
+        self.faults = faults or FaultPoints()
+
+    async def write(self, transitions: Sequence[Transition]) -> Recorded:
+        self.faults.reach("before record")
+        for transition in transitions:
+            self._apply(transition)
+        self.faults.reach("after record")
+        number, _, phase = self.audit[transitions[-1].uid][-1]
+        return Recorded(number=number, phase=phase)
+
+    def _apply(self, transition: Transition) -> None:
+        audit, row = self.audit[transition.uid], transition.row
+        if audit and (audit[-1][0] >= transition.number or audit[-1][2].is_terminal):
+            return
+        audit.append((transition.number, transition.from_phase, row.status))
+        self.rows[row.tenant_id, row.job_id] = row
+
+    async def delete_job(self, tenant_id: str, job_id: str) -> bool:
+        self.faults.reach("delete row")
+        return self.rows.pop((tenant_id, job_id), None) is not None
+
+
+class FakeResources:
+    """The API server: objects with versions, guarded writes, events."""
+
+    def __init__(self, faults: FaultPoints | None = None) -> None:
+        self.objects: dict[tuple[str, str], Job] = {}
+        self.events: list[tuple[str, str]] = []
+        self.writes = 0
+        self.env: Environment | Exception = Environment(values={}, shown={})
+        self.labels: dict[str, str] = {}
+        self.faults = faults or FaultPoints()
+        self.changed: Callable[[Job], None] = lambda job: None
+        self._version = 0
+
+    def create(self, name: str = "job", *, held: bool = True, **spec: object) -> Job:
+        metadata = Metadata(
+            name=name,
+            namespace="default",
+            uid=str(uuid.uuid4()),
+            creation_timestamp=START,
+            finalizers=(names.FINALIZER,) if held else (),
+        )
+        fields = {"image": "img", "tenant_id": "tenant", "job_id": name, **spec}
+        return self._store(Job(metadata=metadata, spec=JobSpec(**fields)))
+
+    def edit(self, job: Job, *, metadata: Mapping[str, object] | None = None, **spec: object) -> Job:
+        current = self.current(job)
+        return self._store(
+            msgspec.structs.replace(
+                current,
+                metadata=msgspec.structs.replace(current.metadata, **(metadata or {})),
+                spec=msgspec.structs.replace(current.spec, **spec),
+            )
+        )
+
+    def current(self, job: Job) -> Job:
+        return self.objects[job.metadata.namespace, job.metadata.name]
+
+    async def get(self, namespace: str, name: str) -> Job | None:
+        return self.objects.get((namespace, name))
+
+    async def hold(self, job: Job, labels: Mapping[str, str]) -> Job:
+        self.faults.reach("hold")
+        self._guard(job)
+        return self.edit(job, metadata={"finalizers": (names.FINALIZER,), "labels": dict(labels)})
+
+    async def release(self, job: Job) -> None:
+        self.faults.reach("release")
+        self._guard(job)
+        self.writes += 1
+        del self.objects[job.metadata.namespace, job.metadata.name]
+
+    async def write_status(self, job: Job, status: Mapping[str, object]) -> Job:
+        self.faults.reach("before status")
+        current = self._guard(job)
+        merged = _merge(status_to_wire(current.status), status)
+        raw = {"metadata": {"name": "x"}, "spec": {"image": "x"}, "status": merged}
+        self.writes += 1
+        stored = self._store(msgspec.structs.replace(current, status=parse(raw).status))
+        self.faults.reach("after status")
+        return stored
+
+    async def delete(self, job: Job) -> None:
+        self.writes += 1
+        self.edit(job, metadata={"deletion_timestamp": START})
+
+    async def namespace_labels(self, namespace: str) -> Mapping[str, str]:
+        return self.labels
+
+    async def environment(self, job: Job) -> Environment:
+        if isinstance(self.env, Exception):
+            raise self.env
+        return self.env
+
+    def post_event(self, job: Job, *, kind: str, reason: str, message: str) -> None:
+        self.events.append((kind, reason))
+
+    def _guard(self, job: Job) -> Job:
+        current = self.objects.get((job.metadata.namespace, job.metadata.name))
+        if current is None:
+            raise NotFound("gone")
+        if current.metadata.resource_version != job.metadata.resource_version:
+            raise Conflict("a newer version exists")
+        return current
+
+    def _store(self, job: Job) -> Job:
+        self._version += 1
+        metadata = msgspec.structs.replace(job.metadata, resource_version=str(self._version))
+        stored = msgspec.structs.replace(job, metadata=metadata)
+        self.objects[job.metadata.namespace, job.metadata.name] = stored
+        self.changed(stored)
+        return stored
+
+
+def _merge(old: Mapping[str, object], patch: Mapping[str, object]) -> dict[str, object]:
+    merged = dict(old)
+    for name, value in patch.items():
+        if value is None:
+            merged.pop(name, None)
+        elif isinstance(value, Mapping) and isinstance(merged.get(name), Mapping):
+            merged[name] = _merge(merged[name], value)
+        else:
+            merged[name] = value
+    return merged

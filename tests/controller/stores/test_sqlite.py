@@ -1,0 +1,194 @@
+"""What is SQLite's own: the file, two processes on it, its errors. The laws are in tests/contract/test_stores.py."""
+
+import json
+import sqlite3
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from controller.domain.errors import ConfigError, Unavailable
+from controller.domain.phases import Phase
+from controller.domain.records import JobRow, NotificationRow, TenantRow, Transition
+from controller.stores import sqlite_connection
+from controller.stores.sqlite import SqliteStore
+
+NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+
+
+def transition(number: int = 0, phase: Phase = Phase.PENDING, **facts: object) -> Transition:
+    row = JobRow(tenant_id="t", job_id="j", status=phase, created_at=NOON, updated_at=NOON, **facts)
+    return Transition(uid="u", number=number, from_phase=None, row=row, at=NOON, reason="r")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "new folder" / "jennah.db"
+
+
+@pytest.fixture
+async def store(path: Path) -> AsyncIterator[SqliteStore]:
+    store = SqliteStore(path)
+    await store.open()
+    yield store
+    await store.close()
+
+
+def query(path: Path, statement: str) -> list[tuple[object, ...]]:
+    db = sqlite3.connect(path)
+    try:
+        return db.execute(statement).fetchall()
+    finally:
+        db.close()
+
+
+async def test_the_file_uses_wal_and_only_its_owner_reads_it(store: SqliteStore, path: Path) -> None:
+    await store.record([transition()])
+    assert query(path, "PRAGMA journal_mode") == [("wal",)]
+    assert {file.stat().st_mode & 0o777 for file in path.parent.iterdir()} == {0o600}
+
+
+async def test_times_are_stored_as_text_that_sorts_and_commands_as_json(store: SqliteStore, path: Path) -> None:
+    await store.record([transition(commands=("a", "b"))])
+    [(created_at, commands)] = query(path, "SELECT created_at, commands FROM jobs")
+    assert created_at == "2026-05-01T12:00:00.000000Z"
+    assert json.loads(str(commands)) == ["a", "b"]
+
+
+async def test_the_lease_columns_of_the_original_exist_and_stay_null(store: SqliteStore, path: Path) -> None:
+    await store.record([transition()])
+    lease = "owner_worker_id, preferred_worker_id, lease_expires_at, last_heartbeat_at"
+    assert query(path, f"SELECT {lease} FROM jobs") == [(None, None, None, None)]
+
+
+async def test_the_columns_that_statements_do_not_name_stand_in_the_order_of_the_records(
+    store: SqliteStore, path: Path
+) -> None:
+    def columns(table: str) -> tuple[object, ...]:
+        return tuple(name for (name,) in query(path, f"SELECT name FROM pragma_table_info('{table}')"))
+
+    assert columns("tenants") == TenantRow.__struct_fields__
+    assert columns("job_state_transitions")[:2] == ("tenant_id", "job_id")
+    assert set(NotificationRow.__struct_fields__) < set(columns("notifications"))
+
+
+async def test_opening_twice_keeps_what_is_there(store: SqliteStore, path: Path) -> None:
+    await store.record([transition()])
+    again = SqliteStore(path)
+    await again.open()
+    assert await again.get_job("t", "j") is not None
+    await again.close()
+
+
+OPEN_AND_WRITE = """
+import asyncio, sys
+from pathlib import Path
+from tests.controller.stores.test_sqlite import SqliteStore, transition
+async def main():
+    store = SqliteStore(Path(sys.argv[1]))
+    await store.open()
+    for number in range(20):
+        await store.record([transition(number)])
+    await store.close()
+asyncio.run(main())
+"""
+
+
+def test_several_processes_create_and_write_one_file_at_the_same_time(path: Path) -> None:
+    root = Path(__file__).parents[3]
+    command = [sys.executable, "-c", OPEN_AND_WRITE, str(path)]
+    processes = [subprocess.Popen(command, cwd=root, stderr=subprocess.PIPE) for _ in range(4)]
+    errors = [process.communicate(timeout=60)[1].decode() for process in processes]
+    assert errors == [""] * 4
+    assert query(path, "SELECT count(*) FROM job_state_transitions") == [(20,)]
+
+
+WRITE_AND_DIE = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from tests.controller.stores.test_sqlite import SqliteStore, transition
+async def main():
+    store = SqliteStore(Path(sys.argv[1]))
+    await store.open()
+    await store.record([transition()])
+    os.kill(os.getpid(), signal.SIGKILL)
+asyncio.run(main())
+"""
+
+
+def test_a_process_that_is_killed_loses_nothing_that_it_recorded(path: Path) -> None:
+    command = [sys.executable, "-c", WRITE_AND_DIE, str(path)]
+    assert subprocess.run(command, cwd=Path(__file__).parents[3], check=False, timeout=60).returncode == -9
+    assert query(path, "SELECT job_id, status FROM jobs") == [("j", "PENDING")]
+
+
+async def test_a_schema_of_another_version_is_a_config_error(store: SqliteStore, path: Path) -> None:
+    await store.close()
+    query(path, "PRAGMA user_version = 99")
+    with pytest.raises(ConfigError, match="schema version 99"):
+        await SqliteStore(path).open()
+
+
+@pytest.mark.parametrize("content", ["text", "tables"])
+async def test_a_file_that_is_not_ours_is_a_config_error(path: Path, content: str) -> None:
+    path.parent.mkdir()
+    if content == "text":
+        path.write_text("this is no database, and longer than a header" * 10)
+    else:
+        query(path, "CREATE TABLE jobs (a)")
+    with pytest.raises(ConfigError, match="not a database of ours"):
+        await SqliteStore(path).open()
+
+
+async def test_a_file_that_cannot_be_opened_is_unavailable(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(Unavailable):
+        await SqliteStore(tmp_path / "file" / "jennah.db").open()
+    with pytest.raises(Unavailable):
+        await SqliteStore(tmp_path).open()
+
+
+async def test_a_locked_file_is_unavailable_for_writers_while_readers_go_on(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_connection, "BUSY_SECONDS", 0.05)
+    store = SqliteStore(path)
+    await store.open()
+    await store.record([transition()])
+    blocker = sqlite3.connect(path, isolation_level=None)
+    blocker.execute("BEGIN IMMEDIATE")
+    with pytest.raises(Unavailable, match="SQLITE_BUSY"):
+        await store.record([transition(1, env_vars_json="secret")])
+    assert (await store.get_job("t", "j")).env_vars_json is None
+    blocker.execute("ROLLBACK")
+    blocker.close()
+    await store.record([transition(1, Phase.RUNNING)])
+    assert (await store.get_job("t", "j")).status is Phase.RUNNING
+    await store.close()
+
+
+async def test_a_disk_that_is_full_is_unavailable_and_leaves_the_record_as_it_was(store: SqliteStore) -> None:
+    await store.record([transition()])
+    await store._writer.run(lambda db: db.execute("PRAGMA max_page_count = 1"))
+    with pytest.raises(Unavailable, match="SQLITE_FULL"):
+        await store.record([transition(1, Phase.RUNNING, env_vars_json="x" * 100_000)])
+    assert (await store.get_job("t", "j")).status is Phase.PENDING
+    await store._writer.run(lambda db: db.execute("PRAGMA max_page_count = 1000000"))
+    await store.record([transition(1, Phase.RUNNING)])
+    assert (await store.get_job("t", "j")).status is Phase.RUNNING
+
+
+async def test_text_that_is_no_unicode_fails_alone(store: SqliteStore) -> None:
+    [failure] = await store.record([transition(error_message="broken \udc80 text")])
+    assert "broken" not in str(failure.error)
+    assert await store.get_job("t", "j") is None
+
+
+async def test_a_store_that_is_not_open_is_unavailable(path: Path) -> None:
+    store = SqliteStore(path)
+    with pytest.raises(Unavailable, match="not open"):
+        await store.get_job("t", "j")
+    await store.close()
