@@ -22,7 +22,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip install -q --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: $(STAMP) ## Run the whole system and 25 jobs through it; exits 0 if each ended as it should
+demo: $(STAMP) ## Run the whole system and 24 jobs through it; exits 0 if each ended as it should
 	@$(BIN)/python -m dev demo
 
 run: $(STAMP) ## Run the whole system until Ctrl-C

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Final
 
+import msgspec
+
 from api.gen import deployment_pb2 as pb
 from controller.domain import names, resources
 from controller.domain.errors import Invalid
@@ -23,7 +25,7 @@ TEXT_MAX: Final = {"name": 255, "machine_type": 255, "resource_profile": 50, "se
 COMMANDS_MAX: Final = 1024
 ARGUMENT_MAX: Final = 131072
 COMMANDS_BYTES_MAX: Final = 1024 * 1024
-"""All arguments together; etcd takes objects of at most 1.5 MiB."""
+"""All arguments together as JSON; etcd takes objects of at most 1.5 MiB."""
 ENV_COUNT_MAX: Final = 1000
 ENV_NAME_MAX: Final = 253
 """A key of a Secret."""
@@ -148,7 +150,7 @@ def _check_commands(commands: Iterable[str]) -> None:
         raise Invalid(f"commands has more than {COMMANDS_MAX} items")
     for index, argument in enumerate(commands):
         _check_text(f"commands[{index}]", argument, ARGUMENT_MAX)
-    if sum(len(argument.encode()) for argument in commands) > COMMANDS_BYTES_MAX:
+    if len(msgspec.json.encode(commands)) > COMMANDS_BYTES_MAX:
         raise Invalid(f"commands is larger than {COMMANDS_BYTES_MAX} bytes")
 
 

@@ -137,7 +137,12 @@ async def watching(
             stop_flag=end,
         )
     )
-    operator.add_done_callback(lambda _: (ready.set(), stop.set()))
+
+    def ended(_: object) -> None:
+        ready.set()
+        stop.set()
+
+    operator.add_done_callback(ended)
     await ready.wait()
     stop_on_signals(stop)  # kopf takes the signals for itself when it starts; ours stop everything in order
     try:

@@ -9,7 +9,7 @@ from dev import demo, stack
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m dev", description="The whole system on this machine.")
-    parser.add_argument("command", choices=("run", "demo"), help="run: until Ctrl-C; demo: 25 jobs, then stop")
+    parser.add_argument("command", choices=("run", "demo"), help="run: until Ctrl-C; demo: 24 jobs, then stop")
     command = parser.parse_args().command
     try:
         return asyncio.run(demo.run() if command == "demo" else stack.run())

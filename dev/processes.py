@@ -61,18 +61,16 @@ class Child:
 
     async def wait(self) -> int:
         """Its exit code, once all of its output was passed on."""
-        await self._reader
+        await asyncio.wait((self._reader,))
         return await self.process.wait()
 
     async def stop(self) -> None:
         """End it: SIGTERM, and SIGKILL when it takes too long."""
         if self.process.returncode is None:
             self.process.send_signal(signal.SIGTERM)
-        try:
-            await asyncio.wait_for(self.wait(), STOP_SECONDS)
-        except TimeoutError:
-            self.process.kill()
-            await self.wait()
+        await asyncio.wait((self._reader,), timeout=STOP_SECONDS)
+        if self.process.returncode is None:
+            await self.kill()
 
     async def kill(self) -> None:
         """End it at once, as a crash would: SIGKILL."""

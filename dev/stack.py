@@ -65,6 +65,8 @@ class Stack:
             "JENNAH_ALLOW_LOCAL_PROVIDER": "true",
             "DB_PROVIDER": "sqlite",
             "WORKER_HOST": self.host,
+            "STOP_DELAY_SECONDS": "0",  # no load balancer in front
+            "STOP_GRACE_SECONDS": "2",
         }
         outside = {name: os.environ[name] for name in mine if os.environ.get(name)}
         fixed = {

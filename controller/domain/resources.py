@@ -1,5 +1,6 @@
 """Resource profiles (contract §3) and Kubernetes quantities, resolved into plain numbers."""
 
+import math
 import re
 from decimal import Decimal
 
@@ -95,7 +96,7 @@ def cpu_millis(quantity: str | int) -> int:
     if match is None:
         raise Invalid(f"resources.cpu: {quantity!r} is not a CPU quantity such as 2 or 500m")
     whole, millis = match.groups()
-    return int(millis) if millis is not None else int(-(-Decimal(whole) * 1000 // 1))
+    return int(millis) if millis is not None else math.ceil(Decimal(whole) * 1000)
 
 
 def memory_mib(quantity: str | int) -> int:
@@ -104,4 +105,4 @@ def memory_mib(quantity: str | int) -> int:
     if match is None:
         raise Invalid(f"resources.memory: {quantity!r} is not a memory quantity such as 4Gi or 512Mi")
     number, unit = match.groups()
-    return int(-(-Decimal(number) * _UNITS[unit or ""] // 2**20))
+    return math.ceil(Decimal(number) * _UNITS[unit or ""] / 2**20)

@@ -12,15 +12,19 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS objects (
     resource TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL, body BLOB NOT NULL,
     PRIMARY KEY (resource, namespace, name)
-) WITHOUT ROWID;
+);
 CREATE TABLE IF NOT EXISTS counter (id INTEGER PRIMARY KEY CHECK (id = 1), version INTEGER NOT NULL);
 INSERT OR IGNORE INTO counter VALUES (1, 0);
 """
+
+_UPSERT = "INSERT INTO objects VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET body = excluded.body"
 
 
 class Database:
     def __init__(self, path: Path) -> None:
         self._connection = sqlite3.connect(path, isolation_level=None)
+        # One server to a data directory; not having to share makes every commit cheaper, too.
+        self._connection.execute("PRAGMA locking_mode=EXCLUSIVE")
         self._connection.execute("PRAGMA journal_mode=WAL")
         self._connection.execute("PRAGMA synchronous=OFF")
         self._connection.executescript(_SCHEMA)
@@ -41,7 +45,7 @@ class Database:
 
     def put(self, resource: str, namespace: str, name: str, body: bytes) -> None:
         row = (resource, namespace, name, body)
-        self._connection.execute("INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?)", row)
+        self._connection.execute(_UPSERT, row)
 
     def delete(self, resource: str, namespace: str, name: str, version: int) -> None:
         key = (resource, namespace, name)

@@ -146,7 +146,7 @@ class Handler:
         if route.name or lacks_namespace:
             raise status.method_not_allowed()
         duplicates: list[str] = []
-        obj = await requests.read_object(request, _wanted(duplicates, query))
+        obj = await requests.read_object(request, route.resource.kind, _wanted(duplicates, query))
         if resource.is_review:
             return _json(reviews.answer(resource, obj, self._token), 201)
         options = requests.write_options(query, duplicates, request.headers.get("User-Agent", ""))
@@ -155,7 +155,7 @@ class Handler:
     async def _update(self, request: web.BaseRequest, route: Route, query: dict[str, str]) -> web.Response:
         _require_name(route)
         duplicates: list[str] = []
-        obj = await requests.read_object(request, _wanted(duplicates, query))
+        obj = await requests.read_object(request, route.resource.kind, _wanted(duplicates, query))
         options = requests.write_options(query, duplicates, request.headers.get("User-Agent", ""))
         written = self._writer.update(route.resource, route.key, route.subresource, obj, options)
         return self._written(request, route, query, written)

@@ -1,7 +1,7 @@
 """Object metadata on create and on update: what the server sets, what clients may, and what is refused."""
 
+import time
 import uuid
-from datetime import UTC, datetime
 from typing import Any
 
 from . import names, status
@@ -25,7 +25,7 @@ _OWNER_FIELDS = ("apiVersion", "kind", "name", "uid")
 
 
 def now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 def normalize(obj: JsonObject) -> list[str]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from aiohttp import web
 
-from . import patches, status
+from . import patches, protobuf_bodies, status
 from .encoding import JsonObject, MalformedBody, decode_json, decode_yaml
 from .patches import APPLY
 from .status import bad_request
@@ -29,12 +29,18 @@ async def read(request: web.BaseRequest) -> bytes:
     return body
 
 
-async def read_object(request: web.BaseRequest, duplicates: list[str] | None = None) -> JsonObject:
-    """The body of a create or update, as JSON or YAML."""
+async def read_object(request: web.BaseRequest, expected_kind: str, duplicates: list[str] | None = None) -> JsonObject:
+    """The body of a create or update: JSON, YAML, or Protobuf where that is known of the kind."""
     kind = media_type(request)
-    if kind not in (_JSON, _YAML):
-        raise status.unsupported_media_type((_JSON, _YAML))
+    accepted = [_JSON, _YAML, *([protobuf_bodies.MEDIA_TYPE] if protobuf_bodies.is_readable(expected_kind) else [])]
+    if kind not in accepted:
+        raise status.unsupported_media_type(accepted)
     body = await read(request)
+    if kind == protobuf_bodies.MEDIA_TYPE:
+        try:
+            return protobuf_bodies.decode(body)
+        except MalformedBody as e:
+            raise bad_request(str(e)) from e
     return _object(_decode(body, kind == _YAML, duplicates))
 
 

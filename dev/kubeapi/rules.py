@@ -47,6 +47,10 @@ class Needs:
     tested: frozenset[str] = frozenset()
     """Fields of which only has() is asked."""
 
+    @property
+    def is_presence(self) -> bool:
+        return not self.is_everything and not self.read
+
     def __or__(self, other: "Needs") -> "Needs":
         return Needs(
             self.is_everything or other.is_everything,
@@ -133,14 +137,18 @@ def check(rules: Sequence[Rule], value: Any, old: Any, path: str) -> list[FieldE
     # For rules with optionalOldSelf oldSelf is an optional, for the others the value itself.
     plain = [rule for rule in due if not rule.takes_absent_old]
     optional = [rule for rule in due if rule.takes_absent_old]
-    errors = _run(plain, _context(plain, value, old), value, path) if plain else []
+    errors = _run(plain, value, old, path)
     if optional:
-        old = cel.OptionalValue.none() if old is ABSENT else cel.OptionalValue.of(old)
-        errors += _run(optional, _context(optional, value, old), value, path)
+        errors += _run(optional, value, cel.OptionalValue.none() if old is ABSENT else cel.OptionalValue.of(old), path)
     return errors
 
 
-def _run(rules: Sequence[Rule], context: cel.Context, value: Any, path: str) -> list[FieldError]:
+def _run(rules: Sequence[Rule], value: Any, old: Any, path: str) -> list[FieldError]:
+    # What only asks has() has one answer for all objects with the same fields, so most need no CEL.
+    rules = [rule for rule in rules if not (rule.needs.is_presence and _holds_by_presence(rule, value, old))]
+    if not rules:
+        return []
+    context = _context(rules, value, old)
     errors = []
     for rule in rules:
         try:
@@ -151,6 +159,25 @@ def _run(rules: Sequence[Rule], context: cel.Context, value: Any, path: str) -> 
         if detail is not None:
             errors.append(_field_error(rule, value, path, detail))
     return errors
+
+
+def _holds_by_presence(rule: Rule, value: Any, old: Any) -> bool:
+    if not isinstance(value, dict):
+        return False
+    tested = rule.needs.tested
+    before = tested.intersection(old) if isinstance(old, dict) else None
+    return _presence_verdict(rule.program, tested.intersection(value), before)
+
+
+@lru_cache(maxsize=4096)
+def _presence_verdict(program: cel.Program, present: frozenset[str], before: frozenset[str] | None) -> bool:
+    variables = {"self": dict.fromkeys(present, True)}
+    if before is not None:
+        variables["oldSelf"] = dict.fromkeys(before, True)
+    try:
+        return program.execute(variables) is True
+    except Exception:  # told in full by the run on the real value
+        return False
 
 
 def _is_due(rule: Rule, value: Any, old: Any) -> bool:

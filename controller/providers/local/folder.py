@@ -75,6 +75,14 @@ class JobFolder:
         if not (self.path / "cancel").exists():
             _write(self.path / "cancel", reason.encode())
 
+    def has_runner(self) -> bool:
+        """Whether a runner lives, or is being started."""
+        lock = processes.take_lock(str(self.path))
+        if lock is None:
+            return True
+        os.close(lock)
+        return False
+
     def tend(self, now: datetime) -> None:
         """See to it that the job has a runner, or an end: start one, or record that it was lost.
 
@@ -157,7 +165,7 @@ def _write(path: Path, content: bytes) -> None:
     """Put the file there in one step, for its owner's eyes only."""
     descriptor, new = tempfile.mkstemp(prefix=".new-", dir=path.parent)  # mode 0600
     try:
-        with open(descriptor, "wb") as file:
+        with os.fdopen(descriptor, "wb") as file:
             file.write(content)
         Path(new).replace(path)
     except BaseException:

@@ -43,7 +43,7 @@ def spawn(command: list[str], env: dict[str, str], log: int, folder: str) -> int
             _become(command, env, log, folder, runner, report)
     finally:
         os.close(report)
-        with open(failure, "rb") as pipe:
+        with os.fdopen(failure, "rb") as pipe:
             code = pipe.read()
     if code:
         os.waitpid(pid, 0)

@@ -84,7 +84,10 @@ class LocalProvider:
         folder = self._folder(name)
         if folder is None:
             return None
-        state = self._state(folder)
+        try:
+            state = self._state(folder)
+        except Unreadable:
+            state = None  # without a runner that would write it anew it has to be given an end
         if state is None or not state.phase.is_terminal:
             folder.tend(self._clock.now())
             state = self._state(folder)
@@ -97,9 +100,11 @@ class LocalProvider:
     def _state(self, folder: JobFolder) -> mapping.StateFile | None:
         """The job's state; a file that did not change is not read again."""
         stamp = folder.state_stamp()
+        if stamp is None:
+            return None
         seen = self._seen.get(folder.path.name)
-        if stamp is None or (seen is not None and seen[0] == stamp):
-            return seen[1] if stamp is not None and seen is not None else None
+        if seen is not None and seen[0] == stamp:
+            return seen[1]
         state = folder.state()
         if state is not None:
             self._seen[folder.path.name] = (stamp, state)

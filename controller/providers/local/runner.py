@@ -4,6 +4,7 @@ It and what it imports need the standard library only, and little of that: `-I -
 fast (pathlib alone would be a fifth of it). Exactly once: only the holder of the lock runs, and only where there
 is no state.json yet. Started by hand it takes the lock itself, or ends because another has it.
 """
+# ruff: noqa: PTH100, PTH110, PTH120
 
 import os
 import sys
@@ -12,7 +13,7 @@ if __name__ == "__main__" and os.fork():
     # First of all: whoever started us waits no longer than this, and never has a zombie of us.
     os._exit(0)
 
-HERE = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120 - see above
+HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 def main(folder: str, inherited_lock: int | None) -> None:
@@ -20,7 +21,7 @@ def main(folder: str, inherited_lock: int | None) -> None:
     from controller.providers.local.tasks import Tasks
 
     lock = processes.take_lock(folder) if inherited_lock is None else inherited_lock
-    if lock is None or os.path.exists(f"{folder}/state.json"):  # noqa: PTH110
+    if lock is None or os.path.exists(f"{folder}/state.json"):
         return
     os.set_inheritable(lock, False)  # held as long as this process lives, and by no task
     Tasks.read(folder).run()

@@ -4,15 +4,21 @@ Reads job.json and cancel; writes state.json (by renaming), task-N.log and the t
 `mapping` has the shape of the two JSON files and translates the words of STATES and REASONS.
 """
 
+# pathlib would be a fifth of the runner's start, hence:
+# ruff: noqa: PTH102, PTH105, PTH110, PTH123
+
 import errno
 import json
 import os
 import select
 import signal
 import time
-from typing import Any
 
 from controller.providers.local import processes
+
+TYPE_CHECKING = False  # as mypy reads it; importing typing takes as long as everything else here
+if TYPE_CHECKING:
+    from typing import Any
 
 STATES = ("starting", "running", "succeeded", "failed", "cancelled")
 REASONS = ("exit-code", "command-not-found", "deadline", "lost")
@@ -39,15 +45,14 @@ class Task:
 class Tasks:
     """Starts them, waits for them, stops them all at a cancel, at the deadline, or when one has failed for good."""
 
-    def __init__(self, folder: str, job: dict[str, Any]) -> None:
+    def __init__(self, folder: str, job: "dict[str, Any]") -> None:
         self.folder = folder
         self.job = job
         self.tasks = [Task(index) for index in range(job["completions"])]
         self.parallelism: int = job.get("parallelism") or (os.cpu_count() or 1) * 4
         self.started: float | None = None
         self.kill_at: float | None = None
-        self.end: dict[str, Any] | None = None
-        """How the job is going to end, once that is settled."""
+        self.end: dict[str, Any] | None = None  # how the job is going to end, once that is settled
         self.state: dict[str, Any] = {
             "uid": job["uid"],
             "state": "starting",
@@ -176,7 +181,7 @@ class Tasks:
         if self.kill_at is not None and time.monotonic() >= self.kill_at:
             self.signal_all(signal.SIGKILL)
 
-    def stop(self, state: str, **how: Any) -> None:
+    def stop(self, state: str, **how: "Any") -> None:
         """End everything that runs. The first cause is the one that counts."""
         if self.end is None:
             self.end = {"state": state, **how}

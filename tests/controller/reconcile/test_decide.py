@@ -99,10 +99,8 @@ def test_every_state_comes_to_rest_within_eight_actions(job: Job, seen: Observat
     raise AssertionError("not at rest")
 
 
-@given(jobs, observations, observations)
-def test_an_end_is_never_left_whatever_the_service_says_later(
-    job: Job, first: Observation, second: Observation
-) -> None:
+@given(jobs, observations)
+def test_an_end_is_never_left_whatever_the_service_says_later(job: Job, second: Observation) -> None:
     ended = with_status(
         msgspec.structs.replace(job, metadata=msgspec.structs.replace(job.metadata, finalizers=(names.FINALIZER,))),
         statuses.moved(job, JobStatus(provider="local"), Phase.FAILED, reason=None, message=None, at=START, now=START),

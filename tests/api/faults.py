@@ -1,0 +1,42 @@
+"""Collaborators that are down when a test says so."""
+
+from typing import Any
+
+from controller.domain.errors import Unavailable
+from controller.ports import JobStore
+
+ADDRESS = "db.internal:5432"
+
+
+class FaultyStore:
+    """A store whose calls raise while `is_down`; everything else is the real one's."""
+
+    def __init__(self, store: JobStore) -> None:
+        self._store = store
+        self.is_down = False
+
+    def __getattr__(self, name: str) -> Any:
+        if self.is_down:
+            return _unavailable
+        return getattr(self._store, name)
+
+
+class FaultyClient:
+    """A KubeClient whose calls raise while `is_down`, or for paths that are `refused`."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self.is_down = False
+        self.refused: set[str] = set()
+
+    async def get(self, path: str, **query: str) -> Any:
+        if path in self.refused:
+            raise Unavailable(f"Kubernetes API: GET {path}: 403 Forbidden")
+        return await (_unavailable() if self.is_down else self._client.get(path, **query))
+
+    def __getattr__(self, name: str) -> Any:
+        return _unavailable if self.is_down else getattr(self._client, name)
+
+
+async def _unavailable(*arguments: object, **options: object) -> Any:
+    raise Unavailable(f"cannot connect to {ADDRESS}")

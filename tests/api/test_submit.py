@@ -1,0 +1,213 @@
+"""SubmitJob, end to end: what is in Kubernetes and in the database when it answers."""
+
+import asyncio
+import base64
+import json
+
+from controller.domain import names
+from controller.domain.phases import Phase
+from controller.kube import paths
+from controller.kube.client import KubeClient
+from controller.stores.sqlite import SqliteStore
+from tests.api.harness import IMAGE, TENANT, Api, api_settings, serving
+
+JOB = "11111111-2222-4333-8444-555555555555"
+
+
+async def test_an_image_alone_is_a_job_without_any_field_that_was_not_sent(api: Api) -> None:
+    reply = await api.submit()
+    assert reply.status == 200, reply.data
+    job_id = reply.json["jobId"]
+    (item,) = await api.objects()
+    assert item["metadata"]["name"] == job_id
+    assert item["metadata"]["finalizers"] == [names.FINALIZER]
+    assert item["metadata"]["labels"] == {names.LABEL_JOB_ID: job_id, names.LABEL_TENANT: TENANT}
+    defaults = {"backoffLimit": 3, "completions": 1, "suspend": False, "deletionPolicy": "Cancel"}
+    assert item["spec"] == {"image": IMAGE, "tenantId": TENANT, "jobId": job_id, **defaults}
+    assert not await api.secrets()
+
+
+async def test_the_answer_names_the_worker_and_the_route(api: Api) -> None:
+    reply = await api.submit(job_id=JOB, resource_profile="small")
+    assert reply.json["jobId"] == JOB
+    assert reply.json["status"] == "PENDING"
+    assert reply.json["workerAssigned"] == "worker-1"
+    assert reply.json["complexityLevel"] == "SIMPLE"
+    assert reply.json["assignedService"] == "CLOUD_RUN_JOB"
+    assert "simple" in reply.json["routingReason"]
+
+
+async def test_every_field_of_the_request_has_its_place(api: Api) -> None:
+    reply = await api.call(
+        "SubmitJob",
+        {
+            "jobId": JOB,
+            "imageUri": IMAGE,
+            "resourceProfile": "large",
+            "resourceOverride": {"cpuMillis": "500", "memoryMib": 512, "max_run_duration_seconds": "60"},
+            "name": "nightly",
+            "machineType": "e2-standard-4",
+            "bootDiskSizeGb": "100",
+            "useSpotVms": True,
+            "serviceAccount": "runner@project",
+            "commands": ["python", "-c", "print(1)"],
+            "envVars": {"JENNAH_TASK_COUNT": "8", "JENNAH_PARALLELISM": "2"},
+        },
+    )
+    assert reply.status == 200, reply.data
+    assert reply.json["complexityLevel"] == "COMPLEX"
+    spec = (await api.job_object(JOB))["spec"]
+    assert spec == {
+        "image": IMAGE,
+        "args": ["python", "-c", "print(1)"],
+        "envFrom": [{"secretRef": {"name": f"{JOB}-env"}}],
+        "resources": {"profile": "large", "cpu": "500m", "memory": "512Mi"},
+        "machineType": "e2-standard-4",
+        "bootDiskGiB": 100,
+        "spot": True,
+        "serviceAccount": "runner@project",
+        "activeDeadlineSeconds": 60,
+        "backoffLimit": 3,
+        "completions": 8,
+        "parallelism": 2,
+        "displayName": "nightly",
+        "tenantId": TENANT,
+        "jobId": JOB,
+        "suspend": False,
+        "deletionPolicy": "Cancel",
+    }
+
+
+async def test_values_of_env_vars_are_in_a_secret_of_the_job_and_nowhere_else(api: Api) -> None:
+    await api.submit(job_id=JOB, env_vars={"A": "hidden value", "_b": ""})
+    item = await api.job_object(JOB)
+    assert "hidden value" not in json.dumps(item)
+    (secret,) = await api.secrets()
+    assert secret["metadata"]["name"] == names.env_secret_name(JOB)
+    assert secret["data"] == {"A": base64.b64encode(b"hidden value").decode(), "_b": ""}
+    (owner,) = secret["metadata"]["ownerReferences"]
+    assert owner["uid"] == item["metadata"]["uid"]
+    assert (owner["controller"], owner["blockOwnerDeletion"]) == (True, False)
+
+
+async def test_the_row_and_its_first_transition_are_there_when_it_answers(api: Api) -> None:
+    await api.submit(job_id=JOB, name="nightly", env_vars={"A": "1"})
+    row = await api.store.get_job(TENANT, JOB)
+    assert row is not None
+    assert (row.status.wire, row.image_uri, row.name) == ("PENDING", IMAGE, "nightly")
+    assert row.env_vars_json == '{"A":"1"}'
+    uid = (await api.job_object(JOB))["metadata"]["uid"]
+    (transition,) = await api.store.transitions(TENANT, JOB)
+    assert transition.transition_id == names.transition_id(uid, 0)
+    assert await api.store.get_tenant(TENANT) is not None
+
+
+async def test_redacted_environments_keep_their_names_only(kube: KubeClient, store: SqliteStore) -> None:
+    async with serving(kube, store, api_settings(redact_env=True)) as api:
+        await api.submit(job_id=JOB, env_vars={"A": "hidden value"})
+        row = await store.get_job(TENANT, JOB)
+        assert row is not None and row.env_vars_json == '{"A":""}'
+
+
+async def test_the_same_request_again_answers_with_the_existing_job(api: Api) -> None:
+    request = {"job_id": JOB, "commands": ["a"], "env_vars": {"A": "1"}, "resource_override": {"cpu_millis": 500}}
+    first = await api.submit(**request)
+    again = await api.submit(**request)
+    assert again.json == first.json
+    assert await api.count() == (1, 1, 1)
+    assert len(await api.store.transitions(TENANT, JOB)) == 1
+
+
+async def test_many_callers_of_one_job_id_at_once_make_one_job(api: Api) -> None:
+    replies = await asyncio.gather(*(api.submit(job_id=JOB, env_vars={"A": "1"}) for _ in range(20)))
+    assert {reply.status for reply in replies} == {200}, [reply.data for reply in replies]
+    assert await api.count() == (1, 1, 1)
+
+
+async def test_a_retry_tells_how_far_the_job_is(api: Api) -> None:
+    await api.submit(job_id=JOB)
+    await api.record(JOB, Phase.RUNNING)
+    assert (await api.submit(job_id=JOB)).json["status"] == "RUNNING"
+
+
+async def test_a_retry_after_a_cancel_is_the_same_request(api: Api) -> None:
+    await api.submit(job_id=JOB)
+    await api.call("CancelJob", {"job_id": JOB})
+    assert (await api.submit(job_id=JOB)).status == 200
+
+
+async def test_another_request_with_the_job_id_is_refused_and_changes_nothing(api: Api) -> None:
+    await api.submit(job_id=JOB, env_vars={"A": "1"})
+    before = await api.job_object(JOB), await api.secrets(), await api.store.get_job(TENANT, JOB)
+    others: list[dict[str, object]] = [{"commands": ["x"]}, {"env_vars": {"A": "2"}}, {"env_vars": {}}, {"name": "n"}]
+    for different in others:
+        reply = await api.submit(**{"job_id": JOB, "env_vars": {"A": "1"}, **different})
+        assert (reply.status, reply.code) == (409, "already_exists"), different
+    assert before == (await api.job_object(JOB), await api.secrets(), await api.store.get_job(TENANT, JOB))
+
+
+async def test_another_tenants_job_id_is_taken_and_nothing_more_is_said(api: Api) -> None:
+    await api.submit(job_id=JOB)
+    reply = await api.submit(job_id=JOB, tenant="tenant-2")
+    assert (reply.code, reply.message) == ("already_exists", "job_id is already in use")
+
+
+async def test_a_job_id_that_is_being_deleted_is_refused_for_now(api: Api) -> None:
+    await api.submit(job_id=JOB)
+    await api.call("DeleteJob", {"job_id": JOB})
+    reply = await api.submit(job_id=JOB)
+    assert reply.code == "already_exists"
+    assert "being deleted" in reply.message
+
+
+async def test_a_first_attempt_that_died_before_the_secret_is_completed(api: Api) -> None:
+    await api.submit(job_id=JOB, env_vars={"A": "1"})
+    await api.kube.delete(paths.secret("default", names.env_secret_name(JOB)))
+    await api.store.delete_job(TENANT, JOB)
+    assert (await api.submit(job_id=JOB, env_vars={"A": "1"})).status == 200
+    assert await api.count() == (1, 1, 1)
+
+
+async def test_a_finished_job_whose_object_is_gone_does_not_run_again(api: Api) -> None:
+    await api.submit(job_id=JOB, env_vars={"A": "1"}, commands=["x"])
+    await api.kube.merge_patch(paths.job("default", JOB), {"metadata": {"finalizers": None}})
+    await api.kube.delete(paths.job("default", JOB))
+    assert not await api.objects()
+    assert (await api.submit(job_id=JOB, env_vars={"A": "1"}, commands=["x"])).status == 200
+    assert (await api.submit(job_id=JOB, env_vars={"A": "1"}, commands=["y"])).code == "already_exists"
+    assert not await api.objects()
+
+
+async def test_a_secret_that_is_not_the_jobs_never_becomes_its_environment(api: Api) -> None:
+    body = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": f"{JOB}-env"}, "data": {"A": "MQ=="}}
+    await api.kube.post(paths.secrets("default"), body)
+    reply = await api.submit(job_id=JOB, env_vars={"A": "1"})
+    assert reply.code == "already_exists"
+    assert "Secret" in reply.message
+    assert not await api.objects()
+
+
+async def test_a_secret_left_over_from_a_deleted_job_is_replaced(api: Api) -> None:
+    owner = {"apiVersion": names.API_VERSION, "kind": names.KIND, "name": JOB, "uid": "gone"}
+    metadata = {"name": f"{JOB}-env", "ownerReferences": [owner]}
+    await api.kube.post(paths.secrets("default"), {"apiVersion": "v1", "kind": "Secret", "metadata": metadata})
+    assert (await api.submit(job_id=JOB, env_vars={"A": "1"})).status == 200
+    (secret,) = await api.secrets()
+    assert secret["data"] == {"A": "MQ=="}
+
+
+async def test_an_idempotency_key_stands_for_a_job_id_of_the_tenant(api: Api) -> None:
+    request = {"image_uri": IMAGE}
+    first = await api.call("SubmitJob", request, Idempotency_Key="key-1")
+    again = await api.call("SubmitJob", request, Idempotency_Key="key-1")
+    other = await api.call("SubmitJob", request, Idempotency_Key="key-2")
+    others = await api.call("SubmitJob", request, Idempotency_Key="key-1", tenant="tenant-2")
+    assert first.json == again.json
+    assert len({reply.json["jobId"] for reply in (first, other, others)}) == 3
+
+
+async def test_distributed_mode_is_four_tasks(api: Api) -> None:
+    await api.submit(job_id=JOB, env_vars={"ENABLE_DISTRIBUTED_MODE": "true"})
+    spec = (await api.job_object(JOB))["spec"]
+    assert spec["completions"] == 4
+    assert "parallelism" not in spec

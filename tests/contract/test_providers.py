@@ -1,0 +1,267 @@
+"""The laws of `ports.BatchProvider`. Every provider, and every stand-in, passes this file: add it to `SERVICES`.
+
+The jobs are shell commands that everything which runs, or plays, jobs must understand: ``sh -c "exit N"`` and
+``sleep N``.
+"""
+
+import asyncio
+import os
+import signal
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from controller.clock import SystemClock
+from controller.domain import names, reasons
+from controller.domain.errors import Permanent
+from controller.domain.job import JobSpec
+from controller.domain.phases import Phase
+from controller.domain.resources import ResourceSet
+from controller.ports import BatchProvider, JobRef, Observation, SubmitRequest
+from controller.providers.local.folder import JobFolder
+from controller.providers.local.provider import LocalProvider
+
+PATIENCE = 10.0  # seconds that a service may take for anything
+SUCCEEDS = ("sh", "-c", "exit 0")
+FAILS = ("sh", "-c", "exit 3")
+LASTS = ("sleep", "60")
+
+OpenProvider = Callable[[], BatchProvider]
+
+
+@contextmanager
+def local(folder: Path) -> Iterator[OpenProvider]:
+    yield lambda: LocalProvider(folder, "here", SystemClock())
+    for job in folder.glob("local/*/job.json"):
+        end_local(JobFolder(job.parent))
+
+
+def end_local(job: JobFolder) -> None:
+    """Kill a job's runner by its pid, and what the runner ran with it."""
+    while job.state() is None and job.has_runner():
+        time.sleep(0.01)
+    if job.has_runner():
+        os.kill(job.state().runner, signal.SIGKILL)
+    while job.has_runner():
+        time.sleep(0.001)
+    job.tend(SystemClock().now())
+
+
+SERVICES = {"local": local}
+
+
+@pytest.fixture(params=sorted(SERVICES))
+def open_provider(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenProvider]:
+    """Makes adapters for one and the same service, as a restarted controller does."""
+    with SERVICES[request.param](tmp_path) as open_one:
+        yield open_one
+
+
+@pytest.fixture
+async def provider(open_provider: OpenProvider) -> AsyncIterator[BatchProvider]:
+    provider = open_provider()
+    yield provider
+    await provider.close()
+
+
+def request_for(command: tuple[str, ...], name: str = "job", **spec: object) -> SubmitRequest:
+    uid = str(uuid.uuid4())
+    return SubmitRequest(
+        external_name=names.external_name(name, uid),
+        uid=uid,
+        job_id=f"id-{name}",
+        tenant_id="tenant",
+        spec=JobSpec(image="busybox", command=command, **{"backoff_limit": 0, **spec}),
+        resources=ResourceSet(cpu_millis=1000, memory_mib=128, max_run_duration_seconds=3600),
+        env={"SECRET": "value"},
+    )
+
+
+def ref_of(request: SubmitRequest) -> JobRef:
+    return JobRef(external_name=request.external_name, uid=request.uid)
+
+
+async def until(provider: BatchProvider, request: SubmitRequest, holds: Callable[[Observation], bool]) -> Observation:
+    """The first observation of which that holds."""
+    give_up = time.monotonic() + PATIENCE
+    while time.monotonic() < give_up:
+        observed = (await provider.observe([ref_of(request)])).get(request.external_name)
+        if observed is not None and holds(observed):
+            return observed
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"it did not come; last seen: {observed}")
+
+
+async def ended(provider: BatchProvider, request: SubmitRequest) -> Observation:
+    return await until(provider, request, lambda observed: observed.phase.is_terminal)
+
+
+async def running(provider: BatchProvider, request: SubmitRequest) -> Observation:
+    return await until(provider, request, lambda observed: observed.phase is Phase.RUNNING)
+
+
+async def test_a_submitted_job_is_known_at_once_with_our_uid_and_a_path(provider: BatchProvider) -> None:
+    request = request_for(LASTS)
+    submitted = await provider.submit(request)
+    assert (submitted.external_name, submitted.uid) == (request.external_name, request.uid)
+    assert submitted.resource_path
+    assert not submitted.phase.is_terminal
+    assert (await provider.get(ref_of(request))).resource_path == submitted.resource_path
+
+
+async def test_a_job_that_succeeds_is_completed_with_exit_code_0(provider: BatchProvider) -> None:
+    request = request_for(SUCCEEDS)
+    await provider.submit(request)
+    end = await ended(provider, request)
+    assert (end.phase, end.exit_code, end.reason, end.retries) == (Phase.COMPLETED, 0, None, 0)
+    assert (end.tasks.total, end.tasks.succeeded) == (1, 1)
+    assert end.submitted_at <= end.started_at <= end.completed_at
+
+
+async def test_a_job_that_fails_says_its_exit_code_and_why(provider: BatchProvider) -> None:
+    request = request_for(FAILS)
+    await provider.submit(request)
+    end = await ended(provider, request)
+    assert (end.phase, end.exit_code, end.reason) == (Phase.FAILED, 3, reasons.NON_ZERO_EXIT)
+    assert "3" in end.message
+
+
+async def test_a_job_that_fails_is_retried_as_often_as_its_backoff_limit_says(provider: BatchProvider) -> None:
+    request = request_for(FAILS, backoff_limit=1)
+    await provider.submit(request)
+    end = await ended(provider, request)
+    assert (end.phase, end.retries) == (Phase.FAILED, 1)
+
+
+async def test_all_completions_must_succeed(provider: BatchProvider) -> None:
+    request = request_for(SUCCEEDS, completions=3)
+    await provider.submit(request)
+    end = await ended(provider, request)
+    assert (end.phase, end.tasks.total, end.tasks.succeeded) == (Phase.COMPLETED, 3, 3)
+
+
+async def test_a_job_that_lasts_is_seen_running(provider: BatchProvider) -> None:
+    request = request_for(LASTS)
+    await provider.submit(request)
+    seen = await running(provider, request)
+    assert seen.tasks.running == 1
+    assert seen.completed_at is None
+    assert seen.exit_code is None
+
+
+async def test_submitting_twice_adopts_the_first(provider: BatchProvider, open_provider: OpenProvider) -> None:
+    if not provider.names_are_ids:
+        pytest.skip("the service names the jobs: design §3 is what makes it exactly once")
+    request = request_for(LASTS)
+    first = await provider.submit(request)
+    await running(provider, request)
+    second = await open_provider().submit(request)
+    assert second.resource_path == first.resource_path
+    assert second.phase is Phase.RUNNING
+
+
+async def test_submitting_again_after_the_end_does_not_run_it_again(provider: BatchProvider) -> None:
+    if not provider.names_are_ids:
+        pytest.skip("the service names the jobs: design §3 is what makes it exactly once")
+    request = request_for(FAILS)
+    await provider.submit(request)
+    end = await ended(provider, request)
+    assert await provider.submit(request) == end
+
+
+async def test_many_submitters_of_one_job_have_one_job(open_provider: OpenProvider) -> None:
+    providers = [open_provider() for _ in range(4)]
+    if not providers[0].names_are_ids:
+        pytest.skip("the service names the jobs: design §3 is what makes it exactly once")
+    request = request_for(LASTS)
+    seen = await asyncio.gather(*(provider.submit(request) for provider in providers * 3))
+    assert {(one.uid, one.resource_path) for one in seen} == {(request.uid, seen[0].resource_path)}
+
+
+async def test_a_name_that_another_job_has_is_taken(provider: BatchProvider) -> None:
+    if not provider.names_are_ids:
+        pytest.skip("the service names the jobs")
+    request = request_for(LASTS)
+    await provider.submit(request)
+    other = msgspec.structs.replace(request, uid=str(uuid.uuid4()))
+    with pytest.raises(Permanent) as refused:
+        await provider.submit(other)
+    assert refused.value.reason == reasons.NAME_TAKEN
+    assert (await provider.get(ref_of(request))).uid == request.uid
+
+
+async def test_observing_tells_of_many_jobs_at_once_and_leaves_out_the_missing(provider: BatchProvider) -> None:
+    lasting, failing, missing = request_for(LASTS, "a"), request_for(FAILS, "b"), request_for(LASTS, "c")
+    for request in (lasting, failing):
+        await provider.submit(request)
+    await running(provider, lasting)
+    await ended(provider, failing)
+    seen = await provider.observe([ref_of(request) for request in (lasting, failing, missing)])
+    assert {name: one.phase for name, one in seen.items()} == {
+        lasting.external_name: Phase.RUNNING,
+        failing.external_name: Phase.FAILED,
+    }
+
+
+async def test_observing_nothing_is_nothing(provider: BatchProvider) -> None:
+    assert await provider.observe([]) == {}
+
+
+async def test_get_and_observe_say_the_same(provider: BatchProvider) -> None:
+    request = request_for(SUCCEEDS)
+    await provider.submit(request)
+    assert await ended(provider, request) == await provider.get(ref_of(request))
+
+
+async def test_a_job_that_was_never_submitted_is_none(provider: BatchProvider) -> None:
+    assert await provider.get(ref_of(request_for(LASTS))) is None
+
+
+async def test_a_cancelled_job_ends_as_cancelled(provider: BatchProvider) -> None:
+    request = request_for(LASTS)
+    await provider.submit(request)
+    await running(provider, request)
+    await provider.cancel(ref_of(request), reason="because")
+    end = await ended(provider, request)
+    assert (end.phase, end.reason, end.is_cancelling) == (Phase.CANCELLED, reasons.CANCELLED, False)
+    assert end.completed_at is not None
+
+
+async def test_a_job_cancelled_right_after_its_submission_ends_as_cancelled(provider: BatchProvider) -> None:
+    request = request_for(LASTS)
+    await provider.submit(request)
+    await provider.cancel(ref_of(request), reason="because")
+    assert (await ended(provider, request)).phase is Phase.CANCELLED
+
+
+async def test_cancelling_an_unknown_or_an_ended_job_is_no_error_and_changes_nothing(provider: BatchProvider) -> None:
+    request = request_for(SUCCEEDS)
+    await provider.cancel(ref_of(request), reason="too early")
+    await provider.submit(request)
+    end = await ended(provider, request)
+    assert end.phase is Phase.COMPLETED
+    await provider.cancel(ref_of(request), reason="too late")
+    assert await provider.get(ref_of(request)) == end
+
+
+async def test_cancelling_twice_is_no_error(provider: BatchProvider) -> None:
+    request = request_for(LASTS)
+    await provider.submit(request)
+    for reason in ("first", "second"):
+        await provider.cancel(ref_of(request), reason=reason)
+    assert (await ended(provider, request)).phase is Phase.CANCELLED
+
+
+async def test_what_ended_is_seen_the_same_by_the_next_controller(
+    provider: BatchProvider, open_provider: OpenProvider
+) -> None:
+    request = request_for(FAILS)
+    await provider.submit(request)
+    end = await ended(provider, request)
+    await provider.close()
+    assert await open_provider().get(ref_of(request)) == end

@@ -1,0 +1,50 @@
+"""A user of the stack: calls, and waits that end as soon as what they wait for is there."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import aiohttp
+
+from controller.domain.job import Job, parse
+from controller.kube import paths
+from controller.kube.client import KubeClient
+
+RPC = "/jennah.v1.DeploymentService/"
+LIMIT_SECONDS = 40.0
+
+
+async def call(url: str, method: str, request: dict[str, Any], tenant: str = "t") -> dict[str, Any]:
+    """One call of the API; fails the test for an error."""
+    async with (
+        aiohttp.ClientSession() as http,
+        http.post(f"{url}{RPC}{method}", json=request, headers={"X-Tenant-Id": tenant}) as response,
+    ):
+        reply: dict[str, Any] = await response.json()
+        assert response.status == 200, reply
+        return reply
+
+
+async def submit(url: str, script: str, **more: Any) -> str:
+    """Submit a shell script; the job's id."""
+    request = {"image_uri": "busybox", "commands": ["sh", "-c", script], **more}
+    return str((await call(url, "SubmitJob", request))["jobId"])
+
+
+async def wait_for(
+    kube: KubeClient, names: Iterable[str], condition: Callable[[Job], bool], what: str
+) -> dict[str, Job]:
+    """The jobs of those names, once the condition holds for all of them."""
+    wanted, end, jobs = set(names), time.monotonic() + LIMIT_SECONDS, {}
+    while time.monotonic() < end:
+        listed = await kube.get(paths.jobs("default"))
+        jobs = {job.metadata.name: job for job in map(parse, listed["items"]) if job.metadata.name in wanted}
+        if len(jobs) == len(wanted) and all(map(condition, jobs.values())):
+            return jobs
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"not {what} in {LIMIT_SECONDS:g} s: {[(n, j.status.phase) for n, j in jobs.items()]}")
+
+
+def is_finished(job: Job) -> bool:
+    return job.is_finished
