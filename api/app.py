@@ -1,9 +1,10 @@
 """The aiohttp application: every part put together, nothing started. Called by `main`, the tests and the dev stack."""
 
+import logging
 import uuid
 from collections.abc import Callable
 
-from aiohttp import web
+from aiohttp import http_exceptions, web
 
 from api import auth
 from api.connect.endpoint import Endpoint
@@ -70,10 +71,23 @@ def make_runner(app: web.Application, *, grace_seconds: float = 30.0) -> web.App
     return web.AppRunner(
         app,
         access_log=None,
+        logger=_server_log(),
         auto_decompress=False,  # the endpoint inflates bodies itself, up to its limit
         shutdown_timeout=grace_seconds,
         keepalive_timeout=75.0,
     )
+
+
+def _server_log() -> logging.Logger:
+    """aiohttp's log without what callers do wrong below HTTP: they are told, and anybody could fill our log."""
+    log = logging.getLogger("api.http")
+    log.addFilter(_is_our_fault)
+    return log
+
+
+def _is_our_fault(record: logging.LogRecord) -> bool:
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, http_exceptions.HttpProcessingError)
 
 
 def _application(cors: Cors, probes: Probes, recorder: SubmissionRecorder, writer: GroupWriter) -> web.Application:

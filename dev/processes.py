@@ -25,6 +25,7 @@ class Child:
         self._ready = asyncio.Event()
         self._ready_text = ""
         self._reader = asyncio.create_task(self._read())
+        self._exit = asyncio.create_task(process.wait())
 
     @classmethod
     async def start(
@@ -52,7 +53,7 @@ class Child:
         child = cls(name, process, on_line)
         child._ready_text = ready_text
         ready = asyncio.create_task(child._ready.wait())
-        done, _ = await asyncio.wait((ready, child._reader), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait((ready, child._exit), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         if ready not in done:
             ready.cancel()
             await child.stop()
@@ -60,22 +61,22 @@ class Child:
         return child
 
     async def wait(self) -> int:
-        """Its exit code, once all of its output was passed on."""
-        await asyncio.wait((self._reader,))
-        return await self.process.wait()
+        """Its exit code, once it has ended."""
+        return await asyncio.shield(self._exit)
 
     async def stop(self) -> None:
         """End it: SIGTERM, and SIGKILL when it takes too long."""
-        if self.process.returncode is None:
+        if not self._exit.done():
             self.process.send_signal(signal.SIGTERM)
-        await asyncio.wait((self._reader,), timeout=STOP_SECONDS)
-        if self.process.returncode is None:
-            await self.kill()
+        done, _ = await asyncio.wait((self._exit,), timeout=STOP_SECONDS)
+        if not done:
+            self.process.kill()
+        await asyncio.wait((self._exit, self._reader))
 
     async def kill(self) -> None:
         """End it at once, as a crash would: SIGKILL."""
         self.process.kill()
-        await self.wait()
+        await asyncio.wait((self._exit, self._reader))
 
     async def _read(self) -> None:
         assert self.process.stdout is not None

@@ -46,7 +46,7 @@ def _prepare_secret(obj: JsonObject, old: JsonObject | None) -> list[FieldError]
         data[key] = base64.b64encode(str(value).encode()).decode()
     if data:
         obj["data"] = data
-    obj.setdefault("type", "Opaque")
+    obj["type"] = obj.get("type") or "Opaque"
     if old is not None and obj["type"] != old.get("type"):
         return [status.invalid_value("type", obj["type"], "field is immutable")]
     return []

@@ -85,13 +85,14 @@ def decode(body: bytes) -> JsonObject:
     except DecodeError as e:
         raise MalformedBody(f"error decoding Protobuf: {e}") from e
     fields = json_format.MessageToDict(message, preserving_proto_field_name=True)
+    fields["metadata"] = _without_empty(fields.get("metadata", {}))
     type_fields = {"apiVersion": envelope.typeMeta.apiVersion, "kind": envelope.typeMeta.kind}
-    return {**fields, **type_fields, "metadata": _without_empty(fields.get("metadata", {}))}
+    return {**_without_empty(fields), **type_fields}
 
 
-def _without_empty(metadata: JsonObject) -> JsonObject:
+def _without_empty(fields: JsonObject) -> JsonObject:
     # Go writes every string field, also those that are not set.
-    return {name: value for name, value in metadata.items() if value not in ("", {}, [])}
+    return {name: value for name, value in fields.items() if value not in ("", {}, [])}
 
 
 def _parse(message_name: str, data: bytes) -> Message:

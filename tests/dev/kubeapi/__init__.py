@@ -1,0 +1,1 @@
+"""Tests of dev.kubeapi beyond the contract: client.py has what they share."""
