@@ -13,7 +13,7 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {
     "k8s_ref",
     "settings",
 }
-_NOISY = ("kopf", "asyncio", "aiosqlite", "kubernetes")
+_NOISY = ("kopf", "asyncio", "kubernetes")
 
 
 def set_up(level: str = "info", log_format: str = "text") -> None:

@@ -56,6 +56,9 @@ class SubmitRequest(msgspec.Struct, frozen=True, kw_only=True):
     resources: ResourceSet
     env: Mapping[str, str]
 
+    def __repr__(self) -> str:
+        return f"SubmitRequest({self.external_name})"
+
 
 class Observation(msgspec.Struct, frozen=True, kw_only=True):
     """What a service said of one job. Times are the service's own, in UTC; None is "the service does not say"."""
@@ -145,6 +148,7 @@ class JobStore(Protocol):
       and at the job's end the notification (id: `names.notification_id`). All of it or nothing.
     - Writing the same transition again changes nothing but facts that were NULL (`record` may be repeated after
       an unknown outcome, and by another process).
+    - A row belongs to one object: a transition with another uid is refused with Permanent(RECORD_REJECTED).
     - An older number than the record's is dropped, a terminal status is never left: `Recorded` tells the truth instead.
     - A row that was deleted comes back with the next transition; who deletes for good stops writing first.
     """
@@ -209,6 +213,9 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     """What the job gets."""
     shown: Mapping[str, str]
     """What the record may show: plain values and those that came with SubmitJob; "" for other references."""
+
+    def __repr__(self) -> str:
+        return f"Environment({len(self.values)} variables)"
 
 
 class JobResources(Protocol):

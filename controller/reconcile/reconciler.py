@@ -138,7 +138,15 @@ class Reconciler:
         Raises Conflict, NotFound and Retryable; what was done by then is found again by the next pass.
         """
         draft = Draft(job, self._resources_of(job))
-        seen = self._seen(job)
+        try:
+            return await self._pass(draft, self._seen(job))
+        except Permanent as refused:
+            if refused.reason != reasons.RECORD_REJECTED:
+                raise
+            await self._give_up(draft, refused)
+            return None
+
+    async def _pass(self, draft: Draft, seen: Observation | Unseen) -> float | None:
         for _ in range(MAX_STEPS):
             if not self._leadership.is_leader():
                 return None
@@ -238,6 +246,17 @@ class Reconciler:
         log.info("submitted", extra=log_fields(job))
         draft.events.append(("Normal", reasons.SUBMITTED, f"{provider.name} has the job: {seen.resource_path}"))
         return seen, None
+
+    async def _give_up(self, draft: Draft, refused: Permanent) -> None:
+        """A job that the database cannot hold ends, at the service too, and is Failed in Kubernetes alone."""
+        job = draft.job
+        log.error("the record refused the job: %s", refused, extra=log_fields(job))
+        if job.is_submitted and not job.is_finished:
+            await self._provider(job).cancel(_ref(job), reason=reasons.RECORD_REJECTED)
+        if not job.is_finished:
+            self._finish(draft, Phase.FAILED, reasons.RECORD_REJECTED, str(refused))
+        await self._recorder.flush(draft, record=False)
+        self._untrack(draft.job)
 
     async def _look_up(self, job: Job) -> Observation | Unseen:
         provider = self._provider(job)

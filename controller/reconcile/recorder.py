@@ -5,8 +5,7 @@ from datetime import datetime
 
 import msgspec
 
-from controller.domain import names, reasons
-from controller.domain.errors import Permanent
+from controller.domain import names
 from controller.domain.job import Job
 from controller.domain.phases import Phase
 from controller.domain.records import Recorded
@@ -27,15 +26,16 @@ class Recorder:
         self._cache = cache
         self._clock = clock
 
-    async def flush(self, draft: Draft) -> bool:
+    async def flush(self, draft: Draft, *, record: bool = True) -> bool:
         """Write the draft. False: the record knew better and the draft goes on from there, decide again.
 
-        Raises Conflict where Kubernetes has a newer version, Unavailable where a side cannot be reached.
+        Raises Conflict where Kubernetes has a newer version, Unavailable where a side cannot be reached,
+        Permanent where the database will never take the row.
         """
-        patch = draft.patch()
-        if not patch:
+        if not draft.patch():
             return True
-        if not draft.job.is_purged and not await self._record(draft, self._clock.now()):
+        is_recorded = record and not draft.job.is_purged
+        if is_recorded and not await self._record(draft, self._clock.now()):
             return False
         before = draft.base.status.phase
         written = await self._resources.write_status(draft.base, draft.patch())
@@ -52,12 +52,7 @@ class Recorder:
         if not transitions or names.tenant_fault(status.tenant_id or "") is not None:
             return True  # a tenant that no database can hold is in Kubernetes only
         ours = Recorded(number=status.transition or 0, phase=status.phase or Phase.PENDING)
-        try:
-            truth = await self._writer.write(transitions)
-        except Permanent as refused:
-            log.error("the record refused the job: %s", refused, extra=log_fields(draft.job))
-            _fail(draft, str(refused), now)
-            return True
+        truth = await self._writer.write(transitions)
         if truth == ours:
             return True
         # A writer died between the database and Kubernetes: go on from what the record says.
@@ -89,23 +84,6 @@ def log_fields(job: Job) -> dict[str, str]:
         "provider": job.status.provider or "",
         "external_name": job.external_name,
     }
-
-
-def _fail(draft: Draft, message: str, now: datetime) -> None:
-    """A job that the database cannot hold is Failed in Kubernetes; it never blocks the queue."""
-    if not draft.job.is_finished:
-        draft.set_status(
-            statuses.moved(
-                draft.job,
-                draft.job.status,
-                Phase.FAILED,
-                reason=reasons.RECORD_REJECTED,
-                message=message,
-                at=now,
-                now=now,
-            ),
-            now,
-        )
 
 
 def _rebase(draft: Draft, truth: Recorded, now: datetime) -> None:

@@ -34,6 +34,17 @@ CONTRACT = {
     "AckNotificationResponse": "success 1",
 }
 
+METHODS = [
+    "SubmitJob",
+    "ListJobs",
+    "GetJob",
+    "CancelJob",
+    "DeleteJob",
+    "GetCurrentTenant",
+    "ListNotifications",
+    "AckNotification",
+]
+
 
 def test_the_committed_modules_are_current(tmp_path: Path) -> None:
     generate.generate(tmp_path)
@@ -55,10 +66,7 @@ def test_the_package_the_service_and_the_reserved_enums() -> None:
     assert pb.DESCRIPTOR.package == "jennah.v1"
     assert pb.DESCRIPTOR.GetOptions().go_package == "github.com/alphauslabs/jennah/gen/proto;jennahv1"
     methods = pb.DESCRIPTOR.services_by_name["DeploymentService"].methods
-    assert {(m.name, m.input_type.name, m.output_type.name) for m in methods} == {
-        (name, f"{name}Request", f"{name}Response")
-        for name in ("SubmitJob", "ListJobs", "GetJob", "CancelJob", "DeleteJob", "GetCurrentTenant")
-        + ("ListNotifications", "AckNotification")
-    }
+    assert [method.name for method in methods] == METHODS
+    assert all(m.input_type.name == f"{m.name}Request" and m.output_type.name == f"{m.name}Response" for m in methods)
     enums = {name: list(enum.values_by_number) for name, enum in pb.DESCRIPTOR.enum_types_by_name.items()}
     assert enums == {"ComplexityLevel": [0, 1, 3], "AssignedService": [0, 2, 3]}

@@ -163,11 +163,12 @@ async def test_a_database_that_is_down_delays_status_and_submits_once(world: Wor
 
 
 async def test_a_record_that_refuses_the_row_fails_the_job(world: World) -> None:
-    job = world.kube.create(suspend=True)
+    job = world.kube.create()
     world.faults.arm("before record", Permanent("value too long", reason="RecordRejected"))
     await world.reconcile(job)
     status = world.kube.current(job).status
     assert (status.phase, status.reason) == (Phase.FAILED, "RecordRejected")
+    assert len(world.provider.cancelled) == 1, "nothing is left running unseen"
 
 
 # --- environment ----------------------------------------------------------------------------------------
