@@ -1,8 +1,10 @@
-"""The real clock. Everything that needs time takes a `ports.Clock`; only composition roots make this one."""
+"""The real clock, and waiting by any clock. What needs time takes a `ports.Clock`; only composition roots make one."""
 
 import asyncio
 import time
 from datetime import UTC, datetime
+
+from controller.ports import Clock
 
 
 class SystemClock:
@@ -16,3 +18,18 @@ class SystemClock:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+
+async def wait_for_event(event: asyncio.Event, seconds: float | None, clock: Clock) -> None:
+    """Until the event is set, or that time is over (None: no limit)."""
+    if seconds is None:
+        await event.wait()
+        return
+    waiting = asyncio.ensure_future(event.wait())
+    sleeping = asyncio.ensure_future(clock.sleep(seconds))
+    try:
+        await asyncio.wait((waiting, sleeping), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (waiting, sleeping):
+            task.cancel()
+        await asyncio.gather(waiting, sleeping, return_exceptions=True)

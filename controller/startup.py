@@ -5,9 +5,9 @@ import logging
 import signal
 from collections.abc import Awaitable, Callable
 
+from controller.clock import wait_for_event
 from controller.domain.errors import Retryable
 from controller.ports import Clock
-from controller.reconcile.queue import wait_for_event
 
 log = logging.getLogger(__name__)
 

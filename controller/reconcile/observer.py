@@ -4,11 +4,11 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 
+from controller.clock import wait_for_event
 from controller.domain.errors import JennahError
 from controller.domain.job import Job
 from controller.ports import BatchProvider, Clock, JobRef, Leadership, Observation
 from controller.reconcile.decide import Unseen
-from controller.reconcile.queue import wait_for_event
 
 log = logging.getLogger(__name__)
 

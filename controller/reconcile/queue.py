@@ -11,6 +11,7 @@ import heapq
 import random
 from collections import deque
 
+from controller.clock import wait_for_event
 from controller.ports import Clock
 
 BACKOFF_BASE_SECONDS = 0.2
@@ -119,18 +120,3 @@ class WorkQueue:
             if not waiter.done():
                 waiter.set_result(None)
                 return
-
-
-async def wait_for_event(event: asyncio.Event, seconds: float | None, clock: Clock) -> None:
-    """Until the event is set, or that time is over (None: no limit)."""
-    if seconds is None:
-        await event.wait()
-        return
-    waiting = asyncio.ensure_future(event.wait())
-    sleeping = asyncio.ensure_future(clock.sleep(seconds))
-    try:
-        await asyncio.wait((waiting, sleeping), return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in (waiting, sleeping):
-            task.cancel()
-        await asyncio.gather(waiting, sleeping, return_exceptions=True)
