@@ -5,6 +5,7 @@ import asyncio
 import signal
 from pathlib import Path
 
+from .database import InUse
 from .server import KubeApiServer
 
 
@@ -13,7 +14,10 @@ async def run(server: KubeApiServer) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    await server.start()
+    try:
+        await server.start()
+    except (OSError, InUse) as e:
+        raise SystemExit(f"kubeapi cannot start: {e}") from e
     try:
         print(f"kubeconfig: {server.kubeconfig.resolve()}")
         print(f"ready: {server.url}", flush=True)

@@ -4,6 +4,7 @@ One task works through a queue of what has changed, as kube-controller-manager d
 """
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -15,6 +16,8 @@ from .history import Event
 from .objects import Key, Stored
 from .resources import Registry
 from .store import Store
+
+log = logging.getLogger(__name__)
 
 _BACKGROUND = DeleteOptions(policy="Background")
 _NAMESPACES = "namespaces"
@@ -38,12 +41,18 @@ class Cleanup:
         while True:
             # Requests get their turn between the pieces of a large deletion.
             for _ in range(min(_ITEMS_PER_TURN, len(self._due))):
-                self._due.popleft()()
+                self._work(self._due.popleft())
             if self._due:
                 await asyncio.sleep(0)
             else:
                 self._wakeup.clear()
                 await self._wakeup.wait()
+
+    def _work(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception:  # one object that cannot be cleaned up must not stop the rest
+            log.exception("cleaning up failed")
 
     def _add(self, work: Callable[[], None]) -> None:
         self._due.append(work)

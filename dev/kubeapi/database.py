@@ -20,14 +20,27 @@ INSERT OR IGNORE INTO counter VALUES (1, 0);
 _UPSERT = "INSERT INTO objects VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET body = excluded.body"
 
 
+# A server that was killed a moment ago may still be letting go.
+_LOCK_SECONDS = 0.5
+
+
+class InUse(Exception):
+    """Another process has the database open."""
+
+
 class Database:
     def __init__(self, path: Path) -> None:
-        self._connection = sqlite3.connect(path, isolation_level=None)
-        # One server to a data directory; not having to share makes every commit cheaper, too.
-        self._connection.execute("PRAGMA locking_mode=EXCLUSIVE")
-        self._connection.execute("PRAGMA journal_mode=WAL")
-        self._connection.execute("PRAGMA synchronous=OFF")
-        self._connection.executescript(_SCHEMA)
+        """Raises InUse where another server has the file open."""
+        self._connection = sqlite3.connect(path, isolation_level=None, timeout=_LOCK_SECONDS)
+        try:
+            # One server to a data directory; not having to share makes every commit cheaper, too.
+            self._connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+            self._connection.execute("PRAGMA journal_mode=WAL")
+            self._connection.execute("PRAGMA synchronous=OFF")
+            self._connection.executescript(_SCHEMA)
+        except sqlite3.OperationalError as e:
+            self._connection.close()
+            raise InUse(f"{path} is in use by another server ({e})") from e
 
     def load(self, resource: str) -> Iterator[bytes]:
         """The bodies of all objects of a resource, in key order."""

@@ -7,6 +7,7 @@ from . import status
 from .encoding import JsonObject
 from .metadata import now
 from .objects import Stored, stored_from
+from .requests import is_true
 from .resources import Resource
 from .status import ApiError, bad_request
 from .store import Store
@@ -30,7 +31,7 @@ def delete_options(body: JsonObject, query: dict[str, str]) -> DeleteOptions:
     policy = body.get("propagationPolicy") or query.get("propagationPolicy") or None
     orphans: Any = body.get("orphanDependents", query.get("orphanDependents"))
     if policy is None and orphans is not None:
-        policy = "Orphan" if orphans in (True, "true", "1") else "Background"
+        policy = "Orphan" if is_true(orphans) else "Background"
     if policy not in (None, "Background", "Foreground", "Orphan"):
         raise bad_request(f'invalid propagationPolicy "{policy}"')
     return DeleteOptions(

@@ -46,8 +46,11 @@ class GarbageCollector:
 
     def _is_present(self, stored: Stored, reference: JsonObject) -> bool:
         address = self._store.find_uid(reference["uid"])
+        if address is None:
+            # Of a kind that is not served nobody can say whether it is gone.
+            return not self._registry.serves(reference["apiVersion"], reference["kind"])
         # An owner is cluster-scoped or in the same namespace; any other does not count.
-        return address is not None and address[1][0] in ("", stored.key[0])
+        return address[1][0] in ("", stored.key[0])
 
     def _orphan_dependents(self, resource: Resource, owner: Stored) -> None:
         for storage, key in self._store.dependents(owner.uid):

@@ -121,7 +121,7 @@ class Handler:
         if resource.is_review:
             raise status.method_not_allowed()
         view = views.view_for(resource, request.headers.get("Accept", ""), query.get("includeObject", ""))
-        if query.get("watch") in ("true", "1"):
+        if requests.is_true(query.get("watch")):
             if route.name:
                 query["fieldSelector"] = f"metadata.name={route.name}"
             selection = lists.selection_from(resource, route.namespace, query)

@@ -5,15 +5,20 @@ from typing import Any
 from aiohttp import web
 
 from . import patches, protobuf_bodies, status
+from .admission import WriteOptions
 from .encoding import JsonObject, MalformedBody, decode_json, decode_yaml
 from .patches import APPLY
 from .status import bad_request
-from .writes import WriteOptions
 
 BODY_LIMIT = 3 * 1024 * 1024
 _JSON, _YAML = "application/json", "application/yaml"
 _PATCH_TYPES = (patches.JSON, patches.MERGE, patches.STRATEGIC, patches.APPLY)
 _VALIDATIONS = ("Strict", "Warn", "Ignore")
+
+
+def is_true(value: object) -> bool:
+    """A boolean as Go's ParseBool reads it: the Python client writes True, kubectl true."""
+    return value in (True, "1", "t", "T", "true", "TRUE", "True")
 
 
 def media_type(request: web.BaseRequest) -> str:
@@ -85,7 +90,7 @@ def write_options(query: dict[str, str], duplicates: list[str], user_agent: str)
         dry_run=query.get("dryRun") == "All",
         field_validation=validation,
         manager=query.get("fieldManager") or user_agent.partition("/")[0] or "unknown",
-        force=query.get("force") in ("true", "1"),
+        force=is_true(query.get("force")),
         duplicates=tuple(duplicates),
     )
 

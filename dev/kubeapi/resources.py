@@ -92,6 +92,9 @@ class Registry:
     def find(self, group: str, version: str, plural: str) -> Resource | None:
         return self._by_path.get((group, version, plural))
 
+    def serves(self, api_version: str, kind: str) -> bool:
+        return any(r.kind == kind and r.api_version == api_version for r in self)
+
     def of_storage(self, storage: str) -> Resource | None:
         """The preferred version of what is stored under this name."""
         return self._by_storage.get(storage)

@@ -11,11 +11,13 @@ import yaml
 from aiohttp import web
 
 from . import certs, crds, custom_kinds, kinds
+from .admission import WriteOptions
 from .cleanup import Cleanup
+from .database import InUse
 from .handlers import Handler
 from .resources import Registry
 from .store import Store
-from .writes import WriteOptions, Writer
+from .writes import Writer
 
 HOST = "127.0.0.1"
 HISTORY_LIMIT = 20_000
@@ -49,11 +51,18 @@ class KubeApiServer:
         return self._data_dir / "kubeconfig"
 
     async def start(self) -> None:
+        """Raises OSError where the port is taken, database.InUse where the directory is."""
         self._data_dir.mkdir(parents=True, exist_ok=True)
         context, self.ca = certs.server_context(self._data_dir)
         self.token = self.token or self._kept_token()
+        listener = socket.create_server((HOST, self.port), backlog=512)
+        try:
+            store = Store(self._data_dir / "objects.db", history_limit=self._history_limit)
+        except InUse:
+            listener.close()
+            raise
+        self._store = store
         registry = Registry(kinds.built_in())
-        self._store = store = Store(self._data_dir / "objects.db", history_limit=self._history_limit)
         _load(store, registry)
         custom_kinds.CustomKinds(store, registry)
         cleanup = Cleanup(store, registry)
@@ -63,10 +72,9 @@ class KubeApiServer:
         server = web.Server(Handler(store, registry, self.token), handler_cancellation=True, access_log=None)
         self._runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_SECONDS)
         await self._runner.setup()
-        listener = socket.create_server((HOST, self.port), backlog=512)
         self.port = listener.getsockname()[1]
-        await web.SockSite(self._runner, listener, ssl_context=context).start()
         self._write_kubeconfig()
+        await web.SockSite(self._runner, listener, ssl_context=context).start()
 
     async def stop(self) -> None:
         if self._store is not None:

@@ -180,7 +180,8 @@ def _type_name(value: Any) -> str:
 
 def _field_errors(error: jsonschema.ValidationError, path: str) -> Iterator[FieldError]:
     """One error of jsonschema as kube-apiserver would put it."""
-    value, limit = error.instance, error.validator_value
+    value: Any = error.instance
+    limit: Any = error.validator_value
     where = path or "<nil>"
     match error.validator:
         case "required":

@@ -16,6 +16,7 @@ from .encoding import JsonObject, encode
 from .history import Event, History
 from .lists import Selection
 from .objects import Stored, stored_from
+from .requests import is_true
 from .resources import Resource
 from .status import ApiError, bad_request, expired, invalid_value
 from .status import invalid as invalid_error
@@ -24,7 +25,6 @@ from .views import View
 
 BOOKMARK_SECONDS = 60
 _LINES_PER_WRITE = 500
-_TRUE = ("true", "1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +51,8 @@ def watch_options(query: Mapping[str, str]) -> WatchOptions:
     return WatchOptions(
         version=query.get("resourceVersion", ""),
         timeout_seconds=timeout,
-        wants_bookmarks=query.get("allowWatchBookmarks") in _TRUE,
-        wants_initial_events=sends_initial in _TRUE,
+        wants_bookmarks=is_true(query.get("allowWatchBookmarks")),
+        wants_initial_events=is_true(sends_initial),
     )
 
 

@@ -3,26 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from . import apply, kind_rules, metadata, schema, status
+from . import admission, apply, kind_rules, metadata, status
+from .admission import WriteOptions
 from .encoding import JsonObject
 from .objects import Key, Stored, stored_from
 from .resources import Registry, Resource
-from .status import ApiError, FieldError, bad_request
+from .status import ApiError
 from .store import Store
-
-MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
-
-
-@dataclass(frozen=True, kw_only=True)
-class WriteOptions:
-    dry_run: bool = False
-    field_validation: str = "Warn"
-    """Strict, Warn or Ignore."""
-    manager: str = "unknown"
-    force: bool = False
-    """Whether an apply takes over fields of other managers."""
-    duplicates: tuple[str, ...] = ()
-    """Fields that occurred twice in the body."""
 
 
 @dataclass(frozen=True)
@@ -44,17 +31,17 @@ class Writer:
     ) -> Written:
         """Store a new object; `managed` keeps the managedFields that apply put into it."""
         self._check_namespace(resource, namespace, obj)
-        _check_type(resource, obj)
+        admission.check_type(resource, obj)
         unknown = metadata.normalize(obj)
         if not managed:
             obj["metadata"].pop("managedFields", None)
         if resource.has_status:
             obj.pop("status", None)
-        warnings = _shape(resource, obj, unknown, options)
+        warnings = admission.shape(resource, obj, unknown, options)
         errors = metadata.prepare_create(resource, obj, namespace)
         if not errors:
             errors = kind_rules.prepare(resource, obj, None)
-        errors += _schema_errors(resource, obj, None)
+        errors += admission.schema_errors(resource, obj, None)
         name = obj["metadata"].get("name", "")
         if errors:
             raise status.invalid(resource.kind, resource.group, name, errors)
@@ -92,7 +79,7 @@ class Writer:
             if resource.is_created_by_update and not subresource:
                 return self.create(resource, key[0], obj, options)
             raise status.not_found(resource.plural, resource.group, key[1])
-        _check_type(resource, obj)
+        admission.check_type(resource, obj)
         unknown = metadata.normalize(obj)
         given = obj["metadata"]
         if given.get("resourceVersion", "") in ("", "0") and not resource.may_update_unconditionally:
@@ -116,22 +103,23 @@ class Writer:
         if old is None:
             raise status.not_found(resource.plural, resource.group, key[1])
         obj = change(old.load())
-        _check_type(resource, obj, old.api_version)
+        admission.check_type(resource, obj, old.api_version)
         return self._replace(resource, old, subresource, obj, metadata.normalize(obj), options)
 
     def apply(
         self, resource: Resource, key: Key, subresource: str, config: JsonObject, options: WriteOptions
     ) -> Written:
         """Server-side apply: create, or merge what the manager wants into what there is."""
-        _check_type(resource, config)
+        admission.check_type(resource, config)
         unknown = metadata.normalize(config)
-        warnings = _shape(resource, config, unknown, options, with_defaults=False)
+        config["metadata"].setdefault("name", key[1])
+        admission.check_name(config, key[1])
+        warnings = admission.shape(resource, config, unknown, options, with_defaults=False)
         node = resource.validator.node if resource.validator else None
         old = self._store.get(resource.storage, key)
         if old is None:
             if subresource:
                 raise status.not_found(resource.plural, resource.group, key[1])
-            config["metadata"]["name"] = key[1]
             apply.own_everything(config, node, options.manager, resource.api_version)
             return self.create(resource, key[0], config, options, managed=True)
         request = apply.Request(options.manager, options.force, subresource, resource.api_version)
@@ -156,10 +144,10 @@ class Writer:
     ) -> Written:
         """Store `obj`, which metadata.normalize has seen, in the place of `old`."""
         before = old.load()
-        _check_identity(resource, old, obj)
-        warnings = _shape(resource, obj, unknown, options)
+        admission.check_identity(resource, old, obj)
+        warnings = admission.shape(resource, obj, unknown, options)
         if subresource == "status":
-            errors = _check_uid(obj, old)
+            errors = admission.check_uid(obj, old)
             obj = _with_status(before, obj)
         else:
             errors = metadata.prepare_update(obj["metadata"], before["metadata"])
@@ -172,7 +160,7 @@ class Writer:
             raise status.invalid(resource.kind, resource.group, old.name, errors)
         if obj == before:
             return Written(old, False, warnings)
-        errors = _schema_errors(resource, obj, before)
+        errors = admission.schema_errors(resource, obj, before)
         if errors:
             raise status.invalid(resource.kind, resource.group, old.name, errors)
         if not subresource and resource.has_generation and _spec_differs(resource, obj, before):
@@ -193,70 +181,6 @@ class Writer:
         if options.dry_run:
             return stored_from(obj, fields)
         return self._store.put(resource.storage, obj, fields)
-
-
-def _check_type(resource: Resource, obj: JsonObject, stored_version: str = "") -> None:
-    """apiVersion and kind are those of the path; built-in kinds may leave them out."""
-    kind, api_version = obj.get("kind"), obj.get("apiVersion")
-    if not resource.is_custom:
-        if kind not in (None, "", resource.kind) or api_version not in (None, "", resource.api_version):
-            message = f'{kind} in version "{api_version}" cannot be handled as a {resource.kind}'
-            raise bad_request(f"{message}: no kind matches the path")
-        obj["kind"], obj["apiVersion"] = resource.kind, resource.api_version
-        return
-    if not kind or not api_version:
-        raise bad_request(f"Object '{'apiVersion' if kind else 'Kind'}' is missing in the body")
-    errors = []
-    if kind != resource.kind:
-        errors.append(status.invalid_value("kind", kind, f"must be {resource.kind}"))
-    if api_version not in (resource.api_version, stored_version):
-        errors.append(status.invalid_value("apiVersion", api_version, f"must be {resource.api_version}"))
-    if errors:
-        given = obj.get("metadata")
-        name = given.get("name", "") if isinstance(given, dict) else ""
-        raise status.invalid(resource.kind, resource.group, name, errors)
-    obj["apiVersion"] = resource.api_version
-
-
-def _shape(
-    resource: Resource,
-    obj: JsonObject,
-    unknown: list[str],
-    options: WriteOptions,
-    *,
-    with_defaults: bool = True,
-) -> list[str]:
-    """Prune and default, in place; returns warnings, or refuses what Strict refuses."""
-    if resource.validator is not None:
-        unknown = unknown + schema.prune(resource.validator.node, obj)
-        if with_defaults:
-            schema.fill_defaults(resource.validator.node, obj)
-    problems = [f'unknown field "{path}"' for path in unknown]
-    problems += [f'duplicate field "{name}"' for name in options.duplicates]
-    if problems and options.field_validation == "Strict":
-        message = f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}'
-        raise bad_request(f"{message}: strict decoding error: {', '.join(problems)}")
-    return problems if options.field_validation == "Warn" else []
-
-
-def _schema_errors(resource: Resource, obj: JsonObject, old: JsonObject | None) -> list[FieldError]:
-    return resource.validator.errors(obj, old) if resource.validator else []
-
-
-def _check_identity(resource: Resource, old: Stored, obj: JsonObject) -> None:
-    """Name and namespace are those of the path, and the resourceVersion, where given, is the newest."""
-    given = obj["metadata"]
-    if given.get("name") != old.name:
-        message = f"the name of the object ({given.get('name', '')}) does not match the name on the URL"
-        raise bad_request(f"{message} ({old.name})")
-    metadata.check_namespace(resource, given, old.key[0])
-    if given.get("resourceVersion", "") not in ("", "0", str(old.version)):
-        raise status.conflict(resource.plural, resource.group, old.name, MODIFIED)
-
-
-def _check_uid(obj: JsonObject, old: Stored) -> list[FieldError]:
-    uid = obj["metadata"].get("uid", old.uid)
-    return [] if uid == old.uid else [status.invalid_value("metadata.uid", uid, "field is immutable")]
 
 
 def _with_status(before: JsonObject, obj: JsonObject) -> JsonObject:

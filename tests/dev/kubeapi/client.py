@@ -26,7 +26,7 @@ class Api:
 
     def __init__(self, server: KubeApiServer, session: aiohttp.ClientSession) -> None:
         self.server = server
-        self._session = session
+        self.session = session
 
     async def call(
         self, method: str, path: str, body: Any = None, media_type: str = "application/json", **query: str
@@ -34,7 +34,7 @@ class Api:
         data = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": media_type}
         url = self.server.url + path
-        async with self._session.request(method, url, data=data, headers=headers, params=query) as response:
+        async with self.session.request(method, url, data=data, headers=headers, params=query) as response:
             text = await response.read()
             return Reply(response.status, json.loads(text), response.headers.getall("Warning", []))
 
@@ -49,7 +49,7 @@ class Api:
     def watch(self, path: str, **query: str) -> Any:
         """The streaming response of a watch, as a context manager."""
         params = {"watch": "true", **query}
-        return self._session.get(self.server.url + path, params=params)
+        return self.session.get(self.server.url + path, params=params)
 
     async def until_gone(self, path: str) -> None:
         """Return once the object answers 404; what removes it runs beside the requests."""

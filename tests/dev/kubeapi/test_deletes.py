@@ -1,5 +1,7 @@
 """Preconditions, dry runs, and what the metadata of a write may say."""
 
+from typing import Any
+
 import pytest
 
 from .client import MERGE, WIDGETS, Api, widget
@@ -25,7 +27,11 @@ async def test_a_dry_run_deletes_and_changes_nothing(widgets: Api) -> None:
 
 
 async def test_the_server_sets_what_clients_cannot(widgets: Api) -> None:
-    mine = {"generation": 7, "creationTimestamp": "2001-01-01T00:00:00Z", "deletionTimestamp": "2001-01-01T00:00:00Z"}
+    mine: dict[str, Any] = {
+        "generation": 7,
+        "creationTimestamp": "2001-01-01T00:00:00Z",
+        "deletionTimestamp": "2001-01-01T00:00:00Z",
+    }
     created = (await widgets.ok("POST", WIDGETS, widget("w", **mine)))["metadata"]
     assert created["generation"] == 1
     assert created["creationTimestamp"] > "2020"

@@ -4,7 +4,7 @@ from typing import Any
 
 from .client import CRDS, MERGE, WIDGETS, Api, crd, widget
 
-HELD = {"finalizers": ["example.com/hold"]}
+HELD: dict[str, Any] = {"finalizers": ["example.com/hold"]}
 RELEASE = {"metadata": {"finalizers": None}}
 NAMESPACES = "/api/v1/namespaces"
 

@@ -4,8 +4,9 @@ import asyncio
 import json
 import os
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,7 +35,7 @@ metadata:
 spec:
   image: busybox
 """
-Kubectl = Callable[..., Awaitable[str]]
+Kubectl = Callable[..., Coroutine[Any, Any, str]]
 
 
 @pytest.fixture

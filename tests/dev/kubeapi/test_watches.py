@@ -59,7 +59,7 @@ async def test_what_leaves_a_field_selection_is_deleted_for_its_watcher(api: Api
 async def test_a_table_watch_names_its_columns_once(widgets: Api) -> None:
     await widgets.ok("POST", WIDGETS, widget("w1"))
     await widgets.ok("POST", WIDGETS, widget("w2"))
-    async with widgets._session.get(
+    async with widgets.session.get(
         widgets.server.url + WIDGETS, params={"watch": "true"}, headers={"Accept": TABLE}
     ) as response:
         _, first = await next_event(response)

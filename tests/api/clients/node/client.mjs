@@ -4,14 +4,20 @@ import { readFileSync } from "node:fs";
 import { createFileRegistry, fromBinary, toJson } from "@bufbuild/protobuf";
 import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
-import { createConnectTransport } from "@connectrpc/connect-node";
+import { compressionGzip, createConnectTransport } from "@connectrpc/connect-node";
 
 const [baseUrl, descriptors, format, tenant] = process.argv.slice(2);
 const registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, readFileSync(descriptors)));
 const service = registry.getService("jennah.v1.DeploymentService");
 const client = createClient(
   service,
-  createConnectTransport({ baseUrl, httpVersion: "1.1", useBinaryFormat: format === "binary", sendCompression: null }),
+  createConnectTransport({
+    baseUrl,
+    httpVersion: "1.1",
+    useBinaryFormat: format === "binary",
+    sendCompression: compressionGzip,
+    compressMinBytes: 0,
+  }),
 );
 
 for await (const line of createInterface({ input: process.stdin })) {

@@ -1,0 +1,158 @@
+"""Beside the service: probes, CORS, who may call, and the stop."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from api import auth
+from api.app import PROBES, create_app
+from api.connect.errors import ConnectError
+from api.main import serve
+from controller.clock import SystemClock
+from controller.domain.errors import ConfigError
+from controller.kube.client import KubeClient
+from controller.stores.sqlite import SqliteStore
+from tests.api.harness import SERVICE, TENANT, Api, api_settings, serving
+from tests.controller.fakes import FakeClock
+
+ORIGIN = "https://jennah.example.com"
+TOKEN = "0123456789abcdef-token"
+
+
+async def test_health_is_as_the_original_until_it_stops(api: Api) -> None:
+    reply = await api.raw("/health", None, method="GET")
+    assert (reply.status, reply.data, reply.headers["Content-Type"]) == (200, b"OK", "text/plain; charset=utf-8")
+    api.app[PROBES].is_stopping = True
+    for path in ("/health", "/readyz"):
+        assert (await api.raw(path, None, method="GET")).status == 503
+    assert (await api.raw("/livez", None, method="GET")).status == 200
+
+
+async def test_without_origins_there_is_no_cors(api: Api) -> None:
+    preflight = {"Origin": ORIGIN, "Access-Control-Request-Method": "POST"}
+    reply = await api.raw(SERVICE + "GetJob", None, method="OPTIONS", **preflight)
+    assert reply.status == 405
+    assert "Access-Control-Allow-Origin" not in reply.headers
+
+
+async def test_a_page_of_an_allowed_origin_may_call(kube: KubeClient, store: SqliteStore) -> None:
+    async with serving(kube, store, api_settings(allowed_origins=(ORIGIN,))) as api:
+        preflight = {"Origin": ORIGIN, "Access-Control-Request-Method": "POST"}
+        reply = await api.raw(SERVICE + "GetJob", None, method="OPTIONS", **preflight)
+        assert (reply.status, reply.headers["Access-Control-Allow-Origin"]) == (204, ORIGIN)
+        allowed = reply.headers["Access-Control-Allow-Headers"].lower()
+        for header in ("x-tenant-id", "content-type", "connect-protocol-version", "connect-timeout-ms"):
+            assert header in allowed
+        reply = await api.call("ListJobs", Origin=ORIGIN)
+        assert (reply.status, reply.headers["Access-Control-Allow-Origin"]) == (200, ORIGIN)
+        assert reply.headers["Vary"] == "Accept-Encoding, Origin"
+        other = await api.call("ListJobs", Origin="https://evil.example.com")
+        assert "Access-Control-Allow-Origin" not in other.headers
+        foreign = {**preflight, "Origin": "https://evil.example.com"}
+        assert (await api.raw(SERVICE + "GetJob", None, method="OPTIONS", **foreign)).status == 405
+
+
+@pytest.fixture
+async def guarded(kube: KubeClient, store: SqliteStore, tmp_path: Path) -> AsyncIterator[Api]:
+    tokens = tmp_path / "tokens"
+    tokens.write_text(f"# ours\n\nanother-long-token-1\n{TOKEN}\n")
+    async with serving(kube, store, api_settings(auth="token", auth_tokens_file=tokens)) as running:
+        yield running
+
+
+async def test_a_token_of_the_file_lets_in(guarded: Api) -> None:
+    for scheme in ("Bearer", "bearer"):
+        assert (await guarded.call("ListJobs", Authorization=f"{scheme} {TOKEN}")).status == 200
+    for header in ("", "Bearer", "Bearer ", f"Basic {TOKEN}", f"Bearer {TOKEN}x", TOKEN, "Bearer ä", "Bearer # ours"):
+        reply = await guarded.call("SubmitJob", {"image_uri": "i"}, Authorization=header)
+        assert (reply.status, reply.code) == (401, "unauthenticated"), header
+    assert (await guarded.call("ListJobs")).status == 401
+    assert await guarded.objects() == []
+    assert (await guarded.raw("/health", None, method="GET")).status == 200
+
+
+@pytest.mark.parametrize("content", ["", "# none\n", "short\n", "\udcff"])
+def test_a_file_without_usable_tokens_stops_the_start(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "tokens"
+    path.write_text(content, errors="surrogateescape")
+    with pytest.raises(ConfigError, match="API_TOKENS_FILE") as caught:
+        auth.read_tokens(path)
+    assert "short" not in str(caught.value)
+
+
+class Reviewer:
+    """A cluster that knows one token."""
+
+    def __init__(self) -> None:
+        self.reviews = 0
+
+    async def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        self.reviews += 1
+        return {"status": {"authenticated": body["spec"]["token"] == TOKEN}}
+
+
+async def test_the_cluster_is_asked_once_a_minute_for_a_token() -> None:
+    reviewer, clock = Reviewer(), FakeClock()
+    check = auth.make("kubernetes", tokens_file=None, client=reviewer, clock=clock)  # type: ignore[arg-type]
+    for _ in range(3):
+        await check({"Authorization": f"Bearer {TOKEN}"})
+        with pytest.raises(ConnectError):
+            await check({"Authorization": "Bearer wrong"})
+    assert reviewer.reviews == 2
+    await clock.advance(61)
+    await check({"Authorization": f"Bearer {TOKEN}"})
+    assert reviewer.reviews == 3
+
+
+async def test_the_start_is_told_and_a_stop_lets_requests_end(
+    kube: KubeClient, store: SqliteStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = api_settings(stop_delay_seconds=0.05, cancel_wait_seconds=0.5)
+    stop, clock = asyncio.Event(), SystemClock()
+    app = create_app(client=kube, store=store, settings=settings, clock=clock)
+    server = asyncio.create_task(serve(app, settings, clock=clock, stop=stop))
+    url = await listening(capsys)
+    async with aiohttp.ClientSession(headers={"X-Tenant-Id": TENANT}) as http:
+
+        async def call(method: str, message: dict[str, Any]) -> int:
+            async with http.post(f"{url}{SERVICE}{method}", json=message) as response:
+                return response.status
+
+        assert await call("SubmitJob", {"image_uri": "i", "job_id": "a"}) == 200
+        in_flight = asyncio.create_task(call("CancelJob", {"job_id": "a"}))
+        await asyncio.sleep(0.01)
+        stop.set()
+        while not app[PROBES].is_stopping:
+            await asyncio.sleep(0)
+        async with http.get(f"{url}/health") as response:
+            assert response.status == 503
+        assert await in_flight == 200
+    await server
+    with pytest.raises(OSError):
+        await asyncio.open_connection(*url.removeprefix("http://").split(":"))
+
+
+async def test_a_port_that_is_taken_is_an_error(kube: KubeClient, store: SqliteStore, api: Api) -> None:
+    port = int(api.url.rpartition(":")[2])
+    settings = api_settings(stop_delay_seconds=0.0)
+    app = create_app(client=kube, store=store, settings=settings, clock=SystemClock())
+    taken = type(settings)(common=settings.common, host="127.0.0.1", port=port)
+    with pytest.raises(OSError):
+        await serve(app, taken, clock=SystemClock(), stop=asyncio.Event())
+
+
+async def listening(capsys: pytest.CaptureFixture[str]) -> str:
+    """The address in the last of the lines that the start prints."""
+    printed = ""
+    async with asyncio.timeout(5):
+        while "listening" not in printed:
+            await asyncio.sleep(0.001)
+            printed += capsys.readouterr().out
+    handler, health, worker = printed.splitlines()
+    assert handler == "ConnectRPC handler registered at path: /jennah.v1.DeploymentService/"
+    assert health == "Health check endpoint: /health"
+    return "http://" + worker.removeprefix("Worker listening on ")

@@ -1,0 +1,94 @@
+"""The settings of `jennah api` and the command line: every fault in a line of its own, exit code 2."""
+
+from pathlib import Path
+
+import pytest
+
+from api import cli
+from api.settings import read_api
+from controller.domain.errors import ConfigError
+
+NEEDED = {"DB_PROVIDER": "sqlite"}
+
+
+def test_defaults_are_the_originals() -> None:
+    settings = read_api(NEEDED)
+    assert (settings.host, settings.port, settings.namespace) == ("0.0.0.0", 8081, "default")
+    assert (settings.cancel_wait_seconds, settings.max_request_bytes) == (5.0, 4 * 1024 * 1024)
+    assert (settings.auth, settings.allowed_origins) == ("none", ())
+
+
+def test_everything_can_be_set(tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens"
+    tokens.touch()
+    settings = read_api(
+        NEEDED
+        | {"WORKER_PORT": "9000", "WORKER_HOST": "127.0.0.1", "JENNAH_NAMESPACE": "jobs", "CANCEL_WAIT_SECONDS": "0.5"}
+        | {"MAX_REQUEST_BYTES": "2048", "STOP_DELAY_SECONDS": "0", "API_AUTH": "token"}
+        | {"API_TOKENS_FILE": str(tokens), "ALLOWED_ORIGINS": "https://a.example, http://localhost:3000"}
+    )
+    assert (settings.port, settings.namespace, settings.auth_tokens_file) == (9000, "jobs", tokens)
+    assert settings.allowed_origins == ("https://a.example", "http://localhost:3000")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"WORKER_PORT": "http"},
+        {"WORKER_PORT": "70000"},
+        {"JENNAH_NAMESPACE": "Not_A_Namespace"},
+        {"CANCEL_WAIT_SECONDS": "-1"},
+        {"CANCEL_WAIT_SECONDS": "nan"},
+        {"MAX_REQUEST_BYTES": "1.5"},
+        {"API_AUTH": "maybe"},
+        {"ALLOWED_ORIGINS": "example.com"},
+        {"DB_REDACT_ENV": "perhaps"},
+    ],
+)
+def test_a_fault_names_its_variable(wrong: dict[str, str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_api(NEEDED | wrong)
+    (fault,) = caught.value.faults
+    assert fault.startswith(next(iter(wrong)))
+
+
+def test_tokens_need_their_file() -> None:
+    no_file: dict[str, str] = {}
+    for files in (no_file, {"API_TOKENS_FILE": "/does/not/exist"}):
+        with pytest.raises(ConfigError, match="API_TOKENS_FILE"):
+            read_api(NEEDED | {"API_AUTH": "token"} | files)
+
+
+def test_all_faults_are_told_at_once_with_exit_code_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in (("WORKER_PORT", "x"), ("JENNAH_NAMESPACE", "X"), ("DB_PROVIDER", "none")):
+        monkeypatch.setenv(name, value)
+    assert cli.main(["api"]) == 2
+    faults = capsys.readouterr().err.splitlines()
+    assert {fault.split("=")[0].split()[0] for fault in faults} == {"WORKER_PORT", "JENNAH_NAMESPACE", "DB_PROVIDER"}
+
+
+def test_the_operator_reads_its_own_settings(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BATCH_PROVIDER", "none")
+    monkeypatch.setenv("DB_PROVIDER", "sqlite")
+    assert cli.main(["operator"]) == 2
+    assert "BATCH_PROVIDER" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["api", "--help"]])
+def test_help_is_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(arguments)
+    assert ended.value.code == 0
+    assert "api" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [[], ["serve"]])
+def test_an_unknown_command_is_exit_code_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(arguments)
+    assert ended.value.code == 2
+    assert "operator" in capsys.readouterr().err

@@ -1,0 +1,141 @@
+"""The client's errors: what a reply of the API server, or none, becomes."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from kubernetes.aio import client as kube
+
+from controller.domain.errors import AlreadyExists, Conflict, Invalid, NotFound, Throttled, Unavailable
+from controller.kube import client as client_module
+from controller.kube.client import KubeClient, load_configuration
+
+Reply = Callable[[web.Request], Awaitable[web.Response]]
+
+
+class Setting:
+    def __init__(self) -> None:
+        self.reply: Reply = self.ok
+        self.seen: list[web.Request] = []
+
+    async def ok(self, request: web.Request) -> web.Response:
+        return web.json_response({"kind": "Thing"})
+
+    async def handle(self, request: web.Request) -> web.Response:
+        self.seen.append(request)
+        return await self.reply(request)
+
+    def answer(self, status: int, reason: str = "", **headers: str) -> None:
+        async def reply(request: web.Request) -> web.Response:
+            body = {"kind": "Status", "reason": reason, "message": f"{reason} message"}
+            return web.json_response(body, status=status, headers=headers)
+
+        self.reply = reply
+
+
+@pytest.fixture
+async def setting() -> AsyncIterator[tuple[Setting, KubeClient]]:
+    made = Setting()
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", made.handle)
+    async with TestServer(app) as server:
+        configuration = kube.Configuration(host=str(server.make_url("")).rstrip("/"))
+        configuration.api_key["BearerToken"] = "Bearer abc"
+        async with KubeClient(configuration) as client:
+            yield made, client
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "error"),
+    [
+        (404, "NotFound", NotFound),
+        (409, "AlreadyExists", AlreadyExists),
+        (409, "Conflict", Conflict),
+        (422, "Invalid", Invalid),
+        (400, "BadRequest", Invalid),
+        (401, "Unauthorized", Unavailable),
+        (403, "Forbidden", Unavailable),
+        (429, "TooManyRequests", Throttled),
+        (500, "InternalError", Unavailable),
+        (503, "ServiceUnavailable", Unavailable),
+        (504, "Timeout", Unavailable),
+    ],
+)
+async def test_each_status_becomes_our_error(
+    setting: tuple[Setting, KubeClient], status: int, reason: str, error: type[Exception]
+) -> None:
+    made, client = setting
+    made.answer(status, reason)
+    with pytest.raises(error, match=f"{reason} message"):
+        await client.get("/x")
+
+
+async def test_a_throttled_call_waits_as_long_as_the_server_says(setting: tuple[Setting, KubeClient]) -> None:
+    made, client = setting
+    made.answer(429, "TooManyRequests", **{"Retry-After": "7"})
+    with pytest.raises(Throttled) as caught:
+        await client.get("/x")
+    assert caught.value.delay == 7
+
+
+async def test_a_reply_that_is_no_json_is_told_shortly(setting: tuple[Setting, KubeClient]) -> None:
+    made, client = setting
+
+    async def html(request: web.Request) -> web.Response:
+        return web.Response(status=502, text="<html>bad gateway</html>" * 100)
+
+    made.reply = html
+    with pytest.raises(Unavailable) as caught:
+        await client.get("/x")
+    assert len(str(caught.value)) < 400
+
+
+async def test_a_server_that_does_not_answer_is_unavailable_within_the_limit(
+    setting: tuple[Setting, KubeClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, client = setting
+    monkeypatch.setattr(client_module, "TIMEOUT_SECONDS", 0.05)
+    done = asyncio.Event()
+
+    async def hang(request: web.Request) -> web.Response:
+        await done.wait()
+        return web.Response()
+
+    made.reply = hang
+    with pytest.raises(Unavailable, match="Timeout"):
+        await client.get("/x")
+    done.set()
+
+
+async def test_the_token_is_sent_and_never_in_an_error(setting: tuple[Setting, KubeClient]) -> None:
+    made, client = setting
+    made.answer(500, "InternalError")
+    with pytest.raises(Unavailable) as caught:
+        await client.get("/x")
+    assert made.seen[0].headers["Authorization"] == "Bearer abc"
+    assert "abc" not in str(caught.value)
+
+
+async def test_patches_are_sent_as_merge_patches_and_deletes_with_their_uid(
+    setting: tuple[Setting, KubeClient],
+) -> None:
+    made, client = setting
+    bodies = []
+
+    async def keep(request: web.Request) -> web.Response:
+        bodies.append((request.method, request.content_type, await request.json()))
+        return web.json_response({})
+
+    made.reply = keep
+    await client.merge_patch("/x", {"a": 1})
+    await client.delete("/x", uid="u")
+    assert bodies[0] == ("PATCH", "application/merge-patch+json", {"a": 1})
+    assert bodies[1][2]["preconditions"] == {"uid": "u"}
+
+
+async def test_without_any_configuration_the_error_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", "/does/not/exist")
+    with pytest.raises(Unavailable, match="no Kubernetes configuration"):
+        await load_configuration()

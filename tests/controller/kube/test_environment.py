@@ -1,0 +1,98 @@
+"""A job's environment, resolved as the kubelet would: order, references, and what the record may show of it."""
+
+import base64
+from typing import Any
+
+import pytest
+
+from controller.domain.errors import EnvironmentMissing, NotFound
+from controller.domain.job import Job, parse
+from controller.kube.environment import resolve
+
+
+class Objects:
+    """Secrets and ConfigMaps by path; counts the reads."""
+
+    def __init__(self, **objects: dict[str, str]) -> None:
+        self._objects = {name.replace("_", "-"): data for name, data in objects.items()}
+        self.reads = 0
+
+    async def get(self, path: str, **query: str) -> dict[str, Any]:
+        self.reads += 1
+        kind, name = path.split("/")[-2:]
+        if name not in self._objects:
+            raise NotFound(path)
+        data = self._objects[name]
+        if kind == "secrets":
+            data = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
+        return {"data": data}
+
+
+def job(**spec: Any) -> Job:
+    return parse({"metadata": {"name": "job", "namespace": "ns", "uid": "u"}, "spec": {"image": "i", **spec}})
+
+
+def secret_key(name: str, key: str, **more: Any) -> dict[str, Any]:
+    return {"valueFrom": {"secretKeyRef": {"name": name, "key": key, **more}}}
+
+
+async def test_env_wins_over_env_from_and_later_wins_over_earlier() -> None:
+    objects = Objects(one={"A": "1", "B": "1"}, two={"B": "2"})
+    found = await resolve(
+        objects,  # type: ignore[arg-type]
+        job(
+            envFrom=[{"configMapRef": {"name": "one"}}, {"secretRef": {"name": "two"}, "prefix": ""}],
+            env=[{"name": "A", "value": "3"}],
+        ),
+    )
+    assert found.values == {"A": "3", "B": "2"}
+
+
+async def test_only_plain_values_and_those_of_submit_job_are_shown() -> None:
+    objects = Objects(job_env={"MINE": "1"}, kept={"PASSWORD": "x", "k": "y"})
+    found = await resolve(
+        objects,  # type: ignore[arg-type]
+        job(
+            envFrom=[{"secretRef": {"name": "job-env"}}, {"secretRef": {"name": "kept"}}],
+            env=[{"name": "PLAIN", "value": "2"}, {"name": "REF", **secret_key("kept", "k")}],
+        ),
+    )
+    assert found.values["PASSWORD"] == "x"
+    assert found.shown == {"MINE": "1", "PASSWORD": "", "k": "", "PLAIN": "2", "REF": ""}
+    assert "x" not in repr(found)
+
+
+async def test_an_object_is_read_once_however_often_it_is_referred_to() -> None:
+    objects = Objects(kept={"a": "1", "b": "2"})
+    env = [{"name": "A", **secret_key("kept", "a")}, {"name": "B", **secret_key("kept", "b")}]
+    await resolve(objects, job(env=env))  # type: ignore[arg-type]
+    assert objects.reads == 1
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"envFrom": [{"secretRef": {"name": "none"}}]},
+        {"env": [{"name": "A", **secret_key("none", "k")}]},
+        {"env": [{"name": "A", **secret_key("kept", "none")}]},
+        {"env": [{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "none", "key": "k"}}}]},
+    ],
+)
+async def test_what_is_missing_is_named(spec: dict[str, Any]) -> None:
+    with pytest.raises(EnvironmentMissing, match=r"none does not exist|none in secret kept does not exist"):
+        await resolve(Objects(kept={"k": "v"}), job(**spec))  # type: ignore[arg-type]
+
+
+async def test_optional_references_may_be_missing() -> None:
+    spec = {
+        "envFrom": [{"secretRef": {"name": "none", "optional": True}}],
+        "env": [{"name": "A", **secret_key("none", "k", optional=True)}],
+    }
+    found = await resolve(Objects(), job(**spec))  # type: ignore[arg-type]
+    assert found.values == {}
+
+
+async def test_keys_that_are_no_variable_names_are_left_out() -> None:
+    objects = Objects(files={"tls.crt": "x", "GOOD": "1"})
+    found = await resolve(objects, job(envFrom=[{"secretRef": {"name": "files"}}]))  # type: ignore[arg-type]
+    assert found.values == {"GOOD": "1"}

@@ -1,0 +1,44 @@
+"""The kopf seam: what an event becomes, and what an unreadable object does to the others (nothing)."""
+
+from typing import Any
+
+from controller import handlers
+from controller.domain.job import Job
+
+
+class Sink:
+    def __init__(self) -> None:
+        self.jobs: list[Job] = []
+        self.removed: list[str] = []
+
+    def take(self, kind: str | None, **changes: Any) -> None:
+        raw = {"metadata": {"name": "j", "namespace": "n", "uid": "u"}, "spec": {"image": "i"}, **changes}
+        event: Any = {"type": kind, "object": raw}
+        handlers.take_in(event, self.jobs.append, self.removed.append)
+
+
+def test_listed_added_and_modified_objects_are_taken_in() -> None:
+    sink = Sink()
+    for kind in (None, "ADDED", "MODIFIED"):
+        sink.take(kind)
+    assert [job.key for job in sink.jobs] == ["u", "u", "u"]
+
+
+def test_a_deleted_object_is_removed_by_its_uid() -> None:
+    sink = Sink()
+    sink.take("DELETED")
+    assert sink.removed == ["u"]
+
+
+def test_an_object_of_another_shape_is_left_alone() -> None:
+    sink = Sink()
+    sink.take("ADDED", spec={"image": 7})
+    assert sink.jobs == []
+
+
+def test_nothing_that_writes_to_objects_is_on() -> None:
+    settings = handlers.operator_settings()
+    assert not settings.posting.enabled
+    assert settings.peering.standalone
+    assert isinstance(settings.persistence.diffbase_storage, handlers.NoDiffBase)
+    assert isinstance(settings.persistence.progress_storage, handlers.NoProgress)

@@ -1,0 +1,30 @@
+"""The in-memory API server inside a test's own process, with the CRD installed."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import yaml
+from kubernetes.aio import client as kube
+from kubernetes.aio import config as kube_config
+
+from controller.kube.client import KubeClient
+from dev.kubeapi.server import KubeApiServer
+
+CRD = Path(__file__).parents[1] / "crds" / "jennahjob.yaml"
+
+
+@contextlib.asynccontextmanager
+async def serving(data_dir: Path) -> AsyncIterator[KubeClient]:
+    """A client of a server that lives as long as the block."""
+    server = KubeApiServer(data_dir)
+    await server.start()
+    configuration = kube.Configuration()
+    await kube_config.load_kube_config(config_file=str(server.kubeconfig), client_configuration=configuration)
+    try:
+        async with KubeClient(configuration) as client:
+            path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+            await client.post(path, yaml.safe_load(CRD.read_text()))
+            yield client
+    finally:
+        await server.stop()
