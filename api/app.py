@@ -2,7 +2,8 @@
 
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from aiohttp import http_exceptions, web
 
@@ -44,8 +45,9 @@ def create_app(
     writer = GroupWriter(store)
     recorder = SubmissionRecorder(writer, clock, objects.is_wanted)
     secrets = EnvSecrets(client, namespace=settings.namespace)
+    submissions = Submissions(objects=objects, secrets=secrets, store=store, recorder=recorder, rows=rows, clock=clock)
     service = DeploymentService(
-        submissions=Submissions(objects=objects, secrets=secrets, store=store, recorder=recorder, rows=rows),
+        submissions=submissions,
         jobs=Jobs(
             objects=objects,
             store=store,
@@ -63,7 +65,7 @@ def create_app(
     authorize = auth.make(settings.auth, tokens_file=settings.auth_tokens_file, client=client, clock=clock)
     endpoint = Endpoint(PATH, service.methods(), max_bytes=settings.max_request_bytes, authorize=authorize)
     probes = Probes({"kubernetes": objects.check, "database": lambda: store.get_tenant("readyz")})
-    return _application(Cors(settings.allowed_origins, endpoint.handle), probes, recorder, writer)
+    return _application(Cors(settings.allowed_origins, endpoint.handle), probes, (submissions, recorder, writer))
 
 
 def make_runner(app: web.Application, *, grace_seconds: float = 30.0) -> web.AppRunner:
@@ -90,7 +92,14 @@ def _is_our_fault(record: logging.LogRecord) -> bool:
     return not isinstance(error, http_exceptions.HttpProcessingError)
 
 
-def _application(cors: Cors, probes: Probes, recorder: SubmissionRecorder, writer: GroupWriter) -> web.Application:
+class Closable(Protocol):
+    """A part with work of its own."""
+
+    async def close(self) -> None: ...
+
+
+def _application(cors: Cors, probes: Probes, parts: Sequence[Closable]) -> web.Application:
+    """`parts` are closed in their order, when the last request has ended."""
     app = web.Application()
     app[PROBES] = probes
     app.router.add_get("/health", probes.health)
@@ -99,8 +108,8 @@ def _application(cors: Cors, probes: Probes, recorder: SubmissionRecorder, write
     app.router.add_route("*", "/{path:.*}", cors.handle)
 
     async def close(_: web.Application) -> None:
-        await recorder.close()
-        await writer.close()
+        for part in parts:
+            await part.close()
 
     app.on_cleanup.append(close)
     return app

@@ -22,6 +22,9 @@ from controller.ports import Clock, JobStore, Page
 
 LOG = logging.getLogger(__name__)
 
+GLANCE_SECONDS: Final = 1.0
+UNRECORDED_SECONDS: Final = 5.0
+"""How long a read that the record can answer waits for Kubernetes."""
 _POLL_SECONDS: Final = (0.02, 0.05, 0.1, 0.2, 0.4)
 """Waits between two looks at a job that is being cancelled; the last one again and again."""
 
@@ -61,22 +64,19 @@ class Jobs:
 
     async def get(self, tenant_id: str, job_id: str) -> JobRow:
         """Raises NotFound also for another tenant's job."""
-        row, own = await asyncio.gather(
-            self._store.get_job(tenant_id, job_id), self._objects.get(job_id), return_exceptions=True
-        )
-        if isinstance(row, JobRow):
-            # Our own object is looked at because a row that was deleted may come back for a moment.
-            if _is_purged_of(own, tenant_id):
-                raise _unknown(job_id)
-            return row
-        if isinstance(row, BaseException) and not isinstance(row, Retryable):
-            raise row
-        job = await self._objects.find(tenant_id, job_id)
-        if job is None and isinstance(row, Retryable):
-            raise row  # the record may have it
-        if job is None or job.is_purged:
+        row, is_purged = await asyncio.gather(self._row(tenant_id, job_id), self._is_purged(tenant_id, job_id))
+        if is_purged:
             raise _unknown(job_id)
-        return self._rows.of(job, tenant_id)
+        if row is not None:
+            return row
+        job = await self._objects.find(tenant_id, job_id)
+        if job is not None and not job.is_purged:
+            return self._rows.of(job, tenant_id)
+        # Neither has it. While the record is down nobody knows what it holds: then this raises Unavailable.
+        row = await self._store.get_job(tenant_id, job_id)
+        if row is None:
+            raise _unknown(job_id)
+        return row
 
     async def list_page(self, tenant_id: str, filters: Filters) -> Page:
         """Newest first. While the record is down all objects are one page, whatever the page size."""
@@ -124,6 +124,15 @@ class Jobs:
             LOG.warning("job %s is looked up without the record: %s", job_id, error)
             return None
 
+    async def _is_purged(self, tenant_id: str, job_id: str) -> bool:
+        """Whether DeleteJob was called: a row that was deleted may come back for a moment."""
+        try:
+            async with asyncio.timeout(GLANCE_SECONDS):
+                own = await self._objects.get(job_id)
+        except (Retryable, TimeoutError):
+            return False
+        return own is not None and own.is_purged and own.spec.tenant_id == tenant_id
+
     async def _recorded(self, tenant_id: str, filters: Filters, after: listing.Token | None) -> Page | None:
         """The record's page; None for a first page while the record is down. Raises Invalid for a bad token."""
         try:
@@ -145,9 +154,10 @@ class Jobs:
         if filters.status not in (None, Phase.PENDING):
             return []
         try:
-            found = await self._objects.unrecorded(tenant_id)
-        except Retryable as error:
-            LOG.warning("jobs are listed from the record alone: %s", error)
+            async with asyncio.timeout(UNRECORDED_SECONDS):
+                found = await self._objects.unrecorded(tenant_id)
+        except (Retryable, TimeoutError) as error:
+            LOG.warning("jobs are listed from the record alone: %s", error or "Kubernetes is too slow")
             return []
         rows = (self._rows.of(job, tenant_id) for job in found)
         return [row for row in rows if filters.take(row)]
@@ -177,10 +187,6 @@ def _phase(row: JobRow | None, job: Job | None) -> Phase:
     if recorded.is_terminal or job is None or job.status.phase is None:
         return recorded
     return job.status.phase
-
-
-def _is_purged_of(own: object, tenant_id: str) -> bool:
-    return isinstance(own, Job) and own.is_purged and own.spec.tenant_id == tenant_id
 
 
 def _unknown(job_id: str) -> NotFound:

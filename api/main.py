@@ -29,7 +29,7 @@ async def run(settings: ApiSettings) -> None:
         if not await patiently(store.open, clock=clock, stop=stop):
             return
         stack.push_async_callback(store.close)
-        say(f"Connected to {store_name}")
+        LOG.info("connected to %s", store_name)
         client = await stack.enter_async_context(KubeClient(await load_configuration()))
         app = create_app(client=client, store=store, settings=settings, clock=clock)
         await serve(app, settings, clock=clock, stop=stop)
@@ -37,7 +37,7 @@ async def run(settings: ApiSettings) -> None:
 
 
 async def serve(app: web.Application, settings: ApiSettings, *, clock: Clock, stop: asyncio.Event) -> None:
-    """Serve until `stop` is set, then let load balancers see it, then let requests in flight end (issue: 30 s)."""
+    """Serve until `stop` is set, then let load balancers see it, then let requests in flight end."""
     runner = make_runner(app, grace_seconds=settings.stop_grace_seconds)
     await runner.setup()
     try:

@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from api import mapping
+from api.completion import Completions, once_more
 from api.objects import JobObjects
 from api.recording import SubmissionRecorder
 from api.rows import Rows
@@ -20,7 +21,7 @@ from controller.domain.errors import AlreadyExists, Retryable
 from controller.domain.job import Job, JobSpec, Metadata
 from controller.domain.phases import Phase
 from controller.domain.records import JobRow, Transition
-from controller.ports import JobStore
+from controller.ports import Clock, JobStore
 
 LOG = logging.getLogger(__name__)
 
@@ -58,22 +59,35 @@ class Submissions:
         store: JobStore,
         recorder: SubmissionRecorder,
         rows: Rows,
+        clock: Clock,
     ) -> None:
         self._objects = objects
         self._secrets = secrets
         self._store = store
         self._recorder = recorder
         self._rows = rows
+        self._clock = clock
+        self._completions = Completions()
 
     async def submit(self, submission: Submission) -> Phase:
-        """Have the job; its phase. Raises AlreadyExists for another request's job id."""
+        """Have the job; its phase. Raises AlreadyExists for another request's job id.
+
+        A caller that gives up meanwhile leaves a whole submission, not a job whose Secret never comes.
+        """
+        return await self._completions.run(self._submit(submission))
+
+    async def close(self) -> None:
+        """Let submissions end whose callers have gone."""
+        await self._completions.close()
+
+    async def _submit(self, submission: Submission) -> Phase:
         if submission.may_exist:
             known = await self._known(submission)
             if known is not None:
                 return known
         body = mapping.job_object(submission.spec, namespace=self._objects.namespace)
         try:
-            job = await self._objects.create(body)
+            job = await once_more(lambda: self._objects.create(body), self._clock)
         except AlreadyExists:
             existing = await self._objects.get(submission.job_id)
             if existing is None:
@@ -127,7 +141,7 @@ class Submissions:
         if not submission.env_vars:
             return
         try:
-            await self._secrets.ensure(job, submission.env_vars)
+            await once_more(lambda: self._secrets.ensure(job, submission.env_vars), self._clock)
         except AlreadyExists:
             raise AlreadyExists(DIFFERENT) from None
 

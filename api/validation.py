@@ -6,7 +6,7 @@ never repeats the value of an environment variable.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
@@ -108,11 +108,11 @@ def created_after(value: str) -> datetime | None:
         return None
     try:
         time = datetime.fromisoformat(value)
-    except ValueError:
-        time = None
-    if time is None or time.tzinfo is None:
-        raise Invalid("created_after must be an RFC 3339 time such as 2025-01-31T12:00:00Z")
-    return time
+        if time.tzinfo is not None:
+            return time.astimezone(UTC)
+    except (ValueError, OverflowError):  # overflow: the year 1 east of Greenwich
+        pass
+    raise Invalid("created_after must be an RFC 3339 time such as 2025-01-31T12:00:00Z")
 
 
 def notification_limit(value: int) -> int:

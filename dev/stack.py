@@ -94,7 +94,12 @@ class Stack:
     async def start_kubeapi(self) -> None:
         _check_port(self.kube_port, "KUBE_API_PORT")
         arguments = ["-m", "dev.kubeapi", "--port", str(self.kube_port), "--data-dir", str(self.data_dir)]
-        self.kubeapi = await self._start("kubeapi", arguments, "ready", lambda line: None)
+
+        def faults_only(line: str) -> None:
+            if not line.startswith(("kubeconfig:", "ready:")):
+                self._on_line(line)
+
+        self.kubeapi = await self._start("kubeapi", arguments, "ready:", faults_only)
         await self._install_crds()
 
     async def start_operator(self) -> None:

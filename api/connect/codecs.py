@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Final, Protocol, TypeVar
 
+import msgspec
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError, Message
 
@@ -67,7 +68,7 @@ class JsonCodec:
             raise _malformed(_explain(str(error))) from None
 
     def encode(self, message: Message) -> bytes:
-        return json_format.MessageToJson(message, indent=None, ensure_ascii=False).encode()
+        return msgspec.json.encode(json_format.MessageToDict(message))
 
 
 CODECS: Final[Mapping[str, Codec]] = {codec.content_type: codec for codec in (JsonCodec(), ProtoCodec())}

@@ -13,7 +13,12 @@ class MalformedBody(ValueError):
     """The body is neither JSON nor YAML, or not an object where one is needed."""
 
 
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
+
+
 _encoder = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
+_decoder = json.JSONDecoder(parse_constant=_refuse)
 
 
 def encode(value: Any) -> bytes:
@@ -22,9 +27,10 @@ def encode(value: Any) -> bytes:
 
 def decode_json(body: bytes, *, duplicates: list[str] | None = None) -> Any:
     """Parse JSON; field names that occur twice in one object are added to `duplicates`."""
-    hook = None if duplicates is None else _duplicate_finder(duplicates)
     try:
-        return json.loads(body, object_pairs_hook=hook)
+        if duplicates is None:
+            return _decoder.decode(body.decode())
+        return json.loads(body, object_pairs_hook=_duplicate_finder(duplicates), parse_constant=_refuse)
     except (ValueError, RecursionError) as e:
         raise MalformedBody(f"couldn't get version/kind; json parse error: {e}") from e
 

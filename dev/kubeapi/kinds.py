@@ -51,7 +51,7 @@ _CLUSTER = {"is_namespaced": False}
 _UPSERTED = {"is_created_by_update": True}
 _RBAC = {"name_rule": "path", "is_created_by_update": True}
 _REVIEW = {"is_review": True, "is_namespaced": False}
-_EVENT = {**_short("ev"), **_UPSERTED, "may_update_unconditionally": True}
+_EVENT = {**_short("ev"), **_UPSERTED}
 
 
 def built_in() -> list[Resource]:

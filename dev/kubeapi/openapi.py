@@ -59,15 +59,15 @@ def _schema_name(resource: Resource) -> str:
 
 
 def _schema(resource: Resource) -> JsonObject:
-    schema: JsonObject = _nullable_as_listed(resource.openapi or {"type": "object"})
+    schema: JsonObject = _without_rules(resource.openapi or {"type": "object"})
     properties = {**schema.get("properties", {}), **_TYPE_FIELDS, "metadata": _METADATA}
     return {**schema, "properties": properties, "x-kubernetes-group-version-kind": [_kind(resource)]}
 
 
-def _nullable_as_listed(schema: Any) -> Any:
+def _without_rules(schema: Any) -> Any:
     # The schema goes out as the CRD has it; only CEL's rules are of no use to clients.
     if isinstance(schema, dict):
-        return {k: _nullable_as_listed(v) for k, v in schema.items() if k != "x-kubernetes-validations"}
+        return {name: _without_rules(v) for name, v in schema.items() if name != "x-kubernetes-validations"}
     return schema
 
 

@@ -28,11 +28,20 @@ class FaultyClient:
         self._client = client
         self.is_down = False
         self.refused: set[str] = set()
+        self.lost_replies = 0
+        """How many of the next objects are made without the caller's hearing of it."""
 
     async def get(self, path: str, **query: str) -> Any:
         if path in self.refused:
             raise Unavailable(f"Kubernetes API: GET {path}: 403 Forbidden")
         return await (_unavailable() if self.is_down else self._client.get(path, **query))
+
+    async def post(self, path: str, body: Any) -> Any:
+        answer = await (_unavailable() if self.is_down else self._client.post(path, body))
+        if self.lost_replies:
+            self.lost_replies -= 1
+            raise Unavailable("the connection broke")
+        return answer
 
     def __getattr__(self, name: str) -> Any:
         return _unavailable if self.is_down else getattr(self._client, name)

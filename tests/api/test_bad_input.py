@@ -190,6 +190,7 @@ async def test_a_job_of_another_tenant_is_not_found(api: Api, method: str) -> No
         ("ListJobs", {"page_token": "ä"}, "page_token"),
         ("ListJobs", {"status": "SLEEPING"}, "status must be one of PENDING"),
         ("ListJobs", {"created_after": "yesterday"}, "created_after must be an RFC 3339 time"),
+        ("ListJobs", {"created_after": "0001-01-01T00:00:00+14:00"}, "created_after must be an RFC 3339 time"),
         ("ListJobs", {"created_after": "2025-01-01T00:00:00"}, "created_after must be an RFC 3339 time"),
         ("ListNotifications", {"limit": -1}, "limit must not be negative"),
         ("AckNotification", {}, "notification_id is required"),

@@ -1,7 +1,7 @@
 """What works while the database or Kubernetes is down, and what callers are told."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from typing import Any
 
 import pytest
@@ -99,16 +99,36 @@ async def test_a_deletion_without_the_database_can_be_repeated(api: Api, databas
     assert await api.store.get_job(TENANT, "a") is None
 
 
-async def test_recorded_jobs_are_shown_without_kubernetes(api: Api, cluster: FaultyClient) -> None:
+async def test_recorded_jobs_are_shown_without_kubernetes(api: Api, cluster: FaultyClient, clock: FakeClock) -> None:
     await api.submit(job_id="a")
     cluster.is_down = True
     assert (await api.call("GetJob", {"job_id": "a"})).json["job"]["jobId"] == "a"
     assert len((await api.call("ListJobs")).json["jobs"]) == 1
     for method in ("CancelJob", "DeleteJob"):
         assert is_unavailable(await api.call(method, {"job_id": "a"}))
-    assert is_unavailable(await api.submit(job_id="b"))
+    assert is_unavailable(await while_time_passes(clock, api.submit(job_id="b")))
     assert is_unavailable(await api.call("GetJob", {"job_id": "unknown"}))
     assert await api.store.get_job(TENANT, "b") is None
+
+
+async def test_a_connection_that_breaks_once_is_not_the_callers_business(
+    api: Api, cluster: FaultyClient, clock: FakeClock
+) -> None:
+    cluster.lost_replies = 2  # of the job and of its Secret: both were made
+    reply = await while_time_passes(clock, api.submit(job_id="a", env_vars={"A": "1"}))
+    assert reply.status == 200
+    assert await api.count() == (1, 1, 1)
+
+
+async def test_a_caller_that_gives_up_leaves_a_whole_submission(
+    api: Api, cluster: FaultyClient, clock: FakeClock
+) -> None:
+    cluster.lost_replies = 1  # the second try is due in 0.2 s, which is later than the caller waits
+    message = {"image_uri": "i", "job_id": "a", "env_vars": {"A": "1"}}
+    assert (await api.call("SubmitJob", message, Connect_Timeout_Ms="50")).code == "deadline_exceeded"
+    await clock.advance(1)
+    await until(lambda: recorded(api, "a"))
+    await until(lambda: has_secret(api))
 
 
 async def test_a_replica_that_may_read_its_own_namespace_only(api: Api, cluster: FaultyClient) -> None:
@@ -131,6 +151,20 @@ async def test_ready_means_kubernetes_and_the_database(api: Api, cluster: Faulty
 
 async def recorded(api: Api, job_id: str) -> bool:
     return await api.store.get_job(TENANT, job_id) is not None
+
+
+async def has_secret(api: Api) -> bool:
+    return len(await api.secrets()) == 1
+
+
+async def while_time_passes(clock: FakeClock, call: Awaitable[Reply]) -> Reply:
+    """The answer to a call that sleeps."""
+    task = asyncio.ensure_future(call)
+    async with asyncio.timeout(5):
+        while not task.done():
+            await clock.advance(0.1)
+            await asyncio.sleep(0.001)
+    return await task
 
 
 async def until(condition: Any) -> None:
