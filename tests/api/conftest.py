@@ -1,12 +1,15 @@
 """Fixtures of the API's tests. One in-memory Kubernetes server for all of them, wiped after each; the rest is fresh."""
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 import yaml
+from kubernetes.aio.client import Configuration
 
 from controller.kube.client import KubeClient, load_configuration
 from controller.stores.sqlite import SqliteStore
@@ -26,9 +29,7 @@ def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     thread.start()
     server = KubeApiServer(folder)
     asyncio.run_coroutine_threadsafe(server.start(), loop).result(30)
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("KUBECONFIG", str(server.kubeconfig))
-        asyncio.run(_install_crd())
+    asyncio.run_coroutine_threadsafe(_install_crd(server.kubeconfig), loop).result(30)
     yield server.kubeconfig
     asyncio.run_coroutine_threadsafe(server.stop(), loop).result(30)
     loop.call_soon_threadsafe(loop.stop)
@@ -37,19 +38,15 @@ def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture
-async def kube(kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[KubeClient]:
-    monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
-    async with KubeClient(await load_configuration()) as client:
+async def kube(kubeconfig: Path) -> AsyncIterator[KubeClient]:
+    async with connected(kubeconfig) as client:
         yield client
-        await wipe(client)
 
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
-    store = SqliteStore(tmp_path / "jennah.db")
-    await store.open()
-    yield store
-    await store.close()
+    async with opened(tmp_path) as store:
+        yield store
 
 
 @pytest.fixture
@@ -58,6 +55,35 @@ async def api(kube: KubeClient, store: SqliteStore) -> AsyncIterator[Api]:
         yield running
 
 
-async def _install_crd() -> None:
-    async with KubeClient(await load_configuration()) as client:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_api(kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Api]:
+    """One API for the many tests of a module that leave nothing behind."""
+    folder = tmp_path_factory.mktemp("shared")
+    async with connected(kubeconfig) as client, opened(folder) as store, serving(client, store) as running:
+        yield running
+
+
+@contextlib.asynccontextmanager
+async def connected(kubeconfig: Path) -> AsyncIterator[KubeClient]:
+    async with KubeClient(await configuration_of(kubeconfig)) as client:
+        yield client
+        await wipe(client)
+
+
+async def configuration_of(kubeconfig: Path) -> Configuration:
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("KUBECONFIG", str(kubeconfig))
+        return await load_configuration()
+
+
+@contextlib.asynccontextmanager
+async def opened(folder: Path) -> AsyncIterator[SqliteStore]:
+    store = SqliteStore(folder / "jennah.db")
+    await store.open()
+    yield store
+    await store.close()
+
+
+async def _install_crd(kubeconfig: Path) -> None:
+    async with KubeClient(await configuration_of(kubeconfig)) as client:
         await client.post(CRDS, yaml.safe_load(CRD.read_text()))
