@@ -3,6 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DEV_STAMP := $(VENV)/.installed-dev
+PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip install -q
+UV_COMPILE := $(BIN)/uv pip compile pyproject.toml --generate-hashes --universal --python-version 3.11 \
+  --custom-compile-command "make lock" -q
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo run test check lint types imports format proto lock clean
@@ -10,16 +14,23 @@ STAMP := $(VENV)/.installed
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-install: $(STAMP) ## Make .venv from the lock file (the other targets do it for you)
+install: $(STAMP) ## Make .venv from requirements.lock (the other targets do what they need of it)
 
-$(STAMP): requirements.lock pyproject.toml
+$(VENV)/bin/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed; point PYTHON at one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
-	@test -x $(BIN)/pip || $(PYTHON) -m venv --clear $(VENV) || \
+	@$(PYTHON) -m venv --clear $(VENV) || \
 	  { echo "cannot make a virtual environment; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+
+$(STAMP): requirements.lock pyproject.toml | $(VENV)/bin/pip
 	@echo "Installing into $(VENV) (once, and again when requirements.lock changes) ..."
-	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip install -q --require-hashes -r requirements.lock
-	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip install -q --no-deps --no-build-isolation -e .
+	@$(PIP) --require-hashes -r requirements.lock
+	@$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(DEV_STAMP): requirements-dev.lock $(STAMP)
+	@echo "Installing what tests and checks need into $(VENV) (once, and again when requirements-dev.lock changes) ..."
+	@$(PIP) --require-hashes -r requirements-dev.lock
 	@touch $@
 
 demo: $(STAMP) ## Run the whole system and 24 jobs through it; exits 0 if each ended as it should
@@ -28,29 +39,29 @@ demo: $(STAMP) ## Run the whole system and 24 jobs through it; exits 0 if each e
 run: $(STAMP) ## Run the whole system until Ctrl-C
 	@$(BIN)/python -m dev run
 
-test: $(STAMP) ## Run the tests; ARGS="-k name" narrows them
+test: $(DEV_STAMP) ## Run the tests; ARGS="-k name" narrows them
 	@$(BIN)/pytest $(ARGS)
 
 check: lint types imports ## Lint, types and import contracts
 
-lint: $(STAMP)
+lint: $(DEV_STAMP)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
-types: $(STAMP)
+types: $(DEV_STAMP)
 	@$(BIN)/mypy
 
-imports: $(STAMP)
+imports: $(DEV_STAMP)
 	@$(BIN)/lint-imports
 
-format: $(STAMP) ## Format the code
+format: $(DEV_STAMP) ## Format the code
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
 
-proto: $(STAMP) ## Generate api/gen from the .proto
+proto: $(DEV_STAMP) ## Generate api/gen from the .proto
 	@$(BIN)/python -m api.proto.generate
 
-lock: $(STAMP) ## Refresh requirements.lock from pyproject.toml
-	@$(BIN)/uv pip compile pyproject.toml --group dev --generate-hashes --universal --python-version 3.11 \
-	  --custom-compile-command "make lock" --upgrade -q -o requirements.lock
+lock: $(DEV_STAMP) ## Refresh the two lock files from pyproject.toml
+	@$(UV_COMPILE) --upgrade --group dev --all-extras -o requirements-dev.lock
+	@$(UV_COMPILE) --group demo -c requirements-dev.lock -o requirements.lock
 
 clean: ## Remove what was made: .venv, caches and the state in .jennah
 	@rm -rf $(VENV) .jennah .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

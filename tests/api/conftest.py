@@ -66,8 +66,10 @@ async def shared_api(kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory)
 @contextlib.asynccontextmanager
 async def connected(kubeconfig: Path) -> AsyncIterator[KubeClient]:
     async with KubeClient(await configuration_of(kubeconfig)) as client:
-        yield client
-        await wipe(client)
+        try:
+            yield client
+        finally:
+            await wipe(client)
 
 
 async def configuration_of(kubeconfig: Path) -> Configuration:
@@ -80,8 +82,10 @@ async def configuration_of(kubeconfig: Path) -> Configuration:
 async def opened(folder: Path) -> AsyncIterator[SqliteStore]:
     store = SqliteStore(folder / "jennah.db")
     await store.open()
-    yield store
-    await store.close()
+    try:
+        yield store
+    finally:
+        await store.close()
 
 
 async def _install_crd(kubeconfig: Path) -> None:

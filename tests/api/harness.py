@@ -167,7 +167,9 @@ async def serving(
     runner = make_runner(app, grace_seconds=1.0)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    async with aiohttp.ClientSession(auto_decompress=False) as http:
-        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        yield Api(url=url, http=http, kube=client, store=store, app=app, settings=settings)
-    await runner.cleanup()
+    try:
+        async with aiohttp.ClientSession(auto_decompress=False) as http:
+            url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+            yield Api(url=url, http=http, kube=client, store=store, app=app, settings=settings)
+    finally:
+        await runner.cleanup()

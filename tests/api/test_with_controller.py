@@ -6,6 +6,7 @@ import os
 import sys
 import uuid
 from collections.abc import AsyncIterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ async def api(kube: KubeClient, store: SqliteStore, kubeconfig: Path, tmp_path: 
     async with operator(kubeconfig, tmp_path), serving(kube, store, api_settings(cancel_wait_seconds=10.0)) as running:
         yield running
         for item in await running.objects():  # so that the controller ends the processes
-            await running.call("DeleteJob", {"job_id": item["spec"]["jobId"]})
+            await running.call("DeleteJob", {"job_id": item["spec"].get("jobId", item["metadata"]["uid"])})
         await until(lambda: nothing_left(running))
 
 
@@ -78,7 +79,7 @@ async def test_a_jobs_whole_life(api: Api) -> None:
     assert again.json["status"] == "CANCELLED"
     job = (await api.call("GetJob", {"job_id": ok})).json["job"]
     assert job["gcpBatchJobPath"]
-    assert job["createdAt"] <= job["completedAt"]
+    assert datetime.fromisoformat(job["createdAt"]) <= datetime.fromisoformat(job["completedAt"])
     await until(lambda: has_status(api, fails, "FAILED"))
     notes = (await api.call("ListNotifications")).json
     assert {note["jobId"]: note["finalStatus"] for note in notes["notifications"]} == {
