@@ -42,8 +42,8 @@ def decode(text: str) -> Token | None:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         token = msgspec.json.decode(raw, type=Token)
     except (ValueError, binascii.Error, msgspec.MsgspecError):
-        raise Invalid("page_token is not a token of an earlier page") from None
-    if token.created_at.tzinfo is None:
+        token = None
+    if token is None or token.created_at.tzinfo is None or not token.record:
         raise Invalid("page_token is not a token of an earlier page")
     return token
 

@@ -157,7 +157,7 @@ def _check_commands(commands: Iterable[str]) -> None:
 def _check_env(variables: Mapping[str, str]) -> None:
     if len(variables) > ENV_COUNT_MAX:
         raise Invalid(f"env_vars has more than {ENV_COUNT_MAX} items")
-    for name, value in variables.items():
+    for name, value in sorted(variables.items()):  # sorted: the same answer to the same request
         if len(name) > ENV_NAME_MAX:
             raise Invalid(f"env_vars: a name is longer than {ENV_NAME_MAX} characters")
         if not names.is_env_name(name):
