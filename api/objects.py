@@ -14,7 +14,7 @@ import msgspec
 from api.tenancy import Tenancy
 from controller.domain import job as jobs
 from controller.domain import names
-from controller.domain.errors import NotFound, Unavailable
+from controller.domain.errors import Forbidden, NotFound, Unavailable
 from controller.domain.job import Job
 from controller.domain.records import JobRow
 from controller.kube import paths
@@ -131,7 +131,7 @@ class JobObjects:
         """Of all namespaces; of our own where we may not read the others."""
         try:
             return await self._list_at(paths.jobs(), query)
-        except Unavailable:
+        except Forbidden:
             return await self._list_at(paths.jobs(self._namespace), query)
 
     async def _list_at(self, path: str, query: dict[str, str]) -> list[Job]:

@@ -173,7 +173,7 @@ def read_operator(variables: Mapping[str, str] | None = None) -> OperatorSetting
         observe_min_seconds=env.number("OBSERVE_MIN_SECONDS", _default_observe_min(provider), least=0.05, most=3600),
         observe_max_seconds=env.number("OBSERVE_MAX_SECONDS", _default_observe_max(provider), least=0.05, most=3600),
         missing_grace_seconds=env.number("MISSING_GRACE_SECONDS", 300, least=0, most=86400),
-        env_wait_seconds=env.number("ENV_WAIT_SECONDS", 60, least=0, most=3600),
+        env_wait_seconds=env.number("ENV_WAIT_SECONDS", 60, least=5, most=3600),
         health_port=env.integer("HEALTH_PORT", 0, least=0, most=65535),
     )
     if settings.observe_min_seconds > settings.observe_max_seconds:

@@ -21,6 +21,10 @@ class Unavailable(Retryable):
     """The other side could not be reached or did not answer in time; nothing is known of the outcome."""
 
 
+class Forbidden(Unavailable):
+    """We may not do that. It heals when the right is granted."""
+
+
 class Throttled(Retryable):
     """The other side asks for fewer calls."""
 

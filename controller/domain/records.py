@@ -144,7 +144,7 @@ def routing(job_machine_type: str | None, resources: ResourceSet, completions: i
 def job_row(
     job: Job, *, tenant_id: str, resources: ResourceSet, env: Mapping[str, str] | None, now: datetime
 ) -> JobRow:
-    """The row of a job as its status stands. `env` is what EnvVarsJson shows; None leaves the column alone.
+    """The row of a job as its status stands. `env` is what EnvVarsJson shows; none leaves the column alone.
 
     The API writes the first row and the controller all later ones, both by this function.
     """
@@ -167,7 +167,7 @@ def job_row(
         max_retries=spec.backoff_limit,
         error_message=(status.message or status.reason) if failed else None,
         resource_path=status.resource_path,
-        env_vars_json=None if env is None else json.dumps(dict(sorted(env.items())), separators=(",", ":")),
+        env_vars_json=None if not env else json.dumps(dict(sorted(env.items())), separators=(",", ":")),
         name=spec.display_name or job.metadata.name,
         resource_profile=spec.resources.profile if spec.resources else None,
         machine_type=spec.machine_type,

@@ -19,7 +19,16 @@ import aiohttp
 from kubernetes.aio import client as kube
 from kubernetes.aio import config as kube_config
 
-from controller.domain.errors import AlreadyExists, Conflict, Invalid, JennahError, NotFound, Throttled, Unavailable
+from controller.domain.errors import (
+    AlreadyExists,
+    Conflict,
+    Forbidden,
+    Invalid,
+    JennahError,
+    NotFound,
+    Throttled,
+    Unavailable,
+)
 
 MERGE_PATCH = "application/merge-patch+json"
 TIMEOUT_SECONDS = 8.0
@@ -96,22 +105,25 @@ class KubeClient:
         content_type: str = "application/json",
         query: Mapping[str, str] | None = None,
     ) -> Object:
-        """One call. Raises NotFound, AlreadyExists, Conflict, Invalid, Throttled, Unavailable or JennahError."""
+        """One call. Raises NotFound, AlreadyExists, Conflict, Invalid, Throttled, Forbidden or Unavailable."""
         url = self._api.configuration.host + path
         if query:
             url += "?" + urlencode(query)
         headers = {"Accept": "application/json", "Content-Type": content_type, "User-Agent": "jennah-controller"}
-        await self._api.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
+                await self._api.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
                 response = await self._api.rest_client.request(
                     method, url, headers=headers, body=body, _request_timeout=aiohttp.ClientTimeout(TIMEOUT_SECONDS)
                 )
                 data = await response.read()
-        except (aiohttp.ClientError, TimeoutError, OSError, ssl.SSLError) as error:
+        except (aiohttp.ClientError, kube_config.ConfigException, TimeoutError, OSError, ssl.SSLError) as error:
             raise Unavailable(f"Kubernetes API: {method} {path}: {type(error).__name__}: {error}") from error
         if 200 <= response.status < 300:
-            result: Object = json.loads(data)
+            try:
+                result: Object = json.loads(data)
+            except ValueError as error:
+                raise Unavailable(f"Kubernetes API: {method} {path}: the reply is no JSON") from error
             return result
         raise _error(method, path, response.status, data, response.headers.get("Retry-After"))
 
@@ -128,9 +140,10 @@ def _error(method: str, path: str, status: int, data: bytes, retry_after: str | 
         return Invalid(message or text)
     if status == 429 or retry_after:
         return Throttled(text, delay=float(retry_after) if retry_after and retry_after.isdecimal() else 1.0)
-    if status in (401, 403) or status >= 500:
-        # 401 and 403 heal as well: a token is renewed, a role is granted.
-        return Unavailable(text)
+    if status == 403:
+        return Forbidden(text)
+    if status == 401 or status >= 500:
+        return Unavailable(text)  # a 401 heals as well: the token is renewed
     return JennahError(text)
 
 

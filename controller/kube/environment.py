@@ -19,7 +19,6 @@ async def resolve(client: KubeClient, job: Job) -> Environment:
     resolver = _Resolver(client, job.metadata.namespace)
     values: dict[str, str] = {}
     shown: dict[str, str] = {}
-    own_secret = names.env_secret_name(job.metadata.name)
     for source in job.spec.env_from or ():
         kind, ref = ("secret", source.secret_ref) if source.secret_ref else ("configmap", source.config_map_ref)
         if ref is None:
@@ -29,7 +28,7 @@ async def resolve(client: KubeClient, job: Job) -> Environment:
         found = {key: value for key, value in found.items() if names.is_env_name(key)}
         values |= found
         # What came with SubmitJob was the caller's to show; another Secret was made to be kept.
-        is_callers = kind == "secret" and ref.name == own_secret and source.prefix is None
+        is_callers = kind == "secret" and source.prefix is None and await resolver.is_owned(ref, job)
         shown |= found if is_callers else dict.fromkeys(found, "")
     for variable in job.spec.env or ():
         value = await resolver.variable(variable)
@@ -46,12 +45,20 @@ class _Resolver:
         self._client = client
         self._namespace = namespace
         self._objects: dict[tuple[str, str], Mapping[str, str] | None] = {}
+        self._owners: dict[str, set[str]] = {}
 
     async def whole(self, kind: str, ref: ObjectRef) -> Mapping[str, str]:
         data = await self._read(kind, ref.name)
         if data is None and not ref.optional:
             raise EnvironmentMissing(f"{kind} {ref.name} does not exist in namespace {self._namespace}")
         return data or {}
+
+    async def is_owned(self, ref: ObjectRef, job: Job) -> bool:
+        """Whether that Secret belongs to this job: the API made it for SubmitJob's env_vars."""
+        if ref.name != names.env_secret_name(job.metadata.name):
+            return False
+        await self._read("secret", ref.name)
+        return job.key in self._owners.get(ref.name, set())
 
     async def variable(self, variable: EnvVar) -> str | None:
         """The variable's value; None for an optional reference to what is not there."""
@@ -88,4 +95,5 @@ class _Resolver:
         data: Mapping[str, str] = found.get("data") or {}
         if kind == "configmap":
             return data
+        self._owners[name] = {owner["uid"] for owner in found.get("metadata", {}).get("ownerReferences") or ()}
         return {key: base64.b64decode(value).decode("utf-8", "replace") for key, value in data.items()}

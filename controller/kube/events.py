@@ -10,7 +10,6 @@ import uuid
 from datetime import datetime
 
 from controller.domain import names
-from controller.domain.errors import JennahError
 from controller.domain.job import Job
 from controller.kube import paths
 from controller.kube.client import KubeClient, Object
@@ -50,7 +49,7 @@ class EventPoster:
             namespace, event = await self._queue.get()
             try:
                 await self._client.post(paths.events(namespace), event)
-            except JennahError as error:
+            except Exception as error:  # best effort: nothing about an event may end the operator
                 self.dropped += 1
                 log.debug("event not posted: %s", error)
 

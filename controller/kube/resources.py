@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 
+import msgspec
+
 from controller.domain import names
-from controller.domain.errors import Conflict, NotFound
+from controller.domain.errors import Conflict, NotFound, Unavailable
 from controller.domain.job import Job, parse
 from controller.kube import environment, paths
-from controller.kube.client import KubeClient
+from controller.kube.client import KubeClient, Object
 from controller.kube.events import EventPoster
 from controller.ports import Clock, Environment
 
@@ -25,7 +27,7 @@ class KubeJobResources:
 
     async def get(self, namespace: str, name: str) -> Job | None:
         try:
-            return parse(await self._client.get(paths.job(namespace, name)))
+            return _parse(await self._client.get(paths.job(namespace, name)))
         except NotFound:
             return None
 
@@ -36,7 +38,7 @@ class KubeJobResources:
             "labels": dict(labels),
         }
         path = paths.job(job.metadata.namespace, job.metadata.name)
-        return parse(await self._client.merge_patch(path, {"metadata": metadata}))
+        return _parse(await self._client.merge_patch(path, {"metadata": metadata}))
 
     async def release(self, job: Job) -> None:
         metadata = {
@@ -52,7 +54,7 @@ class KubeJobResources:
     async def write_status(self, job: Job, status: Mapping[str, object]) -> Job:
         patch = {"metadata": {"resourceVersion": job.metadata.resource_version}, "status": dict(status)}
         path = paths.job_status(job.metadata.namespace, job.metadata.name)
-        return parse(await self._client.merge_patch(path, patch))
+        return _parse(await self._client.merge_patch(path, patch))
 
     async def delete(self, job: Job) -> None:
         try:
@@ -78,3 +80,13 @@ class KubeJobResources:
 
     def post_event(self, job: Job, *, kind: str, reason: str, message: str) -> None:
         self._events.post(job, kind=kind, reason=reason, message=message)
+
+
+def _parse(raw: Object) -> Job:
+    """The object that the API server answered with. Raises Unavailable for one of another CRD's shape."""
+    try:
+        return parse(raw)
+    except msgspec.ValidationError as error:
+        raise Unavailable(
+            f"the API server's JennahJob cannot be read, is the CRD of another version? {error}"
+        ) from error

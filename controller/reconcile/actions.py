@@ -50,12 +50,15 @@ class Finish(Step, frozen=True, kw_only=True):
     message: str
 
 
-class Expire(Step, frozen=True, kw_only=True):
-    """Delete the object: ttlSecondsAfterFinished is over."""
+class Delete(Step, frozen=True, kw_only=True):
+    """Delete the object."""
+
+    reason: str
+    message: str
 
 
 class Release(Step, frozen=True, kw_only=True):
     """Let a deleted object go: take the finalizer off."""
 
 
-Action = Wait | Hold | Accept | Submit | LookUp | Note | Cancel | Finish | Expire | Release
+Action = Wait | Hold | Accept | Submit | LookUp | Note | Cancel | Finish | Delete | Release

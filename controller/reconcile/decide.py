@@ -18,7 +18,7 @@ from controller.reconcile.actions import (
     Accept,
     Action,
     Cancel,
-    Expire,
+    Delete,
     Finish,
     Hold,
     LookUp,
@@ -61,7 +61,10 @@ def decide(job: Job, seen: Observation | Unseen, now: datetime, policy: Policy) 
         return Wait() if job.is_being_deleted else Hold()
     if not job.is_accepted:
         return Accept()
-    if job.is_being_deleted and (job.is_finished or job.spec.deletion_policy == "Orphan"):
+    if job.is_purged and not job.is_being_deleted:
+        # DeleteJob died between its two steps; what it began is carried on.
+        return Delete(reason=reasons.PURGED, message="DeleteJob asked for it")
+    if job.is_being_deleted and (job.is_finished or _is_left_alone(job, seen)):
         return Release() if job.is_held else Wait()
     if job.is_finished:
         return _after_the_end(job, now)
@@ -72,12 +75,19 @@ def decide(job: Job, seen: Observation | Unseen, now: datetime, policy: Policy) 
     return _before_submission(job, seen, now, policy)
 
 
+def _is_left_alone(job: Job, seen: Observation | Unseen) -> bool:
+    """Whether a deleted object leaves its cloud job to itself."""
+    return job.spec.deletion_policy == "Orphan" and (job.is_submitted or isinstance(seen, Observation))
+
+
 def _after_the_end(job: Job, now: datetime) -> Action:
     ttl, ended = job.spec.ttl_seconds_after_finished, job.status.completed_at
     if ttl is None or ended is None:
         return Wait()
     left = (ended + timedelta(seconds=ttl) - now).total_seconds()
-    return Expire() if left <= 0 else Wait(seconds=left)
+    if left > 0:
+        return Wait(seconds=left)
+    return Delete(reason=reasons.EXPIRED, message="ttlSecondsAfterFinished is over")
 
 
 def _with_a_cloud_job(job: Job, seen: Observation, now: datetime, policy: Policy) -> Action:

@@ -21,6 +21,7 @@ class Draft:
         self.events: list[tuple[str, str, str]] = []
         """Kubernetes events to post once the status is written: kind, reason, message."""
         self._resources = resources
+        self._recorded = base
         self._transitions: list[Transition] = []
 
     def set_status(self, status: JobStatus, now: datetime) -> None:
@@ -37,13 +38,18 @@ class Draft:
             last = self._transitions[-1]
             self._transitions[-1] = msgspec.structs.replace(last, row=self._row(now))
             return self._transitions
-        if self.job.status.transition is None or self._row(now) == self._row_of(self.base, now):
+        if self.job.status.transition is None or self._row(now) == self._row_of(self._recorded, now):
             return []
         return [self._transition(self.job.status, now)]
 
     def restart_from(self, job: Job) -> None:
         """Kubernetes has this version now: nothing is left to write."""
-        self.base = self.job = job
+        self.base = self.job = self._recorded = job
+        self._transitions = []
+
+    def mark_recorded(self) -> None:
+        """The database has all of it; Kubernetes not yet."""
+        self._recorded = self.job
         self._transitions = []
 
     def patch(self) -> dict[str, object]:

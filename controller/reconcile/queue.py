@@ -56,6 +56,10 @@ class WorkQueue:
             return
         self._due[key] = due
         heapq.heappush(self._delayed, (due, key))
+        if len(self._delayed) > 2 * len(self._due) + 64:
+            # Mostly times that were superseded: keep only those that count.
+            self._delayed = [(due, key) for key, due in self._due.items()]
+            heapq.heapify(self._delayed)
         self._wake.set()
 
     def back_off(self, key: str, least: float = 0.0) -> float:

@@ -160,16 +160,18 @@ class Reconciler:
                     if await self._recorder.flush(draft):
                         await self._release(draft.job)
                         return None
-                case actions.Expire():
+                case actions.Delete(reason=reason, message=message):
                     if await self._recorder.flush(draft):
-                        await self._expire(draft.job)
+                        self._resources.post_event(draft.job, kind="Normal", reason=reason, message=message)
+                        await self._resources.delete(draft.job)
                         return None
                 case actions.LookUp():
                     seen = await self._look_up(draft.job)
                 case actions.Submit():
-                    seen, pause = await self._submit(draft)
-                    if pause is not None and await self._recorder.flush(draft):
-                        return pause
+                    if await self._is_first(draft):
+                        seen, pause = await self._submit(draft)
+                        if pause is not None and await self._recorder.flush(draft):
+                            return pause
                 case _:
                     await self._act(draft, action)
         raise Retryable(f"not at rest after {MAX_STEPS} steps")
@@ -221,6 +223,18 @@ class Reconciler:
         labels = await self._resources.namespace_labels(job.metadata.namespace)
         return labels.get(names.LABEL_TENANT) or job.metadata.namespace
 
+    async def _is_first(self, draft: Draft) -> bool:
+        """Whether the record agrees that the job is to be submitted; False: it knew better, decide again.
+
+        It is asked before the service, because it refuses a second object with the same job id, and knows of an
+        end that Kubernetes has lost. A database that is down holds no job back: it delays the record only.
+        """
+        try:
+            return await self._recorder.record(draft)
+        except Retryable as error:
+            log.warning("submitting before it is recorded: %s", error, extra=log_fields(draft.job))
+            return True
+
     async def _submit(self, draft: Draft) -> tuple[Observation | Unseen, float | None]:
         """What the service has afterwards, and the seconds to wait where the environment is not complete yet."""
         job = draft.job
@@ -268,16 +282,11 @@ class Reconciler:
 
     async def _release(self, job: Job) -> None:
         """Let a deleted object go, and with it, where DeleteJob asked for that, its row."""
-        if job.is_purged:
+        if job.is_purged and job.status.reason != reasons.RECORD_REJECTED:  # the row is not another object's
             await self._store.delete_job(job.status.tenant_id or await self._tenant(job), job.job_id)
         await self._resources.release(job)
         self._untrack(job)
         log.info("released", extra=log_fields(job))
-
-    async def _expire(self, job: Job) -> None:
-        message = "ttlSecondsAfterFinished is over"
-        self._resources.post_event(job, kind="Normal", reason=reasons.EXPIRED, message=message)
-        await self._resources.delete(job)
 
     def _finish(self, draft: Draft, phase: Phase, reason: str, message: str) -> None:
         job, now = draft.job, self._clock.now()
@@ -307,7 +316,7 @@ class Reconciler:
         observer = self._observers.get(job.status.provider or "")
         if observer is None:
             return
-        if job.is_submitted and not job.is_finished:
+        if job.is_submitted and not job.is_finished and self._cache.get(job.key) is not None:
             observer.track(job)
         else:
             observer.untrack(job)

@@ -34,8 +34,7 @@ class Recorder:
         """
         if not draft.patch():
             return True
-        is_recorded = record and not draft.job.is_purged
-        if is_recorded and not await self._record(draft, self._clock.now()):
+        if record and not await self.record(draft):
             return False
         before = draft.base.status.phase
         written = await self._resources.write_status(draft.base, draft.patch())
@@ -46,14 +45,17 @@ class Recorder:
         self.post_events(draft)
         return True
 
-    async def _record(self, draft: Draft, now: datetime) -> bool:
-        status = draft.job.status
+    async def record(self, draft: Draft) -> bool:
+        """Write the draft to the database alone. False and errors as in `flush`."""
+        status, now = draft.job.status, self._clock.now()
         transitions = draft.transitions(now)
-        if not transitions or names.tenant_fault(status.tenant_id or "") is not None:
-            return True  # a tenant that no database can hold is in Kubernetes only
+        # A tenant that no database can hold is in Kubernetes only; of a purged job nothing is recorded any more.
+        if not transitions or draft.job.is_purged or names.tenant_fault(status.tenant_id or "") is not None:
+            return True
         ours = Recorded(number=status.transition or 0, phase=status.phase or Phase.PENDING)
         truth = await self._writer.write(transitions)
         if truth == ours:
+            draft.mark_recorded()
             return True
         # A writer died between the database and Kubernetes: go on from what the record says.
         log.info("the record is ahead: %s, transition %d", truth.phase, truth.number, extra=log_fields(draft.job))

@@ -2,9 +2,12 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from controller.reconcile.queue import WorkQueue
+
+log = logging.getLogger(__name__)
 
 
 class Workers:
@@ -44,6 +47,10 @@ class Workers:
             self._busy.add(me)
             try:
                 await self._work_on(key)
+            except Exception:
+                # A worker that dies is missed by nobody until all are dead: it never does.
+                log.exception("unexpected failure outside of a pass")
+                self._queue.back_off(key)
             finally:
                 self._busy.discard(me)
                 self._queue.done(key)

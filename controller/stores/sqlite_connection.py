@@ -81,7 +81,12 @@ def _connect(path: Path) -> sqlite3.Connection:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # The rows hold the jobs' environment: only the owner reads them. WAL files take over this mode.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        # A file that exists is never opened here: closing it would drop the locks that this process's other
+        # connections hold on it, and another process would then take the live WAL away
+        # (https://www.sqlite.org/howtocorrupt.html, "Posix advisory locks canceled by a separate thread").
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        pass
     except OSError as error:
         raise Unavailable(f"{path}: {error.strerror}") from error
     db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)

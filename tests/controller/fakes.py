@@ -66,14 +66,16 @@ class FaultPoints:
     """Named points in the fakes; a test makes one of them crash or raise."""
 
     def __init__(self) -> None:
-        self._faults: dict[str, list[BaseException]] = defaultdict(list)
+        self._faults: dict[str, list[BaseException | None]] = defaultdict(list)
 
-    def arm(self, point: str, fault: BaseException) -> None:
-        self._faults[point].append(fault)
+    def arm(self, point: str, fault: BaseException, *, passes: int = 0) -> None:
+        """Have that fault the next time the point is reached, after it was passed unharmed so many times."""
+        self._faults[point] += [*([None] * passes), fault]
 
     def reach(self, point: str) -> None:
-        if self._faults[point]:
-            raise self._faults[point].pop(0)
+        fault = self._faults[point].pop(0) if self._faults[point] else None
+        if fault is not None:
+            raise fault
 
 
 class FakeProvider:
@@ -133,6 +135,7 @@ class FakeRecord:
 
     def __init__(self, faults: FaultPoints | None = None) -> None:
         self.rows: dict[tuple[str, str], JobRow] = {}
+        self.owners: dict[tuple[str, str], str] = {}
         self.audit: dict[str, list[tuple[int, Phase | None, Phase]]] = defaultdict(list)
         self.faults = faults or FaultPoints()
 
@@ -146,6 +149,9 @@ class FakeRecord:
 
     def _apply(self, transition: Transition) -> None:
         audit, row = self.audit[transition.uid], transition.row
+        owner = self.owners.setdefault((row.tenant_id, row.job_id), transition.uid)
+        if owner != transition.uid:
+            raise Permanent("another object's", reason=reasons.RECORD_REJECTED)
         if audit and (audit[-1][0] >= transition.number or audit[-1][2].is_terminal):
             return
         audit.append((transition.number, transition.from_phase, row.status))
@@ -153,6 +159,7 @@ class FakeRecord:
 
     async def delete_job(self, tenant_id: str, job_id: str) -> bool:
         self.faults.reach("delete row")
+        self.owners.pop((tenant_id, job_id), None)
         return self.rows.pop((tenant_id, job_id), None) is not None
 
 

@@ -13,7 +13,8 @@ from controller.kube.environment import resolve
 class Objects:
     """Secrets and ConfigMaps by path; counts the reads."""
 
-    def __init__(self, **objects: dict[str, str]) -> None:
+    def __init__(self, owner: str = "", **objects: dict[str, str]) -> None:
+        self._owner = owner
         self._objects = {name.replace("_", "-"): data for name, data in objects.items()}
         self.reads = 0
 
@@ -25,7 +26,7 @@ class Objects:
         data = self._objects[name]
         if kind == "secrets":
             data = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
-        return {"data": data}
+        return {"data": data, "metadata": {"ownerReferences": [{"uid": self._owner}]}}
 
 
 def job(**spec: Any) -> Job:
@@ -49,7 +50,7 @@ async def test_env_wins_over_env_from_and_later_wins_over_earlier() -> None:
 
 
 async def test_only_plain_values_and_those_of_submit_job_are_shown() -> None:
-    objects = Objects(job_env={"MINE": "1"}, kept={"PASSWORD": "x", "k": "y"})
+    objects = Objects("u", job_env={"MINE": "1"}, kept={"PASSWORD": "x", "k": "y"})
     found = await resolve(
         objects,  # type: ignore[arg-type]
         job(
@@ -60,6 +61,12 @@ async def test_only_plain_values_and_those_of_submit_job_are_shown() -> None:
     assert found.values["PASSWORD"] == "x"
     assert found.shown == {"MINE": "1", "PASSWORD": "", "k": "", "PLAIN": "2", "REF": ""}
     assert "x" not in repr(found)
+
+
+async def test_a_users_secret_that_happens_to_have_the_name_of_ours_is_not_shown() -> None:
+    spec = {"envFrom": [{"secretRef": {"name": "job-env"}}]}
+    found = await resolve(Objects("somebody-else", job_env={"PASSWORD": "x"}), job(**spec))  # type: ignore[arg-type]
+    assert found.shown == {"PASSWORD": ""}
 
 
 async def test_an_object_is_read_once_however_often_it_is_referred_to() -> None:

@@ -93,7 +93,7 @@ def with_status(job: Job, status: JobStatus) -> Job:
 def test_every_state_comes_to_rest_within_eight_actions(job: Job, seen: Observation | Unseen) -> None:
     for _ in range(8):
         action = decide(job, seen, START, POLICY)
-        if isinstance(action, actions.Wait | actions.Release | actions.Expire):
+        if isinstance(action, actions.Wait | actions.Release | actions.Delete):
             return
         job, seen = carry_out(job, action, seen)
     raise AssertionError("not at rest")
@@ -106,7 +106,7 @@ def test_an_end_is_never_left_whatever_the_service_says_later(job: Job, second: 
         statuses.moved(job, JobStatus(provider="local"), Phase.FAILED, reason=None, message=None, at=START, now=START),
     )
     action = decide(ended, second, START + timedelta(seconds=1), POLICY)
-    assert isinstance(action, actions.Wait | actions.Release | actions.Expire)
+    assert isinstance(action, actions.Wait | actions.Release | actions.Delete)
 
 
 @given(observations)

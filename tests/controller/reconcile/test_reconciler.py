@@ -1,9 +1,11 @@
 """The loop on fakes: a job's life, and what the next process makes of one that died at any step."""
 
+import msgspec
 import pytest
 
 from controller.domain import conditions, names
 from controller.domain.errors import EnvironmentMissing, Permanent, Retryable, Unavailable
+from controller.domain.job import JobStatus
 from controller.domain.phases import Phase
 from controller.ports import Environment
 from tests.controller.fakes import START, Crash
@@ -59,12 +61,14 @@ async def test_nothing_is_written_for_a_job_that_did_not_change(world: World) ->
 POINTS = ["before submit", "after submit", "before record", "after record", "before status", "after status"]
 
 
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize(
+    ("point", "passes"), [*((point, 0) for point in POINTS), ("before record", 1), ("after record", 1)]
+)
 async def test_a_crash_at_any_step_of_submitting_leads_to_one_cloud_job_and_one_ending(
-    world: World, point: str
+    world: World, point: str, passes: int
 ) -> None:
     job = world.kube.create()
-    world.faults.arm(point, Crash())
+    world.faults.arm(point, Crash(), passes=passes)
     assert await world.crashes(world.reconcile(job))
     await world.reconcile(job)
     world.provider.move(Phase.COMPLETED, completed_at=START)
@@ -153,10 +157,12 @@ async def test_an_unknown_profile_fails_the_job_and_names_the_known_ones(world: 
 
 async def test_a_database_that_is_down_delays_status_and_submits_once(world: World) -> None:
     job = world.kube.create()
-    world.faults.arm("before record", Unavailable("the database is down"))
+    for _ in range(2):
+        world.faults.arm("before record", Unavailable("the database is down"))
     with pytest.raises(Unavailable):
         await world.reconcile(job)
     assert world.kube.current(job).status.phase is None
+    assert len(world.provider.submissions) == 1, "the job runs nevertheless"
     await world.reconcile(job)
     assert len(world.provider.submissions) == 1
     assert world.kube.current(job).status.phase is Phase.SCHEDULED
@@ -164,11 +170,36 @@ async def test_a_database_that_is_down_delays_status_and_submits_once(world: Wor
 
 async def test_a_record_that_refuses_the_row_fails_the_job(world: World) -> None:
     job = world.kube.create()
-    world.faults.arm("before record", Permanent("value too long", reason="RecordRejected"))
+    world.faults.arm("before record", Permanent("value too long", reason="RecordRejected"), passes=1)
     await world.reconcile(job)
     status = world.kube.current(job).status
     assert (status.phase, status.reason) == (Phase.FAILED, "RecordRejected")
     assert len(world.provider.cancelled) == 1, "nothing is left running unseen"
+
+
+async def test_a_second_object_with_the_same_job_id_is_refused_before_it_is_submitted(world: World) -> None:
+    first, second = world.kube.create("one", job_id="same"), world.kube.create("two", job_id="same")
+    await world.reconcile(first)
+    await world.reconcile(second)
+    status = world.kube.current(second).status
+    assert (status.phase, status.reason) == (Phase.FAILED, "RecordRejected")
+    assert len(world.provider.submissions) == 1
+    world.kube.edit(second, metadata={"deletion_timestamp": START, "annotations": {names.ANNOTATION_PURGE: "true"}})
+    await world.reconcile(second)
+    assert world.record.rows["tenant", "same"].status is Phase.SCHEDULED, "the row is the first one's, and stays"
+
+
+async def test_a_job_whose_end_is_recorded_is_not_run_again_when_kubernetes_has_lost_its_status(world: World) -> None:
+    job = world.kube.create()
+    await world.reconcile(job)
+    world.provider.move(Phase.COMPLETED, completed_at=START)
+    job = await world.observe(job)
+    world.provider.jobs.clear()
+    world.kube.objects["default", "job"] = msgspec.structs.replace(job, status=JobStatus())
+    world.start()
+    await world.reconcile(job)
+    assert world.kube.current(job).status.phase is Phase.COMPLETED
+    assert len(world.provider.submissions) == 1
 
 
 # --- environment ----------------------------------------------------------------------------------------
@@ -279,6 +310,23 @@ async def test_deleting_a_running_job_cancels_it_and_releases_the_object_when_it
     await world.reconcile(job)
     assert not world.kube.objects
     assert world.record.rows["tenant", "job"].status is Phase.CANCELLED, "the row stays, as history"
+
+
+async def test_a_purge_whose_second_step_never_came_is_carried_on(world: World) -> None:
+    job = world.kube.create()
+    await world.reconcile(job)
+    world.kube.edit(job, metadata={"annotations": {names.ANNOTATION_PURGE: "true"}})
+    await world.reconcile(job)
+    assert world.kube.current(job).is_being_deleted
+
+
+async def test_orphan_ends_the_record_of_a_job_that_was_never_submitted(world: World) -> None:
+    job = world.kube.create(deletion_policy="Orphan", suspend=True)
+    await world.reconcile(job)
+    world.kube.edit(job, metadata={"deletion_timestamp": START})
+    await world.reconcile(job)
+    assert not world.kube.objects
+    assert world.record.rows["tenant", "job"].status is Phase.CANCELLED
 
 
 async def test_orphan_releases_the_object_at_once_and_leaves_the_cloud_job(world: World) -> None:
