@@ -1,13 +1,11 @@
-"""The kopf seam: kopf watches, we take its events. Nothing is decided here.
+"""What kopf calls: its handlers, its credentials, and its settings. Nothing is decided here; `watching` runs it.
 
 Only ``@kopf.on.event`` is used, and everything that kopf would write to objects is off: its diff and progress
 storages, posting, peering. Each of those costs writes or a deep copy for every event (design §3).
 """
 
-import asyncio
-import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import Callable
 from typing import Any
 
 import kopf
@@ -16,7 +14,6 @@ from kubernetes.aio import client as kube
 
 from controller.domain import names
 from controller.domain.job import Job, parse
-from controller.startup import stop_on_signals
 
 log = logging.getLogger(__name__)
 
@@ -115,38 +112,3 @@ def operator_settings() -> kopf.OperatorSettings:
     settings.watching.client_timeout = WATCH_TIMEOUT_SECONDS + 60
     settings.networking.request_timeout = 30
     return settings
-
-
-@contextlib.asynccontextmanager
-async def watching(
-    handlers: kopf.OperatorRegistry, namespaces: Collection[str], *, stop: asyncio.Event
-) -> AsyncIterator[None]:
-    """Watch with kopf while the block runs; empty `namespaces` means all. Should kopf end by itself, `stop` is set.
-
-    At its end kopf waits for, then cancels, every task of the loop that was made after it started: whatever
-    runs inside the block must be over when the block is.
-    """
-    ready, end = asyncio.Event(), asyncio.Event()
-    operator = asyncio.create_task(
-        kopf.operator(
-            registry=handlers,
-            settings=operator_settings(),
-            clusterwide=not namespaces,
-            namespaces=list(namespaces),
-            ready_flag=ready,
-            stop_flag=end,
-        )
-    )
-
-    def ended(_: object) -> None:
-        ready.set()
-        stop.set()
-
-    operator.add_done_callback(ended)
-    await ready.wait()
-    stop_on_signals(stop)  # kopf takes the signals for itself when it starts; ours stop everything in order
-    try:
-        yield
-    finally:
-        end.set()
-        await operator

@@ -24,6 +24,8 @@ def set_up(level: str = "info", log_format: str = "text") -> None:
     if level != "debug":
         for name in _NOISY:
             logging.getLogger(name).setLevel(logging.WARNING)
+    # kopf is on a thread of its own on purpose, and warns at each start that it cannot take the signals there.
+    logging.getLogger("kopf._core.reactor.running").addFilter(lambda record: "OS signals" not in record.getMessage())
 
 
 def _fields(record: logging.LogRecord) -> dict[str, object]:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
 
-from controller import handlers, health
+from controller import health
 from controller.clock import SystemClock
 from controller.domain.errors import NotFound, Unavailable
 from controller.kube import paths
@@ -23,8 +23,9 @@ from controller.reconcile.reconciler import Reconciler, ReconcileSettings
 from controller.reconcile.recorder import Recorder
 from controller.reconcile.workers import Workers
 from controller.settings import DatabaseSettings, OperatorSettings
-from controller.startup import patiently, say, stop_on_signals
+from controller.startup import first_of, patiently, say, stop_on_signals
 from controller.stores.writer import GroupWriter
+from controller.watching import Watch, watching
 
 log = logging.getLogger(__name__)
 
@@ -66,13 +67,14 @@ async def run(settings: OperatorSettings) -> None:
             return
         controller = Controller(settings, client=client, store=store, provider=provider, clock=clock)
         reconciler = controller.reconciler
-        registry = handlers.registry(configuration, upsert=reconciler.upsert, remove=reconciler.remove)
+        watch = Watch(configuration, settings.watch_namespaces, upsert=reconciler.upsert, remove=reconciler.remove)
         async with (
-            handlers.watching(registry, settings.watch_namespaces, stop=stop),
-            health.serving(settings.health_port, lambda: not stop.is_set()),
+            health.serving(settings.health_port, lambda: watch.ready.is_set() and not stop.is_set()),
             controller.running(),
+            watching(watch),
         ):
-            say(f"Watching JennahJobs in {', '.join(settings.watch_namespaces) or 'all namespaces'}")
+            if await first_of(watch.ready, stop) is watch.ready:
+                say(f"Watching JennahJobs in {', '.join(settings.watch_namespaces) or 'all namespaces'}")
             await stop.wait()
             log.info("stopping")
     log.info("stopped")

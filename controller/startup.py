@@ -43,6 +43,17 @@ def stop_on_signals(stop: asyncio.Event) -> None:
         loop.add_signal_handler(number, stop.set)
 
 
+async def first_of(*events: asyncio.Event) -> asyncio.Event:
+    """The first of those events to be set."""
+    waits = {asyncio.create_task(event.wait()): event for event in events}
+    try:
+        done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        return waits[done.pop()]
+    finally:
+        for task in waits:
+            task.cancel()
+
+
 def say(line: str) -> None:
     """A line for who starts the program; on stdout, at once."""
     print(line, flush=True)  # noqa: T201 - these lines are the program's output, as they were the original's

@@ -19,12 +19,18 @@ async def serving(data_dir: Path) -> AsyncIterator[KubeClient]:
     """A client of a server that lives as long as the block."""
     server = KubeApiServer(data_dir)
     await server.start()
-    configuration = kube.Configuration()
-    await kube_config.load_kube_config(config_file=str(server.kubeconfig), client_configuration=configuration)
     try:
-        async with KubeClient(configuration) as client:
+        async with KubeClient(await configuration_of(data_dir)) as client:
             path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
             await client.post(path, yaml.safe_load(CRD.read_text()))
             yield client
     finally:
         await server.stop()
+
+
+async def configuration_of(data_dir: Path) -> kube.Configuration:
+    """How to reach the server of that folder."""
+    configuration = kube.Configuration()
+    path = str(data_dir / "kubeconfig")
+    await kube_config.load_kube_config(config_file=path, client_configuration=configuration)
+    return configuration
