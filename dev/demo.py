@@ -20,10 +20,13 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from controller.clock import SystemClock
 from controller.domain.job import Job, parse
 from controller.domain.phases import Phase
 from controller.kube import paths
 from controller.kube.client import KubeClient
+from controller.ports import JobRef
+from controller.providers.local.provider import LocalProvider
 from controller.stores.sqlite import SqliteStore
 from dev import stack as stacks
 from dev.stack import ROOT, Stack, StackError
@@ -32,6 +35,8 @@ TENANT = "demo"
 NAMESPACE = "default"
 BATCH = 20
 LIMIT_SECONDS = 60.0
+STOP_SECONDS = 12.0
+"""The runner gives a job ten seconds between SIGTERM and SIGKILL."""
 SAMPLES = ("hello.yaml", "array.yaml", "environment.yaml")
 _RPC = "/jennah.v1.DeploymentService/"
 _STYLES = {
@@ -70,13 +75,33 @@ async def run() -> int:
     except StackError as error:
         console.print(Path(log.name).read_text(), markup=False)
         raise error
+    except asyncio.CancelledError:  # Ctrl-C
+        await _end_jobs(data_dir)
+        shutil.rmtree(data_dir, ignore_errors=True)  # a runner may be writing its last state
+        raise
     finally:
         log.close()
     if fault:
         console.print(f"[red]The demo failed:[/red] {fault}\nThe log is {log.name}", soft_wrap=True)
+        await _end_jobs(data_dir)
         return 1
     shutil.rmtree(data_dir)
     return 0
+
+
+async def _end_jobs(data_dir: Path) -> None:
+    """End what still runs: in a real installation jobs outlive the controller, in a demo nothing shall be left."""
+    provider = LocalProvider(data_dir, "demo", SystemClock())
+    names = [folder.name for folder in (data_dir / "local").glob("*")]
+    refs = [JobRef(external_name=name, uid="") for name in names if not name.startswith(".")]
+    for ref in refs:
+        await provider.cancel(ref, reason="the demo was stopped")
+    end = time.monotonic() + STOP_SECONDS
+    while time.monotonic() < end:
+        seen = await provider.observe(refs)
+        if all(job.phase.is_terminal for job in seen.values()):
+            return
+        await asyncio.sleep(0.1)
 
 
 async def _demonstrate(stack: Stack, console: Console, began: float) -> str:

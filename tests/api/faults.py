@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from controller.domain.errors import Unavailable
+from controller.domain.errors import Forbidden, Unavailable
 from controller.ports import JobStore
 
 ADDRESS = "db.internal:5432"
@@ -33,7 +33,7 @@ class FaultyClient:
 
     async def get(self, path: str, **query: str) -> Any:
         if path in self.refused:
-            raise Unavailable(f"Kubernetes API: GET {path}: 403 Forbidden")
+            raise Forbidden(f"Kubernetes API: GET {path}: 403 Forbidden")
         return await (_unavailable() if self.is_down else self._client.get(path, **query))
 
     async def post(self, path: str, body: Any) -> Any:
