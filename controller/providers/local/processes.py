@@ -64,11 +64,20 @@ def _become(command: list[str], env: dict[str, str], log: int, folder: str, runn
         os.dup2(log, 2)
         os.execvpe(command[0], command, env)  # noqa: S606 - running the user's command is the purpose
     except OSError as error:
-        os.write(report, str(error.errno).encode())
+        os.write(report, str(_cause(error, command[0])).encode())
     except ValueError:
         os.write(report, str(errno.EINVAL).encode())
     finally:
         os._exit(NOT_FOUND)
+
+
+def _cause(error: OSError, command: str) -> int | None:
+    """The errno that tells the truth: exec says EACCES for a folder of PATH that we may not look into."""
+    if error.errno == errno.EACCES and os.sep not in command:
+        folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
+        if not any(os.path.lexists(f"{folder}/{command}") for folder in folders):
+            return errno.ENOENT
+    return error.errno
 
 
 def _die_with(parent: int) -> None:
