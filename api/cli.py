@@ -25,8 +25,11 @@ A missing or wrong variable stops the start with a line that names it, and exit 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one of the two programs until it is stopped. The process's exit code."""
-    command = _parser().parse_args(arguments).command
+    found = _parser().parse_args(arguments)
+    command = found.command
     try:
+        if command == "migrate":
+            return _migrate(dry_run=found.dry_run)
         return _operator() if command == "operator" else _api()
     except ConfigError as error:
         for fault in error.faults:
@@ -46,9 +49,11 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_SETTINGS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="{operator,api}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="{operator,api,migrate}")
     commands.add_parser("operator", help="run the controller: turns JennahJob resources into cloud jobs")
     commands.add_parser("api", help="run the API: DeploymentService over Connect, for the Gateway, the CLI and curl")
+    migrate = commands.add_parser("migrate", help="create the database's schema, or bring it up to date")
+    migrate.add_argument("--dry-run", action="store_true", help="print the statements and run none")
     return parser
 
 
@@ -72,6 +77,14 @@ def _api() -> int:
     logs.set_up(found.common.log_level, found.common.log_format)
     asyncio.run(main.run(found))
     return 0
+
+
+def _migrate(*, dry_run: bool) -> int:
+    from controller import logs, migrate, settings
+
+    found = settings.read_for_migration()
+    logs.set_up(found.log_level, found.log_format)
+    return asyncio.run(migrate.run(found.database, dry_run=dry_run))
 
 
 if __name__ == "__main__":

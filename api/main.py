@@ -9,9 +9,9 @@ from aiohttp import web
 from api.app import PROBES, create_app, make_runner
 from api.service import PATH
 from api.settings import ApiSettings
+from controller import databases
 from controller.clock import SystemClock
 from controller.kube.client import KubeClient, load_configuration
-from controller.main import make_store
 from controller.ports import Clock
 from controller.startup import patiently, say, stop_on_signals
 
@@ -25,11 +25,11 @@ async def run(settings: ApiSettings) -> None:
     clock, stop = SystemClock(), asyncio.Event()
     stop_on_signals(stop)
     async with contextlib.AsyncExitStack() as stack:
-        store, store_name = make_store(settings.common.database)
+        store = databases.make_store(settings.common.database)
         if not await patiently(store.open, clock=clock, stop=stop):
             return
         stack.push_async_callback(store.close)
-        LOG.info("connected to %s", store_name)
+        LOG.info("connected to %s", databases.name_of(settings.common.database))
         client = await stack.enter_async_context(KubeClient(await load_configuration()))
         app = create_app(client=client, store=store, settings=settings, clock=clock)
         await serve(app, settings, clock=clock, stop=stop)

@@ -4,9 +4,8 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Coroutine
-from pathlib import Path
 
-from controller import health
+from controller import databases, health
 from controller.clock import SystemClock
 from controller.domain.errors import NotFound, Unavailable
 from controller.kube import paths
@@ -22,7 +21,7 @@ from controller.reconcile.queue import WorkQueue
 from controller.reconcile.reconciler import Reconciler, ReconcileSettings
 from controller.reconcile.recorder import Recorder
 from controller.reconcile.workers import Workers
-from controller.settings import DatabaseSettings, OperatorSettings
+from controller.settings import OperatorSettings
 from controller.startup import first_of, patiently, say, stop_on_signals
 from controller.stores.writer import GroupWriter
 from controller.watching import Watch, watching
@@ -31,13 +30,6 @@ log = logging.getLogger(__name__)
 
 STOP_GRACE_SECONDS = 3.0
 """What is being worked on at a stop gets so long."""
-
-
-def make_store(database: DatabaseSettings) -> tuple[JobStore, str]:
-    """The adapter for that database, and how to name it to people (without credentials)."""
-    from controller.stores.sqlite import SqliteStore
-
-    return SqliteStore(Path(database.endpoint)), f"SQLite: {database.endpoint}"
 
 
 def make_provider(settings: OperatorSettings, clock: Clock) -> BatchProvider:
@@ -53,11 +45,11 @@ async def run(settings: OperatorSettings) -> None:
     clock, stop = SystemClock(), asyncio.Event()
     stop_on_signals(stop)
     async with contextlib.AsyncExitStack() as stack:
-        store, store_name = make_store(settings.common.database)
+        store = databases.make_store(settings.common.database)
         if not await patiently(store.open, clock=clock, stop=stop):
             return
         stack.push_async_callback(store.close)
-        say(f"Connected to {store_name}")
+        say(f"Connected to {databases.name_of(settings.common.database)}")
         provider = make_provider(settings, clock)
         stack.push_async_callback(provider.close)
         say(f"Connected to {provider.name} in region: {provider.region}")

@@ -154,7 +154,11 @@ class JobStore(Protocol):
     """
 
     async def open(self) -> None:
-        """Connect and make sure that the schema is there. Raises Unavailable, or ConfigError for a schema too old."""
+        """Connect, and check that the schema is the one that this release needs.
+
+        Raises Unavailable, or ConfigError that names ``jennah migrate`` for a schema that is older or missing
+        (SQLite makes its own).
+        """
         ...
 
     async def record(self, transitions: Sequence[Transition]) -> Sequence[Recorded | RecordFailure]:
@@ -193,6 +197,23 @@ class JobStore(Protocol):
 
     async def ack_notification(self, tenant_id: str, notification_id: str) -> bool:
         """Mark as read. False where there is no such notification; True also when it was read before."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Migrations(Protocol):
+    """The schema of one database: versioned, and brought up to date by ``jennah migrate``."""
+
+    async def pending(self) -> Sequence[str]:
+        """The statements that are missing, in order; none where the schema is current.
+
+        Raises Unavailable, or ConfigError for a schema that is newer than this release.
+        """
+        ...
+
+    async def apply(self) -> Sequence[str]:
+        """Run them, and say which were run. Safe to run twice, and by two replicas at once."""
         ...
 
     async def close(self) -> None: ...

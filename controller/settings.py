@@ -84,10 +84,26 @@ class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     kind: str
     """DB_PROVIDER: one of `DATABASES`."""
-    endpoint: str
-    """DB_ENDPOINT: for sqlite the file's path. It may hold a password: never log it."""
-    redact_env: bool
+    redact_env: bool = False
     """DB_REDACT_ENV: the record keeps the names of environment variables with empty values."""
+    endpoint: str = ""
+    """DB_ENDPOINT: sqlite: the file's path; postgres: URL; cosmosdb: the account's URL; dynamodb: only for emulators.
+
+    It may hold a password: never log it.
+    """
+    project: str = ""
+    """DB_PROJECT_ID: spanner."""
+    instance: str = ""
+    """DB_INSTANCE: spanner."""
+    database: str = ""
+    """DB_DATABASE: spanner and cosmosdb: the database; dynamodb: the table."""
+    region: str = ""
+    """DB_REGION: dynamodb."""
+    key: str = ""
+    """DB_KEY: cosmosdb: the account's key; empty means the default Azure credentials. Never log it."""
+
+    def __repr__(self) -> str:
+        return f"DatabaseSettings({self.kind})"
 
 
 class CommonSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,20 +149,43 @@ class OperatorSettings(msgspec.Struct, frozen=True, kw_only=True):
 def read_common(env: Environment) -> CommonSettings:
     """The common part; faults stay in `env`."""
     data_dir = Path(env.text("JENNAH_DATA_DIR", ".jennah"))
-    kind = env.choice("DB_PROVIDER", DATABASES)
-    if kind and kind in DATABASES and kind != "sqlite":
-        env.faults.append(f"DB_PROVIDER={kind!r} is not available in this release; available is sqlite")
-    endpoint = env.text("DB_ENDPOINT", str(data_dir / "jennah.db"))
     return CommonSettings(
         worker_id=env.text("WORKER_ID", socket.gethostname()),
         data_dir=data_dir,
-        database=DatabaseSettings(
-            kind=kind, endpoint=endpoint.removeprefix("sqlite://"), redact_env=env.flag("DB_REDACT_ENV")
-        ),
+        database=read_database(env, data_dir),
         profiles=_profiles(env),
         log_format=env.choice("LOG_FORMAT", ("text", "json"), "text"),
         log_level=env.choice("LOG_LEVEL", ("debug", "info", "warning", "error"), "info"),
     )
+
+
+def read_database(env: Environment, data_dir: Path) -> DatabaseSettings:
+    """What the chosen database needs, and nothing that another would."""
+    kind = env.choice("DB_PROVIDER", DATABASES)
+    settings = DatabaseSettings(kind=kind, redact_env=env.flag("DB_REDACT_ENV"))
+    found: dict[str, str] = {}
+    match kind:
+        case "sqlite":
+            found["endpoint"] = env.text("DB_ENDPOINT", str(data_dir / "jennah.db")).removeprefix("sqlite://")
+        case "postgres":
+            found["endpoint"] = env.text("DB_ENDPOINT")
+            if found["endpoint"] and not found["endpoint"].startswith(("postgres://", "postgresql://")):
+                env.faults.append("DB_ENDPOINT is no PostgreSQL URL: postgresql://user:password@host:5432/database")
+        case "spanner":
+            found["project"] = env.text("DB_PROJECT_ID")
+            found["instance"] = env.text("DB_INSTANCE")
+            found["database"] = env.text("DB_DATABASE")
+        case "dynamodb":
+            found["region"] = env.text("DB_REGION")
+            found["database"] = env.text("DB_DATABASE", "jennah")
+            found["endpoint"] = env.text("DB_ENDPOINT", "")
+        case "cosmosdb":
+            found["endpoint"] = env.text("DB_ENDPOINT")
+            found["database"] = env.text("DB_DATABASE", "jennah")
+            found["key"] = env.text("DB_KEY", "")
+            if found["endpoint"] and not found["endpoint"].startswith(("https://", "http://")):
+                env.faults.append("DB_ENDPOINT is no Cosmos DB endpoint: https://account.documents.azure.com:443/")
+    return msgspec.structs.replace(settings, **found)
 
 
 def read_operator(variables: Mapping[str, str] | None = None) -> OperatorSettings:
@@ -180,6 +219,14 @@ def read_operator(variables: Mapping[str, str] | None = None) -> OperatorSetting
         env.faults.append("OBSERVE_MIN_SECONDS is greater than OBSERVE_MAX_SECONDS")
     env.done()
     return settings
+
+
+def read_for_migration(variables: Mapping[str, str] | None = None) -> CommonSettings:
+    """The settings of ``jennah migrate``. Raises ConfigError with every fault."""
+    env = Environment(variables)
+    common = read_common(env)
+    env.done()
+    return common
 
 
 def _default_observe_min(provider: str) -> float:

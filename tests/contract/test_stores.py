@@ -1,4 +1,4 @@
-"""The laws of `ports.JobStore`. Every store, and every stand-in, passes this file: add it to `STORES`."""
+"""The laws of `ports.JobStore`. Every store, and every stand-in, passes this file: add it to `DATABASES`."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,9 +13,9 @@ from controller.domain.errors import Invalid, Permanent
 from controller.domain.phases import TERMINAL, Phase
 from controller.domain.records import JobRow, Recorded, Transition
 from controller.ports import JobStore, RecordFailure
-from controller.stores.sqlite import SqliteStore
+from tests.contract.databases import sqlite
 
-STORES: dict[str, Callable[[Path], JobStore]] = {"sqlite": lambda folder: SqliteStore(folder / "jennah.db")}
+DATABASES = {"sqlite": sqlite.fresh}
 
 NOON = datetime(2026, 5, 1, 12, 0, 0, 123456, tzinfo=UTC)
 UID = "11111111-2222-4333-8444-555555555555"
@@ -25,20 +25,21 @@ TENANT, JOB = "tenant-1", "job-1"
 OpenStore = Callable[[], Awaitable[JobStore]]
 
 
-@pytest.fixture(params=sorted(STORES))
+@pytest.fixture(params=sorted(DATABASES))
 async def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[OpenStore]:
     """Opens the same database again and again, as several processes do."""
-    opened: list[JobStore] = []
+    async with DATABASES[request.param](tmp_path) as make:
+        opened: list[JobStore] = []
 
-    async def open_one() -> JobStore:
-        store = STORES[request.param](tmp_path)
-        await store.open()
-        opened.append(store)
-        return store
+        async def open_one() -> JobStore:
+            store = make()
+            await store.open()
+            opened.append(store)
+            return store
 
-    yield open_one
-    for store in opened:
-        await store.close()
+        yield open_one
+        for store in opened:
+            await store.close()
 
 
 @pytest.fixture
