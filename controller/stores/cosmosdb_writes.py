@@ -21,7 +21,9 @@ from controller.stores.merge import merge
 MAX_OPERATIONS = 100
 """Operations of one transactional batch (learn.microsoft.com/azure/cosmos-db/nosql/transactional-batch)."""
 MAX_BYTES = 1_900_000
-"""Documents of one batch. The service takes 2 MB, for a document and for a batch, with what it adds to them."""
+"""Documents of one job in a batch. The service takes 2 MB, for a document and for a batch, and adds to them."""
+PACKED_BYTES = 1_000_000
+"""Documents of several jobs in a batch: sending more at once would hold up the event loop (aiohttp warns of it)."""
 OPERATION_BYTES = 200
 """What an operation adds to its document, at most."""
 MAX_TRANSITIONS = MAX_OPERATIONS - 3
@@ -199,9 +201,9 @@ def pack(works: Iterable[JobWork], tenant: Operation | None) -> Sequence[Batch]:
     operations = size = 0
     for work in sorted(works, key=lambda work: work.is_alone):
         operations, size = operations + len(work.operations), size + work.size
-        if not batches or work.is_alone or operations > MAX_OPERATIONS or size > MAX_BYTES:
+        if not batches or work.is_alone or operations > MAX_OPERATIONS or size > PACKED_BYTES:
             batches.append(Batch(tenant=None if batches else tenant))
-            operations, size = len(work.operations) + 1, work.size + OPERATION_BYTES  # with room for the tenant
+            operations, size = len(batches[-1].operations) + len(work.operations), work.size
         batches[-1].works.append(work)
     return batches
 
