@@ -24,7 +24,7 @@ from typing import Any
 
 from azure.cosmos.aio import ContainerProxy
 
-from controller.domain.errors import Invalid, JennahError, NotFound, Retryable, Unavailable
+from controller.domain.errors import Invalid, JennahError, NotFound, Retryable, Throttled, Unavailable
 from controller.domain.phases import Phase
 from controller.domain.records import JobRow, NotificationRow, Recorded, TenantRow, Transition, TransitionRow
 from controller.ports import Page, RecordFailure
@@ -54,9 +54,10 @@ class CosmosStore:
         self._db = CosmosConnection(endpoint, database, key)
 
     async def open(self) -> None:
-        await self._db.open()
         try:
-            await check_version(self._db)
+            async with Patience().limit():
+                await self._db.open()
+                await check_version(self._db)
         except BaseException:
             await self._db.close()
             raise
@@ -108,15 +109,18 @@ class CosmosStore:
         return [rows.transition_row(document) for document in sorted(found, key=lambda audit: int(audit["number"]))]
 
     async def delete_job(self, tenant_id: str, job_id: str) -> bool:
-        patience, has_tried = Patience(), False
+        patience, may_be_done = Patience(), False
         async with patience.limit():
             while True:
                 try:
                     found = await self._db.query(tenant_id, queries.ALL_OF_A_JOB, {"job": job_id})
                     if not any(document["type"] == "job" for document in found):
-                        return has_tried  # by a try of ours whose reply was lost, most likely
-                    has_tried = True
-                    await self._delete(tenant_id, found)
+                        return may_be_done  # by a try of ours whose reply was lost
+                    try:
+                        await self._delete(tenant_id, found)
+                    except Retryable as error:
+                        may_be_done = not isinstance(error, Contended | Throttled)
+                        raise
                     return True
                 except Retryable as error:
                     await patience.wait(error)

@@ -38,6 +38,8 @@ class Service:
         """Faults that never end, by kind."""
         self.batches: list[list[Document]] = []
         self.requests: list[str] = []
+        self.late: list[asyncio.Task[web.StreamResponse]] = []
+        """What `do_it_late` has begun."""
         self._etags = 0
 
     def of_type(self, kind: str) -> list[Document]:
@@ -110,6 +112,18 @@ async def cut(service: Service, request: web.Request, handler: Handler) -> web.S
     assert request.transport is not None
     request.transport.close()
     return web.Response()
+
+
+async def do_it_late(service: Service, request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Cut the connection, and do it when it has long been done again."""
+    await request.read()
+
+    async def later() -> web.StreamResponse:
+        await asyncio.sleep(0.5)
+        return await handler(request)
+
+    service.late.append(asyncio.create_task(later()))
+    return await cut(service, request, handler)
 
 
 async def hang(service: Service, request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -71,6 +71,16 @@ async def test_a_reply_that_was_lost_is_done_again_and_leaves_one_row(service: S
     assert len(service.of_type("notification")) == 1
 
 
+async def test_a_write_that_lands_after_it_was_done_again_changes_nothing(service: Service, store: CosmosStore) -> None:
+    await store.record([transition(0, Phase.RUNNING)])
+    service.faults["batch"].append(cosmosdb_service.do_it_late)
+    assert await store.record([transition(1, Phase.PENDING)]) == [Recorded(number=1, phase=Phase.PENDING)]
+    before = dict(service.documents)
+    await asyncio.gather(*service.late)
+    assert len(service.batches) == 3
+    assert service.documents == before
+
+
 async def test_a_lost_reply_does_not_count_a_retry_twice(service: Service, store: CosmosStore) -> None:
     await store.record([transition(0, Phase.RUNNING)])
     service.faults["batch"].append(lose_the_reply)
@@ -115,6 +125,7 @@ async def test_throttling_that_outlasts_the_call_fails_its_rows_as_throttled_wit
     begun = time.monotonic()
     [result] = await store.record([transition()])
     assert time.monotonic() - begun < 1  # it does not wait for what cannot be in time
+    assert service.requests.count("batch") == 1  # and neither does the SDK
     assert isinstance(result, RecordFailure)
     assert isinstance(result.error, Throttled)
     assert result.error.delay == 30
@@ -240,31 +251,39 @@ async def test_what_fails_for_one_tenant_fails_for_no_other(service: Service, st
 
 
 async def test_many_tenants_are_written_at_the_same_time(service: Service, store: CosmosStore) -> None:
-    async def slow(
+    all_there = asyncio.Barrier(20)
+
+    async def together(
         service: Service, request: cosmosdb_service.web.Request, handler: cosmosdb_service.Handler
     ) -> cosmosdb_service.web.StreamResponse:
-        await asyncio.sleep(0.05)
+        await all_there.wait()
         return await handler(request)
 
-    service.always["batch"] = slow
-    begun = time.monotonic()
-    await store.record([transition(tenant=f"t{n}") for n in range(50)])
-    assert time.monotonic() - begun < 1.5  # one after the other: 2.5 s at least
+    service.always["batch"] = together
+    results = await store.record([transition(tenant=f"t{n}") for n in range(20)])
+    assert results == [Recorded(number=0, phase=Phase.PENDING)] * 20
+
+
+async def answer_all(
+    service: Service, request: cosmosdb_service.web.Request, handler: cosmosdb_service.Handler
+) -> cosmosdb_service.web.StreamResponse:
+    found = [document for document in service.documents.values() if document.get("jobId") == "j"]
+    return cosmosdb_service.web.json_response({"Documents": found, "_count": len(found)})
 
 
 async def test_a_deletion_whose_reply_was_lost_is_true(service: Service, store: CosmosStore) -> None:
     await store.record([transition()])
-
-    async def answer_all(
-        service: Service, request: cosmosdb_service.web.Request, handler: cosmosdb_service.Handler
-    ) -> cosmosdb_service.web.StreamResponse:
-        found = [document for document in service.documents.values() if document.get("jobId") == "j"]
-        return cosmosdb_service.web.json_response({"Documents": found, "_count": len(found)})
-
     service.faults["query"].extend([answer_all] * 2)
     service.faults["batch"].append(lose_the_reply)
     assert await store.delete_job("t", "j") is True
     assert service.of_type("job") == service.of_type("transition") == []
+
+
+async def test_a_deletion_that_another_was_faster_with_is_false(service: Service, store: CosmosStore) -> None:
+    await store.record([transition()])
+    service.faults["query"].extend([answer_all] * 2)
+    service.faults["batch"].append(cosmosdb_service.first(lambda service: service.documents.clear()))
+    assert await store.delete_job("t", "j") is False
 
 
 async def test_nobody_there_at_the_start_is_unavailable_with_a_clear_line(unused_tcp_port: int) -> None:
