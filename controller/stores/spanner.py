@@ -11,14 +11,17 @@ written as now, and an audit row's time is at least a microsecond after the one 
 from collections.abc import Sequence
 from datetime import datetime
 
-from controller.domain.errors import Invalid
+from controller.domain.errors import Invalid, Unavailable
 from controller.domain.phases import Phase
 from controller.domain.records import JobRow, NotificationRow, Recorded, TenantRow, Transition, TransitionRow
 from controller.ports import Page, RecordFailure
 from controller.stores import paging, spanner_record, spanner_rows, spanner_schema
 from controller.stores.spanner_connection import SpannerConnection
-from controller.stores.spanner_transaction import Transaction
+from controller.stores.spanner_transaction import CALL_SECONDS, Transaction
 from controller.stores.spanner_values import Row, Statement
+
+_OPEN_SECONDS = 3.0
+"""Less than other calls have: who starts tries again anyway, and wants to read soon what is missing."""
 
 # S608: these statements are put together from column names, never from values.
 _JOB_COLUMNS = ", ".join(f"j.{column}" for column in spanner_rows.JOB_COLUMNS)
@@ -53,15 +56,19 @@ _DELETE_NOTIFICATIONS = "DELETE FROM Notifications WHERE TenantId = @tenant AND 
 
 
 class SpannerStore:
-    """`ports.JobStore` on Cloud Spanner."""
+    """`ports.JobStore` on Cloud Spanner. `call_seconds` is the time limit of each call with its retries."""
 
-    def __init__(self, project: str, instance: str, database: str) -> None:
-        self._connection = SpannerConnection(project, instance, database)
+    def __init__(self, project: str, instance: str, database: str, *, call_seconds: float = CALL_SECONDS) -> None:
+        self._connection = SpannerConnection(project, instance, database, seconds=call_seconds)
+        self._open_seconds = min(call_seconds, _OPEN_SECONDS)
 
     async def open(self) -> None:
         await self._connection.open()
         try:
-            await self._connection.run(spanner_schema.check)
+            await self._connection.run(spanner_schema.check, seconds=self._open_seconds)
+        except Unavailable as error:
+            await self._connection.close()
+            raise Unavailable(f"{error} ({self._connection.database_path})") from error
         except BaseException:
             await self._connection.close()
             raise

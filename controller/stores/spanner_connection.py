@@ -45,10 +45,19 @@ _OPTIONS = (
 class SpannerConnection:
     """Runs functions on the database's sessions, several at once."""
 
-    def __init__(self, project: str, instance: str, database: str, *, scopes: Sequence[str] = (DATA_SCOPE,)) -> None:
+    def __init__(
+        self,
+        project: str,
+        instance: str,
+        database: str,
+        *,
+        scopes: Sequence[str] = (DATA_SCOPE,),
+        seconds: float = CALL_SECONDS,
+    ) -> None:
         self.instance_path = f"projects/{project}/instances/{instance}"
         self.database_path = f"{self.instance_path}/databases/{database}"
         self._scopes = scopes
+        self._seconds = seconds
         self._executor: ThreadPoolExecutor | None = None
         self._channel: grpc.Channel | None = None
         self._sessions: Sessions | None = None
@@ -57,7 +66,7 @@ class SpannerConnection:
         """Find the credentials; nothing is sent yet. Raises ConfigError where there are none, Unavailable."""
         self._executor = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="spanner")
         try:
-            channel = await self._on_thread(lambda: _connect(self._scopes), CALL_SECONDS)
+            channel = await self._on_thread(lambda: _connect(self._scopes), self._seconds)
         except BaseException:
             self._executor.shutdown(wait=False)
             self._executor = None
@@ -73,11 +82,13 @@ class SpannerConnection:
             raise Unavailable("the database is not open")
         return self._channel
 
-    async def run(self, work: Work[T], *, seconds: float = CALL_SECONDS) -> T:
+    async def run(self, work: Work[T], *, seconds: float | None = None) -> T:
         """What `work` returns. Raises Unavailable, Throttled, Permanent(RECORD_REJECTED).
 
-        The time that it waits for a thread counts. A caller that is cancelled does not stop it.
+        `seconds` is its time, the connection's by default; waiting for a thread is part of it. A caller that is
+        cancelled does not stop it.
         """
+        seconds = self._seconds if seconds is None else seconds
         sessions = self._sessions
         if sessions is None:
             raise Unavailable("the database is not open")

@@ -18,7 +18,7 @@ from controller.domain.errors import ConfigError, Unavailable
 from controller.stores import spanner_errors
 from controller.stores.spanner_connection import ADMIN_SCOPE, DATA_SCOPE, SpannerConnection
 from controller.stores.spanner_sessions import Sessions
-from controller.stores.spanner_transaction import Deadline
+from controller.stores.spanner_transaction import CALL_SECONDS, Deadline
 from controller.stores.spanner_values import Statement
 
 SCHEMA_VERSION = 1
@@ -89,7 +89,7 @@ class SpannerMigrations:
         return f"CREATE DATABASE `{self._database}`"
 
     def _apply(self, admin: DatabaseAdminClient, sessions: Sessions, deadline: Deadline) -> list[str]:
-        steps = self._steps(_version(sessions, Deadline()))
+        steps = self._steps(_version(sessions, Deadline(CALL_SECONDS)))
         for step in steps:
             if step == [self._create_database]:
                 self._create(admin, deadline)
@@ -129,7 +129,7 @@ def _finish(start: Callable[[], Operation], deadline: Deadline) -> None:
 
 
 def _execute(sessions: Sessions, statement: Statement) -> None:
-    sessions.transact(lambda transaction: transaction.execute(statement), Deadline())
+    sessions.transact(lambda transaction: transaction.execute(statement), Deadline(CALL_SECONDS))
 
 
 def _version(sessions: Sessions, deadline: Deadline) -> int | None:

@@ -23,7 +23,7 @@ _ROLLBACK_SECONDS = 1.0
 class Deadline:
     """When a call has to be over."""
 
-    def __init__(self, seconds: float = CALL_SECONDS) -> None:
+    def __init__(self, seconds: float) -> None:
         self._end = time.monotonic() + seconds
 
     def left(self) -> float:
