@@ -128,7 +128,7 @@ class SpannerStore:
 
     async def count_unread(self, tenant_id: str) -> int:
         rows = await self._read(Statement(_COUNT_UNREAD, tenant=tenant_id))
-        return int(rows[0][0].string_value)
+        return int(rows[0][0])
 
     async def ack_notification(self, tenant_id: str, notification_id: str) -> bool:
         ack = Statement(_ACK, tenant=tenant_id, id=notification_id)

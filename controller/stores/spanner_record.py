@@ -72,11 +72,11 @@ def _read(transaction: Transaction, group: "_Group", keys: set[Key]) -> None:
     if group.jobs:
         known = values.prefixes(sorted(group.jobs))
         for tenant, job_id, transition_id, at in transaction.read("JobStateTransitions", _AUDIT_COLUMNS, known):
-            group.jobs[tenant.string_value, job_id.string_value].note(transition_id.string_value, values.moment(at))
+            group.jobs[tenant, job_id].note(transition_id, values.moment(at))
     unknown = sorted({tenant_id for tenant_id, _ in keys - group.jobs.keys()})
     if unknown:
         found = transaction.read("Tenants", ("TenantId",), values.keys([(tenant_id,) for tenant_id in unknown]))
-        group.tenants = {tenant.string_value for (tenant,) in found}
+        group.tenants = {tenant for (tenant,) in found}
 
 
 class _Found:

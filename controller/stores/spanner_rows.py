@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from google.cloud.spanner_v1 import COMMIT_TIMESTAMP
-from google.protobuf.struct_pb2 import ListValue, Value
+from google.protobuf.struct_pb2 import ListValue
 
 from controller.domain import names
 from controller.domain.phases import Phase
@@ -25,17 +25,15 @@ _NAMED_OTHERWISE = {
     "oauth_provider": "OAuthProvider",
     "oauth_user_id": "OAuthUserId",
 }
-_READ_OTHERWISE: dict[str, Callable[[Value], Any]] = {
+_READ_OTHERWISE: dict[str, Callable[[Any], Any]] = {
     "commands": values.texts,
-    "use_spot_vms": values.flag,
-    "is_read": values.flag,
     "retry_count": values.integer,
     "max_retries": values.integer,
     "boot_disk_size_gb": values.integer,
     "memory_mib": values.integer,
     "cpu_millis": values.integer,
     "max_run_duration_seconds": values.integer,
-    "status": lambda found: Phase.from_wire(found.string_value),
+    "status": Phase.from_wire,
 }
 _SEARCHED_NUMBERS = 1000
 """How far from the known numbers an audit row's number is looked for: only gaps and foreign rows need it."""
@@ -45,15 +43,16 @@ def _column(field: str) -> str:
     return _NAMED_OTHERWISE.get(field) or "".join(part.capitalize() for part in field.split("_"))
 
 
-def _reader(field: str) -> Callable[[Value], Any]:
-    return _READ_OTHERWISE.get(field) or (values.moment if field.endswith("_at") else values.text)
+def _reader(field: str) -> Callable[[Any], Any] | None:
+    return _READ_OTHERWISE.get(field) or (values.moment if field.endswith("_at") else None)
 
 
 def _columns(record: type[Record]) -> tuple[str, ...]:
     return tuple(_column(field) for field in record.__struct_fields__)
 
 
-def _readers(record: type[Record]) -> tuple[tuple[str, Callable[[Value], Any]], ...]:
+def _readers(record: type[Record]) -> tuple[tuple[str, Callable[[Any], Any] | None], ...]:
+    """For each field what makes it of the value that was sent, None where it is that value."""
     return tuple((field, _reader(field)) for field in record.__struct_fields__)
 
 
@@ -161,5 +160,5 @@ def number_of(uid: str, audit_ids: Collection[str], hint: int) -> int | None:
     return found
 
 
-def _fields(readers: Sequence[tuple[str, Callable[[Value], Any]]], row: Row) -> dict[str, Any]:
-    return {field: read(found) for (field, read), found in zip(readers, row, strict=True)}
+def _fields(readers: Sequence[tuple[str, Callable[[Any], Any] | None]], row: Row) -> dict[str, Any]:
+    return {field: read(found) if read else found for (field, read), found in zip(readers, row, strict=True)}

@@ -139,7 +139,7 @@ def _version(sessions: Sessions, deadline: Deadline) -> int | None:
     """
     try:
         has_table = sessions.query(_HAS_VERSION_TABLE, deadline)
-        version = int(sessions.query(_SELECT_VERSION, deadline)[0][0].string_value) if has_table else 0
+        version = int(sessions.query(_SELECT_VERSION, deadline)[0][0]) if has_table else 0
     except spanner_errors.Missing as error:
         if error.is_instance:
             raise ConfigError(["the Spanner instance does not exist; `jennah migrate` makes databases only"]) from error

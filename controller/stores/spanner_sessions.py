@@ -19,7 +19,8 @@ from google.api_core import exceptions as google
 from google.cloud import spanner_v1 as api
 
 from controller.stores import spanner_errors
-from controller.stores.spanner_transaction import ATTEMPT_SECONDS, Deadline, Transaction, rows_of
+from controller.stores import spanner_values as values
+from controller.stores.spanner_transaction import ATTEMPT_SECONDS, Deadline, Transaction
 from controller.stores.spanner_values import Row, Statement
 
 T = TypeVar("T")
@@ -51,7 +52,7 @@ class Sessions:
             parts = self._client.execute_streaming_sql(
                 request=request, retry=None, timeout=left, metadata=self._metadata
             )
-            return rows_of(parts)
+            return values.rows(parts)
 
         return self._again(attempt, deadline)
 
@@ -82,7 +83,7 @@ class Sessions:
         now = self._clock.now()
         if now is None:
             [[found]] = self.query(_SELECT_NOW, deadline)
-            now = datetime.fromisoformat(found.string_value)
+            now = datetime.fromisoformat(found)
             self._clock.note(now)
         return now
 

@@ -7,10 +7,10 @@ from typing import Any, cast
 
 from google.api_core import exceptions as google
 from google.cloud import spanner_v1 as api
-from google.cloud.spanner_v1.streamed import StreamedResultSet
 from google.protobuf.struct_pb2 import ListValue
 
 from controller.stores import spanner_errors
+from controller.stores import spanner_values as values
 from controller.stores.spanner_values import Row, Statement
 
 CALL_SECONDS = 7.0
@@ -60,7 +60,7 @@ class Transaction:
         request = api.ReadRequest(
             session=self._session, transaction=self._selector(), table=table, columns=columns, key_set=keys
         )
-        return rows_of(self._noting_id(self._client.streaming_read(request=request, **self._options())))
+        return values.rows(self._noting_id(self._client.streaming_read(request=request, **self._options())))
 
     def execute(self, statement: Statement) -> list[Row]:
         """The rows of a query, or of a change THEN RETURN."""
@@ -68,7 +68,7 @@ class Transaction:
         request = statement.request(self._session)
         request.transaction = self._selector()
         request.seqno = self._statements
-        return rows_of(self._noting_id(self._client.execute_streaming_sql(request=request, **self._options())))
+        return values.rows(self._noting_id(self._client.execute_streaming_sql(request=request, **self._options())))
 
     def insert(self, table: str, columns: Sequence[str], rows: Sequence[ListValue]) -> None:
         """Rows that must not exist."""
@@ -117,14 +117,6 @@ class Transaction:
         for part in parts:
             self._id = self._id or part.metadata.transaction.id
             yield part
-
-
-def rows_of(parts: Iterable[api.PartialResultSet]) -> list[Row]:
-    """The rows of a stream, their values as they were sent.
-
-    Not decoded: the SDK's decoders make a slower datetime of their own, and a list has 25 values a row.
-    """
-    return list(StreamedResultSet(iter(parts), lazy_decode=True))
 
 
 def _write(table: str, columns: Sequence[str], rows: Sequence[ListValue]) -> api.Mutation.Write:
