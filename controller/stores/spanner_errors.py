@@ -47,9 +47,10 @@ def translate(error: google.GoogleAPICallError) -> JennahError:
         case google.PermissionDenied() | google.Unauthenticated():
             # Not permanent: roles are granted, and take effect, while the program waits.
             return Unavailable(f"Spanner refuses our credentials: {name}")
-        case google.NotFound():
-            return Missing(is_instance=str(error.message).startswith("Instance not found"))
-        case google.InvalidArgument():
+        case google.NotFound() if str(error.message).startswith(("Database not found", "Instance not found")):
+            return Missing(is_instance=str(error.message).startswith("Instance"))
+        case google.NotFound() | google.InvalidArgument():
+            # A table or a column that is not there.
             return Unavailable(f"the Spanner schema is not the one that this release needs: {name}")
         case _:
             return Unavailable(f"Spanner cannot be reached or failed: {name}")

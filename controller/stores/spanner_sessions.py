@@ -40,6 +40,8 @@ class Sessions:
     def __init__(self, client: api.SpannerClient, database: str) -> None:
         self._client = client
         self._metadata = (("google-cloud-resource-prefix", database),)
+        # Transactions start at the leader's region, where they have to commit.
+        self._leader_metadata = (*self._metadata, ("x-goog-spanner-route-to-leader", "true"))
         self._database = database
         self._free: deque[str] = deque()
         self._clock = ServerClock()
@@ -64,7 +66,7 @@ class Sessions:
         """
 
         def attempt(name: str) -> T:
-            transaction = Transaction(self._client, name, self._metadata, deadline)
+            transaction = Transaction(self._client, name, self._leader_metadata, deadline)
             try:
                 result = work(transaction)
                 committed_at = transaction.commit()

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import grpc
 import pytest
@@ -14,6 +15,8 @@ from google.api_core import exceptions as google
 from google.cloud import spanner_v1 as api
 from google.cloud.spanner_v1.services.spanner.transports import SpannerGrpcTransport
 from google.cloud.spanner_v1.streamed import StreamedResultSet
+from google.protobuf.duration_pb2 import Duration
+from google.rpc.error_details_pb2 import RetryInfo
 
 from controller.domain import names, reasons
 from controller.domain.errors import ConfigError, Permanent, Throttled, Unavailable
@@ -467,6 +470,21 @@ async def test_missing_credentials_are_a_config_error(monkeypatch: pytest.Monkey
     assert "nowhere" not in str(raised.value)
 
 
+def test_a_missing_database_is_told_from_a_missing_table() -> None:
+    assert isinstance(spanner_errors.translate(google.NotFound("Database not found: p")), spanner_errors.Missing)
+    assert "schema" in str(spanner_errors.translate(google.NotFound("Table not found: Jobs")))
+
+
+def test_the_pause_is_the_servers_where_it_says_one_and_grows_to_half_a_second_otherwise() -> None:
+    info = RetryInfo(retry_delay=Duration(seconds=1, nanos=500_000_000)).SerializeToString()
+    hinted = google.Aborted(
+        "", errors=[SimpleNamespace(trailing_metadata=lambda: (("google.rpc.retryinfo-bin", info),))]
+    )
+    assert spanner_errors.pause(hinted, 3, 0.5) == 1.5
+    plain = google.Aborted("", errors=[SimpleNamespace(trailing_metadata=lambda: None)])
+    assert [spanner_errors.pause(plain, tries, 1.0) for tries in (0, 1, 50)] == [0.01, 0.02, 0.5]
+
+
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
@@ -476,7 +494,7 @@ async def test_missing_credentials_are_a_config_error(monkeypatch: pytest.Monkey
         (google.Unknown, Unavailable),
         (google.PermissionDenied, Unavailable),
         (google.Unauthenticated, Unavailable),
-        (google.NotFound, spanner_errors.Missing),
+        (google.NotFound, Unavailable),
         (google.ResourceExhausted, Throttled),
         (google.InvalidArgument, Unavailable),
     ],
