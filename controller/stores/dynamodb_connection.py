@@ -89,6 +89,8 @@ class DynamoConnection:
     @contextlib.asynccontextmanager
     async def calls(self, *, seconds: float | None = None) -> AsyncIterator["Calls"]:
         """The requests of one store call, within one time limit. Raises `domain.errors` only."""
+        if self._client is None:
+            raise Unavailable("the database is not open")
         limit = CALL_SECONDS if seconds is None else seconds
         try:
             # The outer limit is for what has none of its own, such as resolving a name.
@@ -103,7 +105,7 @@ class DynamoConnection:
 
     async def send(self, operation: str, parameters: Mapping[str, Any]) -> Item:
         """One request, once. Raises Retryable, Refused."""
-        if self._client is None:
+        if self._client is None:  # closed meanwhile
             raise Unavailable("the database is not open")
         method = getattr(self._client, operation)
         try:

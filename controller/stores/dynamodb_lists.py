@@ -89,7 +89,7 @@ async def _entries(calls: Calls, within: Span, chunk: int | None) -> tuple[list[
 
 async def _jobs(calls: Calls, tenant_id: str, entries: Sequence[Item]) -> list[JobRow]:
     """Their rows, in their order. One that was deleted meanwhile is left out."""
-    keys = [rows.listed_row_key(tenant_id, entry) for entry in entries]
+    keys = rows.listed_row_keys(tenant_id, entries)
     found = await calls.get_all(keys)
     return [rows.job_row(found[key]) for key in keys if key in found]
 

@@ -4,6 +4,7 @@ NULL is an attribute that is absent, and so is an empty list. Times are text, IS
 """
 
 import zlib
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote
@@ -28,7 +29,6 @@ ACTIVE_SHARDS = 16
 ROW, TENANT, TRANSITION = "ROW", "TENANT", "TRANSITION#"
 NOTIFICATION, UNREAD, READ = "AT#", "UNREAD#", "READ#"
 _NAMED_OTHERWISE = {"resource_path": "gcp_batch_job_path", "task_group": "gcp_batch_task_group"}
-_FIELD_OF = {column: field for field, column in _NAMED_OTHERWISE.items()}
 _INT64 = 2**63
 
 
@@ -54,9 +54,10 @@ def row_key(tenant_id: str, job_id: str) -> Key:
     return Key(f"JOB#{_part(tenant_id)}#{_part(job_id)}", ROW)
 
 
-def listed_row_key(tenant_id: str, entry: Item) -> Key:
-    """The key of the row that an entry of the tenant's list stands for."""
-    return Key(f"JOB#{_part(tenant_id)}#{entry['sk']['S'].partition('#')[2]}", ROW)
+def listed_row_keys(tenant_id: str, entries: Iterable[Item]) -> list[Key]:
+    """The keys of the rows that these entries of the tenant's list stand for."""
+    prefix = row_key(tenant_id, "").pk
+    return [Key(prefix + entry["sk"]["S"].partition("#")[2], ROW) for entry in entries]
 
 
 def entry_key(tenant_id: str, created_at: datetime, job_id: str) -> Key:
@@ -250,6 +251,16 @@ def _bytes(value: Item) -> int:
     return 1 if kind == "BOOL" else len(content.encode()) + (kind == "N")
 
 
+def _columns(kind: type[Record]) -> dict[str, str]:
+    return {_NAMED_OTHERWISE.get(field, field): field for field in kind.__struct_fields__}
+
+
+_COLUMNS: dict[type[Record], dict[str, str]] = {
+    kind: _columns(kind) for kind in (JobRow, TenantRow, TransitionRow, NotificationRow)
+}
+"""A record's fields, by the names of their attributes."""
+
+
 def _record(kind: type[R], item: Item) -> R:
     return kind(**(dict.fromkeys(kind.__struct_fields__) | _fields(kind, item)))
 
@@ -257,17 +268,16 @@ def _record(kind: type[R], item: Item) -> R:
 def _fields(kind: type[Record], item: Item) -> dict[str, Any]:
     """The record's fields that the item has, times parsed: they are those whose name ends with "_at"."""
     found: dict[str, Any] = {}
-    known = kind.__struct_fields__
+    fields = _COLUMNS[kind]
     for name, attribute in item.items():
-        field = _FIELD_OF.get(name, name)
-        if field not in known:
+        if name not in fields:
             continue
         [(tag, value)] = attribute.items()
         if tag == "N":
             value = int(value)
         elif tag == "L":
-            value = tuple(element["S"] for element in value)
-        elif field.endswith("_at"):
+            value = tuple([element["S"] for element in value])
+        elif name[-3:] == "_at":
             value = datetime.fromisoformat(value)
-        found[field] = value
+        found[fields[name]] = value
     return found
