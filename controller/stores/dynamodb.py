@@ -32,7 +32,9 @@ from controller.domain.phases import Phase
 from controller.domain.records import JobRow, NotificationRow, Recorded, TenantRow, Transition, TransitionRow
 from controller.ports import Page, RecordFailure
 from controller.stores import dynamodb_edits, dynamodb_lists, dynamodb_record, dynamodb_schema
+from controller.stores import dynamodb_keys as keys
 from controller.stores import dynamodb_rows as rows
+from controller.stores.dynamodb_calls import begin
 from controller.stores.dynamodb_connection import DynamoConnection
 
 OPEN_SECONDS = 3.0
@@ -48,7 +50,7 @@ class DynamoStore:
     async def open(self) -> None:
         await self._connection.open()
         try:
-            async with self._connection.calls(seconds=OPEN_SECONDS) as calls:
+            async with begin(self._connection, seconds=OPEN_SECONDS) as calls:
                 await dynamodb_schema.check(calls, self._connection)
         except BaseException:
             await self._connection.close()
@@ -58,12 +60,12 @@ class DynamoStore:
         await self._connection.close()
 
     async def record(self, transitions: Sequence[Transition]) -> Sequence[Recorded | RecordFailure]:
-        async with self._connection.calls() as calls:
+        async with begin(self._connection) as calls:
             return await dynamodb_record.record(calls, transitions)
 
     async def get_job(self, tenant_id: str, job_id: str) -> JobRow | None:
-        async with self._connection.calls() as calls:
-            item = await calls.get(rows.row_key(tenant_id, job_id))
+        async with begin(self._connection) as calls:
+            item = await calls.get(keys.row(tenant_id, job_id))
         return rows.job_row(item) if item else None
 
     async def list_jobs(
@@ -78,32 +80,32 @@ class DynamoStore:
         if page_size is not None and page_size < 1:
             raise Invalid("page_size must be at least 1")
         span = dynamodb_lists.span(tenant_id, page_token, created_after)
-        async with self._connection.calls() as calls:
+        async with begin(self._connection) as calls:
             return await dynamodb_lists.page(calls, span, page_size=page_size, status=status)
 
     async def transitions(self, tenant_id: str, job_id: str) -> Sequence[TransitionRow]:
-        async with self._connection.calls() as calls:
-            items = await dynamodb_lists.transitions(calls, rows.row_key(tenant_id, job_id).pk)
+        async with begin(self._connection) as calls:
+            items = await dynamodb_lists.transitions(calls, keys.row(tenant_id, job_id).pk)
         return [rows.transition_row(item) for item in items]
 
     async def delete_job(self, tenant_id: str, job_id: str) -> bool:
-        async with self._connection.calls() as calls:
-            return await dynamodb_edits.delete_job(calls, rows.row_key(tenant_id, job_id))
+        async with begin(self._connection) as calls:
+            return await dynamodb_edits.delete_job(calls, keys.row(tenant_id, job_id))
 
     async def get_tenant(self, tenant_id: str) -> TenantRow | None:
-        async with self._connection.calls() as calls:
-            item = await calls.get(rows.tenant_key(tenant_id))
+        async with begin(self._connection) as calls:
+            item = await calls.get(keys.tenant(tenant_id))
         return rows.tenant_row(item) if item else None
 
     async def list_notifications(self, tenant_id: str, *, limit: int) -> Sequence[NotificationRow]:
-        async with self._connection.calls() as calls:
+        async with begin(self._connection) as calls:
             items = await dynamodb_lists.notifications(calls, tenant_id, limit)
         return [rows.notification_row(item) for item in items]
 
     async def count_unread(self, tenant_id: str) -> int:
-        async with self._connection.calls() as calls:
+        async with begin(self._connection) as calls:
             return await dynamodb_lists.count_unread(calls, tenant_id)
 
     async def ack_notification(self, tenant_id: str, notification_id: str) -> bool:
-        async with self._connection.calls() as calls:
+        async with begin(self._connection) as calls:
             return await dynamodb_edits.ack_notification(calls, tenant_id, notification_id)

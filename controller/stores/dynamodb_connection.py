@@ -1,17 +1,14 @@
-"""boto3 in a bounded thread pool: retries, time limits and the translation of errors. Called by `dynamodb*` only.
+"""boto3 in a bounded thread pool, and the translation of its errors. Called by `dynamodb*` only.
 
-boto3's own retries are off: here is the one place that repeats a request, so that a store call as a whole has a time
-limit, and a thread never sleeps. Every write of ours may be repeated: `dynamodb_record` says why.
+boto3's own retries are off: `dynamodb_calls` is the one place that repeats a request, so that a store call as a whole
+has a time limit, and no thread sleeps.
 """
 
 import asyncio
-import contextlib
 import functools
 import logging
-import random
 import threading
-import time
-from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -20,21 +17,15 @@ import msgspec
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
-from controller.domain.errors import ConfigError, Invalid, JennahError, Retryable, Throttled, Unavailable
-from controller.stores.dynamodb_rows import Item, Key
+from controller.domain.errors import ConfigError, Throttled, Unavailable
+from controller.stores.dynamodb_keys import Item
 
 T = TypeVar("T")
 
-CALL_SECONDS = 7.0
-"""The limit of a store call, all of its requests and their repetitions together. Below the lease's renew deadline."""
 CONNECT_SECONDS = 1.0
 READ_SECONDS = 2.0
-"""The limits of one request. No request starts that could not end within the call's limit."""
-BACKOFF_SECONDS, BACKOFF_MOST_SECONDS = 0.05, 1.0
+"""The limits of one request, together."""
 THREADS = 16
-GETS_AT_ONCE = 8
-"""BatchGetItem requests of one call: a long list leaves threads to other calls."""
-KEYS_A_GET = 100
 
 _MAKING_A_CLIENT = threading.Lock()  # a client may be shared between threads, the session that makes it may not
 
@@ -73,10 +64,12 @@ class DynamoConnection:
         self._executor = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="dynamodb")
         try:
             self._client = await self._on_thread(self._make_client)
-        except (BotoCoreError, ValueError) as error:
+        except BaseException as error:
             self._executor.shutdown(wait=False)
-            fault = f"DynamoDB cannot be used with these settings: {type(error).__name__}"
-            raise ConfigError([fault]) from error
+            if not isinstance(error, BotoCoreError | ValueError):
+                raise
+            # Without its cause: the SDK's texts quote the endpoint.
+            raise ConfigError([f"DynamoDB cannot be used with these settings: {type(error).__name__}"]) from None
 
     async def close(self) -> None:
         """Close after the requests that are under way. Closed already is no error."""
@@ -86,22 +79,9 @@ class DynamoConnection:
             await asyncio.to_thread(self._executor.shutdown)
             client.close()
 
-    @contextlib.asynccontextmanager
-    async def calls(self, *, seconds: float | None = None) -> AsyncIterator["Calls"]:
-        """The requests of one store call, within one time limit. Raises `domain.errors` only."""
-        if self._client is None:
-            raise Unavailable("the database is not open")
-        limit = CALL_SECONDS if seconds is None else seconds
-        try:
-            # The outer limit is for what has none of its own, such as resolving a name.
-            async with asyncio.timeout(limit + 0.5):
-                yield Calls(self, time.monotonic() + limit)
-        except TimeoutError as error:
-            raise Unavailable(f"DynamoDB in {self.region} did not answer in time") from error
-        except Refused as refused:
-            if refused.code == "ValidationException":
-                raise Invalid("DynamoDB does not take these values") from None
-            raise Unavailable(f"DynamoDB in {self.region} refused the request: {refused}") from None
+    @property
+    def is_open(self) -> bool:
+        return self._client is not None
 
     async def send(self, operation: str, parameters: Mapping[str, Any]) -> Item:
         """One request, once. Raises Retryable, Refused."""
@@ -117,7 +97,7 @@ class DynamoConnection:
             raise Unavailable(f"DynamoDB in {self.region} sent half an answer") from None
         return answer
 
-    async def _on_thread(self, function: Any) -> Any:
+    async def _on_thread(self, function: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, function)
 
     def _make_client(self) -> Any:
@@ -150,103 +130,6 @@ class DynamoConnection:
         if status >= 500 or code in _PASSING:
             return Unavailable(f"DynamoDB in {self.region} failed: {code}")
         return Refused(code, error.response.get("CancellationReasons", ()))
-
-
-class Calls:
-    """The requests of one store call."""
-
-    def __init__(self, connection: DynamoConnection, deadline: float) -> None:
-        self._connection = connection
-        self._deadline = deadline
-        self._gets = asyncio.Semaphore(GETS_AT_ONCE)
-
-    async def do(self, operation: str, **parameters: Any) -> Item:
-        """The answer of a request about the table, tried again within the time limit. Raises Retryable, Refused."""
-        return await self._patiently(operation, {"TableName": self._connection.table, **parameters})
-
-    async def get(self, key: Key) -> Item | None:
-        """That item, as all writes up to now left it."""
-        return (await self.do("get_item", Key=key.attributes, ConsistentRead=True)).get("Item")
-
-    async def get_all(self, keys: Iterable[Key]) -> dict[Key, Item]:
-        """Those of these items that exist, as all writes up to now left them."""
-        distinct = list(dict.fromkeys(keys))
-        chunks = [distinct[start : start + KEYS_A_GET] for start in range(0, len(distinct), KEYS_A_GET)]
-        found = await together(self._get_chunk(chunk) for chunk in chunks)
-        return {Key(item["pk"]["S"], item["sk"]["S"]): item for items in found for item in items}
-
-    async def query(self, pk: str, *, sk: tuple[str, str], most: int | None = None, **more: Any) -> list[Item]:
-        """The items of a partition whose sort keys are between those two, both included; at most that many."""
-        parameters = {
-            "KeyConditionExpression": "pk = :pk AND sk BETWEEN :low AND :high",
-            "ExpressionAttributeValues": {":pk": {"S": pk}, ":low": {"S": sk[0]}, ":high": {"S": sk[1]}},
-            "ConsistentRead": True,
-            **more,
-        }
-        items: list[Item] = []
-        while most is None or len(items) < most:
-            limit = {} if most is None else {"Limit": most - len(items)}
-            answer = await self.do("query", **parameters, **limit)
-            items += answer["Items"]
-            if "LastEvaluatedKey" not in answer:  # else a page of 1 MB was full
-                break
-            parameters["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
-        return items
-
-    async def transact(self, actions: Sequence[Item], *, token: str) -> None:
-        """All of these writes or none. The same token again within minutes is done once. Raises Retryable, Refused."""
-        table = self._connection.table
-        items = [{kind: {"TableName": table, **action} for kind, action in one.items()} for one in actions]
-        await self._patiently("transact_write_items", {"TransactItems": items, "ClientRequestToken": token})
-
-    async def back_off(self, tries: int) -> bool:
-        """Wait before the next try: longer each time, up to a cap, jittered. False where no time is left for it."""
-        most = min(BACKOFF_MOST_SECONDS, BACKOFF_SECONDS * 2 ** min(tries, 10))
-        pause = most * (0.5 + random.random() / 2)  # noqa: S311 - jitter, not a secret
-        if time.monotonic() + pause + CONNECT_SECONDS + READ_SECONDS > self._deadline:
-            return False
-        await asyncio.sleep(pause)
-        return True
-
-    async def _patiently(self, operation: str, parameters: Mapping[str, Any]) -> Item:
-        tries = 0
-        while True:
-            try:
-                return await self._connection.send(operation, parameters)
-            except Retryable:
-                if not await self.back_off(tries):
-                    raise
-            tries += 1
-
-    async def _get_chunk(self, keys: Sequence[Key]) -> list[Item]:
-        table = self._connection.table
-        items: list[Item] = []
-        wanted: dict[str, Any] = {table: {"Keys": [key.attributes for key in keys], "ConsistentRead": True}}
-        tries = 0
-        while wanted:
-            async with self._gets:
-                answer = await self._patiently("batch_get_item", {"RequestItems": wanted})
-            items += answer["Responses"].get(table, ())
-            before, wanted = wanted, answer.get("UnprocessedKeys", {})
-            if not wanted:
-                break
-            # Progress means that an answer was full (16 MB); without any the table is throttled.
-            if len(wanted[table]["Keys"]) == len(before[table]["Keys"]):
-                if not await self.back_off(tries):
-                    raise Throttled(f"DynamoDB in {self._connection.region} asks for fewer requests")
-                tries += 1
-        return items
-
-
-async def together(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """The results of all, in order; the first error ends the others."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(coroutine) for coroutine in coroutines]
-    except BaseExceptionGroup as errors:
-        known = [error for error in errors.exceptions if isinstance(error, JennahError | Refused)]
-        raise (known or errors.exceptions)[0] from None
-    return [task.result() for task in tasks]
 
 
 def _parse(response_dict: Item, customized_response_dict: Item, **_: Any) -> None:

@@ -6,11 +6,13 @@ from collections.abc import Iterable
 
 from controller.domain import names
 from controller.domain.errors import Unavailable
+from controller.stores import dynamodb_keys as keys
 from controller.stores import dynamodb_lists
 from controller.stores import dynamodb_rows as rows
-from controller.stores.dynamodb_connection import Calls, Refused
+from controller.stores.dynamodb_calls import Calls
+from controller.stores.dynamodb_connection import Refused
+from controller.stores.dynamodb_keys import Item, Key
 from controller.stores.dynamodb_plan import PACK_ACTIONS
-from controller.stores.dynamodb_rows import Item, Key
 
 _LAST_AUDIT_ROWS = 90
 """So many go in the transaction of the row itself, with its entry and its notification."""
@@ -25,16 +27,10 @@ async def delete_job(calls: Calls, key: Key) -> bool:
         is_found = True
         audit = [Key(key.pk, found["sk"]["S"]) for found in await dynamodb_lists.transitions(calls, key.pk)]
         # The row goes last: while it is there, a delete that was cut short is done again.
-        while len(audit) > _LAST_AUDIT_ROWS:
-            await _write(calls, _deletes(audit[:PACK_ACTIONS]))
-            del audit[:PACK_ACTIONS]
-        guarded = {
-            "Key": key.attributes,
-            "ConditionExpression": "write_id = :seen",
-            "ExpressionAttributeValues": {":seen": item["write_id"]},
-        }
-        belongings = await _belongings(calls, item)
-        if await _write(calls, [{"Delete": guarded}, *_deletes([*audit, *belongings])]):
+        if len(audit) > _LAST_AUDIT_ROWS:
+            if await _write(calls, _deletes(audit[:PACK_ACTIONS])):
+                continue
+        elif await _write(calls, [_guarded_delete(item), *_deletes([*audit, *await _belongings(calls, item)])]):
             return True
         await _pause(calls, tries)
         tries += 1
@@ -43,14 +39,14 @@ async def delete_job(calls: Calls, key: Key) -> bool:
 
 async def ack_notification(calls: Calls, tenant_id: str, notification_id: str) -> bool:
     """Mark it as read, and move its pointer. False where there is none."""
-    unread, read = rows.pointer_keys(tenant_id, notification_id)
+    unread, read = keys.pointers(tenant_id, notification_id)
     tries = 0
     while found := await calls.get_all((unread, read)):
         if read in found:
             return True
         occurred_at = found[unread]["occurred_at"]
         update = {
-            "Key": rows.notification_key(tenant_id, occurred_at["S"], notification_id).attributes,
+            "Key": keys.notification(tenant_id, occurred_at["S"], notification_id).attributes,
             "UpdateExpression": "SET is_read = :true",
             # It is there, and was not deleted meanwhile.
             "ConditionExpression": "attribute_exists(pk)",
@@ -67,14 +63,25 @@ async def ack_notification(calls: Calls, tenant_id: str, notification_id: str) -
 async def _belongings(calls: Calls, row: Item) -> list[Key]:
     """The row's entry in the list, and its notification with both of its pointers' keys: it may be read meanwhile."""
     job = rows.job_row(row)
-    keys = [rows.entry_key(job.tenant_id, job.created_at, job.job_id)]
+    entry = keys.entry(job.tenant_id, job.created_at, job.job_id)
     if not job.status.is_terminal:
-        return keys
+        return [entry]
     notification_id = names.notification_id(row["uid"]["S"])
-    pointers = rows.pointer_keys(job.tenant_id, notification_id)
-    for pointer in (await calls.get_all(pointers)).values():
-        keys.append(rows.notification_key(job.tenant_id, pointer["occurred_at"]["S"], notification_id))
-    return [*dict.fromkeys(keys), *pointers]
+    pointers = keys.pointers(job.tenant_id, notification_id)
+    found = await calls.get_all(pointers)
+    times = {pointer["occurred_at"]["S"] for pointer in found.values()}
+    return [entry, *pointers, *(keys.notification(job.tenant_id, time, notification_id) for time in times)]
+
+
+def _guarded_delete(row: Item) -> Item:
+    """The row's delete, if it is still the one that was read."""
+    return {
+        "Delete": {
+            "Key": {"pk": row["pk"], "sk": row["sk"]},
+            "ConditionExpression": "write_id = :seen",
+            "ExpressionAttributeValues": {":seen": row["write_id"]},
+        }
+    }
 
 
 def _deletes(keys: Iterable[Key]) -> list[Item]:

@@ -4,13 +4,15 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from controller.domain.errors import Invalid, Permanent
 from controller.domain.phases import Phase
 from controller.domain.records import JobRow
 from controller.ports import Page
+from controller.stores import dynamodb_keys as keys
 from controller.stores import dynamodb_rows as rows
 from controller.stores import paging
-from controller.stores.dynamodb_connection import Calls
-from controller.stores.dynamodb_rows import Item
+from controller.stores.dynamodb_calls import Calls
+from controller.stores.dynamodb_keys import Item
 
 _FILTERED_CHUNK = 500
 """Rows read at a time where a filter may drop most of them."""
@@ -32,10 +34,13 @@ def span(tenant_id: str, page_token: str, created_after: datetime | None) -> Spa
     """From the newest job, or the token's, down to that time. Raises Invalid for a bad token."""
     low, high = _FIRST, _LAST
     if created_after is not None:
-        low = rows.time_text(created_after) + "$"  # "$" comes after "#": after all jobs of that moment
+        low = keys.time_text(created_after) + "$"  # "$" comes after "#": after all jobs of that moment
     if page_token:
         last = paging.decode(page_token)
-        high = rows.entry_key(tenant_id, last.created_at, last.job_id).sk
+        try:
+            high = keys.entry(tenant_id, last.created_at, last.job_id).sk
+        except Permanent as error:  # no time of ours
+            raise Invalid("page_token is not a token of an earlier page") from error
     return Span(tenant_id, low, high)
 
 
@@ -61,18 +66,18 @@ async def page(calls: Calls, within: Span, *, page_size: int | None, status: Pha
 
 async def transitions(calls: Calls, pk: str) -> list[Item]:
     """The audit rows beside a job's row, oldest first."""
-    return await calls.query(pk, sk=_prefixed(rows.TRANSITION))
+    return await calls.query(pk, sk=_prefixed(keys.TRANSITION))
 
 
 async def notifications(calls: Calls, tenant_id: str, limit: int) -> list[Item]:
     """The tenant's newest notifications."""
-    pk = rows.notifications_pk(tenant_id)
-    return await calls.query(pk, sk=_prefixed(rows.NOTIFICATION), most=limit, ScanIndexForward=False)
+    pk = keys.notifications_pk(tenant_id)
+    return await calls.query(pk, sk=_prefixed(keys.NOTIFICATION), most=limit, ScanIndexForward=False)
 
 
 async def count_unread(calls: Calls, tenant_id: str) -> int:
     """The tenant's pointers that stand under UNREAD: 150 bytes a notification are read."""
-    return len(await calls.query(rows.notifications_pk(tenant_id), sk=_prefixed(rows.UNREAD)))
+    return len(await calls.query(keys.notifications_pk(tenant_id), sk=_prefixed(keys.UNREAD)))
 
 
 async def _entries(calls: Calls, within: Span, chunk: int | None) -> tuple[list[Item], bool]:
@@ -82,16 +87,16 @@ async def _entries(calls: Calls, within: Span, chunk: int | None) -> tuple[list[
     # Two more: one tells that there are more, one may be the entry that the stretch ends before.
     most = None if chunk is None else chunk + 2
     found = await calls.query(
-        rows.list_pk(within.tenant_id), sk=(within.low, within.high), most=most, ScanIndexForward=False
+        keys.list_pk(within.tenant_id), sk=(within.low, within.high), most=most, ScanIndexForward=False
     )
     return [entry for entry in found if entry["sk"]["S"] != within.high], most is None or len(found) < most
 
 
 async def _jobs(calls: Calls, tenant_id: str, entries: Sequence[Item]) -> list[JobRow]:
     """Their rows, in their order. One that was deleted meanwhile is left out."""
-    keys = rows.listed_row_keys(tenant_id, entries)
-    found = await calls.get_all(keys)
-    return [rows.job_row(found[key]) for key in keys if key in found]
+    wanted = keys.listed_rows(tenant_id, entries)
+    found = await calls.get_all(wanted)
+    return [rows.job_row(found[key]) for key in wanted if key in found]
 
 
 def _prefixed(prefix: str) -> tuple[str, str]:

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from controller.domain.errors import Permanent
 from controller.domain.records import Recorded, Transition
 from controller.ports import RecordFailure
+from controller.stores import dynamodb_keys as keys
 from controller.stores import dynamodb_rows as rows
-from controller.stores.dynamodb_rows import Item, Key, Seen
+from controller.stores.dynamodb_keys import Item, Key
+from controller.stores.dynamodb_rows import Seen
 from controller.stores.merge import merge
 
 PACK_ACTIONS = 100
@@ -49,11 +51,11 @@ class Work:
     @property
     def row_key(self) -> Key:
         row = self.waiting[0][1].row
-        return rows.row_key(row.tenant_id, row.job_id)
+        return keys.row(row.tenant_id, row.job_id)
 
     @property
     def tenant_key(self) -> Key:
-        return rows.tenant_key(self.waiting[0][1].row.tenant_id)
+        return keys.tenant(self.waiting[0][1].row.tenant_id)
 
     def settle(self, plan: Plan) -> None:
         """The plan's transitions are done with; what is left goes on from there."""

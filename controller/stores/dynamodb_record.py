@@ -23,9 +23,10 @@ from controller.domain.errors import Permanent, Retryable, Throttled
 from controller.domain.records import Recorded, Transition
 from controller.ports import RecordFailure
 from controller.stores import dynamodb_plan as plans
-from controller.stores.dynamodb_connection import Calls, Refused, together
+from controller.stores.dynamodb_calls import Calls, together
+from controller.stores.dynamodb_connection import Refused
+from controller.stores.dynamodb_keys import KEY_BYTES, Item
 from controller.stores.dynamodb_plan import Plan, Work
-from controller.stores.dynamodb_rows import KEY_BYTES, Item
 
 _REFUSED = {"ValidationError", "ValidationException", "ItemCollectionSizeLimitExceeded"}
 

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from controller.domain.errors import ConfigError, Unavailable
-from controller.stores.dynamodb_connection import Calls, DynamoConnection, Refused
-from controller.stores.dynamodb_rows import Item, Key
+from controller.stores.dynamodb_calls import Calls, begin
+from controller.stores.dynamodb_connection import DynamoConnection, Refused
+from controller.stores.dynamodb_keys import Item, Key
 
 VERSION = 1
 """What this release needs. Version 1: the table with its index."""
@@ -87,14 +88,14 @@ class DynamoMigrations:
             self._is_open = True
 
     async def _version(self) -> int | None:
-        async with self._connection.calls() as calls:
+        async with begin(self._connection) as calls:
             version = await _version(calls, self._connection)
         _refuse_newer(version or 0, self._connection)
         return version
 
     async def _create(self) -> bool:
         """Whether it was this process that did it."""
-        async with self._connection.calls() as calls:
+        async with begin(self._connection) as calls:
             try:
                 await calls.do("create_table", **table_request(self._connection.table))
             except Refused as refused:
@@ -112,7 +113,7 @@ class DynamoMigrations:
             await asyncio.sleep(POLL_SECONDS)
 
     async def _is_ready(self) -> bool:
-        async with self._connection.calls() as calls:
+        async with begin(self._connection) as calls:
             try:
                 table = (await calls.do("describe_table"))["Table"]
             except Refused as refused:
@@ -127,7 +128,7 @@ class DynamoMigrations:
 
     async def _put_version(self) -> bool:
         """Whether it was this process that did it."""
-        async with self._connection.calls() as calls:
+        async with begin(self._connection) as calls:
             try:
                 await calls.do("put_item", **self._version_request)
             except Refused as refused:

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Self
 
-from aiohttp import ClientSession, web
+from aiohttp import ClientConnectionError, ClientSession, web
 
 Body = dict[str, Any]
 Forward = Callable[[], Awaitable[web.Response]]
@@ -83,7 +83,10 @@ class FaultyProxy:
 
         queued = self._faults.get(operation)
         fault = queued.popleft() if queued else self._always.get(operation)
-        response = await (fault(body, forward) if fault else forward())
+        try:
+            response = await (fault(body, forward) if fault else forward())
+        except ClientConnectionError:  # the client gave up, or the test is over
+            response = None
         if response is None:
             assert request.transport is not None
             request.transport.abort()
