@@ -17,9 +17,9 @@ who finds a job there reads its row before acting.
 The tenant's list is written by the transaction that writes the row first, and read consistently: GetJob, ListJobs,
 notifications and the unread count all show what was recorded before. A global index by tenant could not do that; rows
 in a partition of their tenant, or a local index, could, but would bind all writes of a tenant to the 1,000 write units
-of one partition (and a local index to 10 GB): about 100 transitions/s. Here a job's writes go to its own partition, and
-the tenant's see one entry of 100 bytes at the job's beginning and two items at its end. The price is one read a row
-when jobs are listed, many at a time, and that a list is no snapshot: a job deleted meanwhile is left out.
+of one partition (an estimated 100 transitions/s), and a local index to 10 GB. Here a job's writes go to its own
+partition, and the tenant's see one entry of 100 bytes at the job's beginning and two items at its end. The price is one
+read a row when jobs are listed, many at a time, and that a list is no snapshot: a job deleted meanwhile is left out.
 
 One law is kept in the nearest way: `delete_job` of more than 90 audit rows is several transactions, the row's last.
 """

@@ -133,9 +133,8 @@ class DynamoConnection:
 
 
 def _parse(response_dict: Item, customized_response_dict: Item, **_: Any) -> None:
-    """Take an answer as the JSON that it is: what botocore's parser makes of it is equal, 18 times as slow (measured).
-
-    None of our attributes is binary, the one type that is not equal.
+    """Take an answer as the JSON that it is. botocore's parser makes the same of it in 19 times the time (measured:
+    163 us a row for 8.6), but for binary attributes: we have none.
     """
     if response_dict["status_code"] == 200:
         customized_response_dict.update(msgspec.json.decode(response_dict["body"]))

@@ -45,7 +45,7 @@ class Work:
     seen: Seen | None = None
     """The job's row as it was seen last."""
     is_alone: bool = False
-    """A transaction of it was refused: one transition in a transaction of its own, to find the one to blame."""
+    """A transaction that it was part of was refused: now one transition at a time, in a transaction of its own."""
     plan: Plan | None = None
 
     @property

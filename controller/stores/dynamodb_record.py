@@ -7,7 +7,8 @@ A round merges what is left of each job into its row as it was seen last, packs 
 - another row than the one that was seen: that job is merged again with the row that the refusal brought, the others
   of the transaction go into the next round as they are;
 - a conflict with another transaction, or throttling: the next round, after a pause;
-- values that DynamoDB does not take: that transition fails, alone.
+- values that DynamoDB does not take: each transition in question gets a transaction of its own; if that one is refused
+  too, it fails, alone.
 
 The token of a transaction (DynamoDB does it once within ten minutes) makes a lost reply harmless most times; the write
 ids do it always, also from one call to the next and in the hands of another process.
@@ -42,9 +43,7 @@ class _Verdict(Enum):
     CHANGED = auto()
     """The row is not what was seen."""
     REFUSED = auto()
-    """For its values."""
-    SUSPECT = auto()
-    """For somebody's values in the transaction; DynamoDB does not say whose."""
+    """For its values, or for somebody's in the transaction: DynamoDB does not always say whose."""
 
 
 class _Outcome(NamedTuple):
@@ -139,12 +138,13 @@ class _Recording:
                 self._settle(work, plan)
             case _Verdict.CHANGED:
                 work.changed(outcome.item)
-            case _Verdict.REFUSED if plan.count == 1:
+            case _Verdict.REFUSED if work.is_alone:
                 error = Permanent("the database refused the row: ValidationError", reason=reasons.RECORD_REJECTED)
                 self.results[work.waiting[0][0]] = RecordFailure(error=error)
                 del work.waiting[0]
                 work.plan = None
-            case _Verdict.REFUSED | _Verdict.SUSPECT:
+            case _Verdict.REFUSED:
+                # A job is never failed for what it shares a transaction with.
                 work.is_alone, work.plan = True, None
             case _Verdict.CANCELLED | _Verdict.BUSY:
                 pass  # the same write again: its plan, and its write id, stay
@@ -164,8 +164,7 @@ class _Recording:
 def _outcomes(refused: Refused, planned: Sequence[Plan]) -> list[_Outcome]:
     """One for each plan. Raises what was refused for another reason than these rows."""
     if refused.code == "ValidationException":
-        verdict = _Verdict.REFUSED if len(planned) == 1 else _Verdict.SUSPECT
-        return [_Outcome(verdict, refused.code)] * len(planned)
+        return [_Outcome(_Verdict.REFUSED, refused.code)] * len(planned)
     if refused.code != "TransactionCanceledException" or not refused.reasons:
         raise refused
     outcomes: list[_Outcome] = []
@@ -173,17 +172,14 @@ def _outcomes(refused: Refused, planned: Sequence[Plan]) -> list[_Outcome]:
     for plan in planned:
         mine, left = left[: len(plan.actions)], left[len(plan.actions) :]
         outcomes.append(_outcome(mine, plan.write_id))
-    # What is left are the tenants, which all of them share.
-    tenants = _outcome(left, "")
-    if tenants.verdict is _Verdict.CANCELLED:
-        return outcomes
-    if tenants.verdict is _Verdict.REFUSED and len(planned) > 1:
-        tenants = _Outcome(_Verdict.SUSPECT, tenants.code)
-    return [tenants if outcome.verdict is _Verdict.CANCELLED else outcome for outcome in outcomes]
+    shared = _outcome(left, "")  # what is left are the tenants
+    if all(outcome.verdict is _Verdict.CANCELLED for outcome in (*outcomes, shared)):
+        shared = _Outcome(_Verdict.BUSY, refused.code)  # for no reason that is given
+    return [shared if outcome.verdict is _Verdict.CANCELLED else outcome for outcome in outcomes]
 
 
 def _outcome(causes: Sequence[Mapping[str, Any]], write_id: str) -> _Outcome:
-    """From the cancellation reasons of a plan's actions, of which the row's is the first."""
+    """From the cancellation reasons of a plan's actions. Only the row's write has a condition."""
     codes = [cause.get("Code") or "None" for cause in causes]
     if "ConditionalCheckFailed" in codes:
         item = causes[codes.index("ConditionalCheckFailed")].get("Item")

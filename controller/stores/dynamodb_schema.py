@@ -17,7 +17,7 @@ from controller.stores.dynamodb_keys import Item, Key
 VERSION = 1
 """What this release needs. Version 1: the table with its index."""
 CREATE_SECONDS = 120.0
-"""How long a new table may take to be ready; it takes about ten."""
+"""How long a new table may take to be ready."""
 POLL_SECONDS = 1.0
 
 _VERSION_KEY = Key("SCHEMA", "VERSION")

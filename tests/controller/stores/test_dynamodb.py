@@ -283,9 +283,18 @@ async def test_an_outcome_that_stays_unknown_is_unavailable_and_done_again_by_wh
 
 
 async def test_a_repeated_success_is_told_from_a_conflict_by_the_write_id(
+    store: DynamoStore, proxy: FaultyProxy
+) -> None:
+    """Taken for a conflict, all results would be what the row stands at."""
+    steps = [transition(number, phase) for number, phase in enumerate(LIFE)]
+    proxy.fail("TransactWriteItems", faults.lose_the_reply)
+    assert await store.record(steps) == [Recorded(number=number, phase=phase) for number, phase in enumerate(LIFE)]
+    await assert_written_once(store)
+
+
+async def test_a_lost_reply_after_which_another_process_went_on_brings_the_truth(
     store: DynamoStore, proxy: FaultyProxy, other: DynamoStore
 ) -> None:
-    """The reply is lost, and before the write is tried again another process goes on from it."""
     steps = [transition(number, phase) for number, phase in enumerate(LIFE)]
 
     async def finish() -> None:
@@ -398,6 +407,25 @@ async def test_a_cancelled_transaction_is_tried_again(store: DynamoStore, proxy:
         proxy.fail("TransactWriteItems", faults.cancel(code, at=(3,)), faults.cancel(code))
         assert await store.record(jobs(5, number, phase)) == [Recorded(number=number, phase=phase)] * 5
     await assert_written_once(store, 5)
+
+
+async def test_a_transaction_that_is_cancelled_for_no_given_reason_is_tried_again_after_a_pause(
+    store: DynamoStore, proxy: FaultyProxy
+) -> None:
+    proxy.fail("TransactWriteItems", *[faults.cancel("None")] * 2)
+    began = time.monotonic()
+    assert failures(await store.record(jobs(3))) == {}
+    assert time.monotonic() - began > dynamodb_calls.BACKOFF_SECONDS
+
+
+async def test_a_job_is_not_failed_for_what_it_shared_a_transaction_with(
+    store: DynamoStore, proxy: FaultyProxy
+) -> None:
+    the_tenant, the_second_job = 9, 2
+    proxy.fail("TransactWriteItems", faults.cancel("ValidationError", at=(the_tenant,)))
+    assert failures(await store.record(jobs(3))) == {}
+    proxy.fail("TransactWriteItems", faults.cancel("ValidationError", at=(the_second_job,)))
+    assert failures(await store.record(jobs(3, 1, Phase.RUNNING))) == {}
 
 
 async def test_a_conflict_over_the_tenant_alone_is_tried_again(store: DynamoStore, proxy: FaultyProxy) -> None:
@@ -667,6 +695,25 @@ async def test_a_notification_that_is_deleted_while_it_is_acknowledged_leaves_no
     assert await store.ack_notification("t", note.notification_id) is False
     left = {item["pk"]["S"] for item in client.scan(TableName=table)["Items"]}
     assert left == {"SCHEMA", "TENANT#t"}
+
+
+async def test_an_answer_taken_as_json_is_what_the_sdk_would_make_of_it(
+    store: DynamoStore, client: Any, table: str
+) -> None:
+    await store.record(
+        [transition(use_spot_vms=True, commands=("a", "\u00fc"), memory_mib=7, env_vars_json='{"A":""}')]
+    )
+    ours = store._connection._client
+    key = dynamodb_keys.row("t", "j").attributes
+    span = {"KeyConditionExpression": "pk = :pk", "ExpressionAttributeValues": {":pk": key["pk"]}}
+    for operation, parameters in (
+        ("get_item", {"TableName": table, "Key": key}),
+        ("query", {"TableName": table, **span}),
+        ("batch_get_item", {"RequestItems": {table: {"Keys": [key]}}}),
+    ):
+        answers = [await asyncio.to_thread(getattr(each, operation), **parameters) for each in (ours, client)]
+        assert all(answer.pop("ResponseMetadata") for answer in answers)
+        assert answers[0] == answers[1]
 
 
 async def test_the_sdk_logs_no_values(store: DynamoStore, caplog: pytest.LogCaptureFixture) -> None:
