@@ -9,7 +9,7 @@ UV_COMPILE := $(BIN)/uv pip compile pyproject.toml --generate-hashes --universal
   --custom-compile-command "make lock" -q
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run test check lint types imports format proto lock clean
+.PHONY: help install demo run test check lint types imports format proto bench lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,10 @@ format: $(DEV_STAMP) ## Format the code
 
 proto: $(DEV_STAMP) ## Generate api/gen from the .proto
 	@$(BIN)/python -m api.proto.generate
+
+bench: $(DEV_STAMP) ## Measure: SubmitJob under load, the record in groups; results go to bench/results
+	@$(BIN)/python -m dev.bench.api
+	@$(BIN)/python -m dev.bench.record
 
 lock: $(DEV_STAMP) ## Refresh the two lock files from pyproject.toml
 	@$(UV_COMPILE) --upgrade --group dev --all-extras -o requirements-dev.lock
