@@ -139,8 +139,8 @@ async def _write(connection: Connection, transitions: Sequence[Transition]) -> l
         for statement, rows in (
             (sql.INSERT_TENANTS, group.tenants()),
             (sql.INSERT_JOBS, group.new_jobs()),
-            (sql.UPDATE_JOBS, group.changed_jobs()),
             (sql.INSERT_TRANSITIONS, group.transitions()),
+            (sql.UPDATE_JOBS, group.changed_jobs()),
             (sql.INSERT_NOTIFICATIONS, group.notifications()),
         ):
             if rows:

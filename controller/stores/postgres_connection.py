@@ -35,10 +35,17 @@ POOL_SIZE = 10
 PAUSES_SECONDS = (0.0, 0.02, 0.05, 0.2, 0.5)
 """Before doing a transaction again, times a random factor: who met in a deadlock shall not meet again."""
 
-# Inside the transaction, because a pooler may hand the session to somebody else after it.
-_LIMITS = (
-    "SELECT set_config('statement_timeout', '4s', true), set_config('idle_in_transaction_session_timeout', '4s', true)"
-)
+_SETTINGS = {
+    "statement_timeout": "4s",
+    "idle_in_transaction_session_timeout": "4s",
+    # A transaction finds its rows by their keys. The planner takes every JSON parameter for 100 rows and would rather
+    # read a table of some thousand rows as a whole than look 100 times into its index, also for a single row.
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+}
+# Inside the transaction, because a pooler may hand the session to somebody else after it. Not secret, so no parameters.
+_SET = "SELECT " + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in _SETTINGS.items())
 
 # The pool's warnings repeat libpq's texts (see postgres_errors); ours say the same.
 logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
@@ -134,7 +141,7 @@ async def transaction(connection: Connection) -> AsyncIterator[None]:
     try:
         async with connection.pipeline():
             await connection.execute("BEGIN")
-            await connection.execute(_LIMITS)
+            await connection.execute(_SET)
             yield
             await connection.execute("COMMIT")
     except BaseException:
