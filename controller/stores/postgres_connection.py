@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
-from psycopg_pool import AsyncConnectionPool
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from controller.domain.errors import ConfigError, Unavailable
 from controller.stores.postgres_errors import is_lost, is_worth_repeating, translated
@@ -28,8 +28,8 @@ Work = Callable[[Connection], Awaitable[T]]
 CALL_SECONDS = 6.0
 """The limit of one call, repetitions included. Below the leader's renew deadline."""
 ACQUIRE_SECONDS = 2.0
-"""How long a call waits for a connection: so long it takes to hear that the server is away."""
-CONNECT_SECONDS = 3
+"""How long a call waits for a connection where the server does not refuse one."""
+CONNECT_SECONDS = 2
 POOL_SIZE = 10
 """The most connections of one process. One writes (group commit), the others are for the API's readers."""
 PAUSES_SECONDS = (0.0, 0.02, 0.05, 0.2, 0.5)
@@ -60,6 +60,7 @@ class PostgresConnections:
         self._parameters = parameters(url)
         self.place = place(url)
         self._pool: AsyncConnectionPool[Connection] | None = None
+        self._acquiring: set[asyncio.Timeout] = set()
 
     async def open(self, check: Work[None]) -> None:
         """Connect, run `check` on the first connection, then fill the pool. Raises Unavailable, and what `check` does."""
@@ -70,7 +71,8 @@ class PostgresConnections:
             min_size=1,
             max_size=POOL_SIZE,
             open=False,
-            reconnect_timeout=ACQUIRE_SECONDS,  # afterwards the next call tries again, without any back-off
+            reconnect_timeout=0,  # no back-off in the background: the next call tries again
+            reconnect_failed=self._refuse,
             name="jennah",
         )
         await self._pool.open()
@@ -124,9 +126,31 @@ class PostgresConnections:
             raise translated(error, self.place) from error
 
     async def _once(self, pool: AsyncConnectionPool[Connection], work: Work[T], limit: float) -> T:
-        async with pool.connection(timeout=min(ACQUIRE_SECONDS, _seconds_until(limit))) as connection:
+        connection = await self._acquire(pool, min(ACQUIRE_SECONDS, _seconds_until(limit)))
+        try:
             with _cut_at(limit, connection):
                 return await work(connection)
+        finally:
+            await pool.putconn(connection)
+
+    async def _acquire(self, pool: AsyncConnectionPool[Connection], seconds: float) -> Connection:
+        """A connection of the pool, or PoolTimeout as soon as the server refuses one: the pool itself would wait."""
+        try:
+            async with asyncio.timeout(seconds) as scope:
+                self._acquiring.add(scope)
+                try:
+                    return await pool.getconn(seconds + 1)
+                finally:
+                    self._acquiring.discard(scope)
+        except TimeoutError:
+            raise PoolTimeout("no connection") from None
+
+    def _refuse(self, pool: AsyncConnectionPool[Any]) -> None:
+        """The pool could not connect: end the waiting. While it has other connections, callers wait for those."""
+        if pool.get_stats()["pool_size"] == 0:
+            for scope in self._acquiring:
+                if not scope.expired():
+                    scope.reschedule(asyncio.get_running_loop().time())
 
     async def _discard_lost(self, pool: AsyncConnectionPool[Connection], limit: float) -> None:
         """What the server's end did to one connection it did to all that are idle."""

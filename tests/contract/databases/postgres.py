@@ -26,9 +26,16 @@ _numbers = itertools.count()
 
 @contextlib.asynccontextmanager
 async def fresh(folder: Path) -> AsyncIterator[Callable[[], JobStore]]:
+    async with fresh_url() as url:
+        yield lambda: PostgresStore(url)
+
+
+@contextlib.asynccontextmanager
+async def fresh_url() -> AsyncIterator[str]:
+    """The URL of a new database with the schema."""
     await _make_template()
     with database(template=_TEMPLATE) as url:
-        yield lambda: PostgresStore(url)
+        yield url
 
 
 @contextlib.contextmanager
