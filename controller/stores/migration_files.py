@@ -1,4 +1,4 @@
-"""Numbered migration files (``schema/<database>/0001_initial.sql``) as statements. For the databases that speak SQL files.
+"""Numbered migration files (``schema/<database>/0001_initial.sql``) as statements. SQLite and PostgreSQL use it.
 
 The number is the schema's version after the file. A file is never changed once it was released; the next one alters.
 """

@@ -61,7 +61,8 @@ class PostgresStore:
     ) -> Page:
         if page_size is not None and page_size < 1:
             raise Invalid("page_size must be at least 1")
-        statement, values = sql.SELECT_JOBS, [tenant_id]
+        statement = sql.SELECT_JOBS
+        values: list[str | int | datetime] = [tenant_id]
         if status is not None:
             statement, values = f"{statement} AND status = %s", [*values, status.wire]
         if created_after is not None:

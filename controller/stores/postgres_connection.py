@@ -63,7 +63,7 @@ class PostgresConnections:
         self._acquiring: set[asyncio.Timeout] = set()
 
     async def open(self, check: Work[None]) -> None:
-        """Connect, run `check` on the first connection, then fill the pool. Raises Unavailable, and what `check` does."""
+        """Connect, run `check` on the first connection, fill the pool. Raises Unavailable, and what `check` does."""
         async with self.single(CALL_SECONDS) as connection:
             await check(connection)
         self._pool = AsyncConnectionPool(

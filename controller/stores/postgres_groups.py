@@ -1,4 +1,4 @@
-"""What a group of transitions writes, given what the database holds: pure. Called by `postgres` inside a transaction."""
+"""What a group of transitions writes, given what the database holds: pure. Called by `postgres`."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,7 +18,7 @@ def key_of(transition: Transition) -> Key:
 
 
 class Group:
-    """The rows to write, each list in the order of its keys, so that two writers never wait for each other crosswise."""
+    """The rows to write, each list in the order of its keys: two writers never wait for each other crosswise."""
 
     def __init__(self, found: Mapping[Key, Stored], transitions: Sequence[Transition]) -> None:
         self._found = found

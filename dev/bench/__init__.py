@@ -1,1 +1,1 @@
-"""Measurements: each a program (``python -m dev.bench.record``) that prints a table and writes ``bench/results/*.json``."""
+"""Measurements. Each is a program (``python -m dev.bench.record``) that prints a table and writes ``bench/results/``."""

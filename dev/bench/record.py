@@ -2,13 +2,14 @@
 
 ``python -m dev.bench.record``: the server of DB_TEST_POSTGRES_URL, else a throw-away one of dev.postgres whose commits
 wait for the disk. The two ways take turns, each on a database of its own (with a history of some thousand jobs) and
-with the same callers; a caller leads one job after another from its creation to its end (four transitions, a notification) and waits for each answer. The
-result is the median of the rounds.
+with the same callers. A caller leads one job after another from its creation to its end (four transitions and a
+notification) and waits for each answer. The result is the median of the rounds.
 """
 
 import argparse
 import asyncio
 import contextlib
+import functools
 import itertools
 import json
 import os
@@ -17,7 +18,7 @@ import statistics
 import sys
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -79,10 +80,10 @@ async def measure(url: str, callers: int, seconds: float, rounds: int) -> dict[s
     grouped: list[float] = []
     for _ in range(rounds):
         async with fresh_store(url) as store:
-            single.append(await rate(lambda one, s=store: record_singly(s, one), callers, seconds))
+            single.append(await rate(functools.partial(record_singly, store), callers, seconds))
         async with fresh_store(url) as store:
             writer = GroupWriter(store)
-            grouped.append(await rate(lambda one, w=writer: record_in_groups(w, one), callers, seconds))
+            grouped.append(await rate(functools.partial(record_in_groups, writer), callers, seconds))
             await writer.close()
     a, b = statistics.median(single), statistics.median(grouped)
     return {
@@ -100,7 +101,7 @@ async def measure(url: str, callers: int, seconds: float, rounds: int) -> dict[s
 
 
 @contextlib.asynccontextmanager
-async def fresh_store(url: str):  # type: ignore[no-untyped-def]
+async def fresh_store(url: str) -> AsyncIterator[PostgresStore]:
     """A store on a database of its own, removed afterwards."""
     name = f"jennah_bench_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(url, autocommit=True) as connection:

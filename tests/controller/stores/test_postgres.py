@@ -160,7 +160,7 @@ async def test_while_the_server_is_away_a_call_fails_at_once_and_as_soon_as_it_i
     await relay.refuse()
     start = time.monotonic()
     for _ in range(5):
-        with pytest.raises(Unavailable, match="PostgreSQL at 127.0.0.1:.* gives no connection"):
+        with pytest.raises(Unavailable, match=r"PostgreSQL at 127.0.0.1:.* gives no connection"):
             await distant.record([transition()])
     assert time.monotonic() - start < 1
     await relay.listen()
@@ -448,7 +448,7 @@ async def test_a_migration_that_fails_leaves_nothing_behind(empty_url: str) -> N
 
 
 async def test_a_missing_schema_is_a_config_error_that_names_the_command(empty_url: str) -> None:
-    with pytest.raises(ConfigError, match="no schema yet.*jennah migrate"):
+    with pytest.raises(ConfigError, match=r"no schema yet.*jennah migrate"):
         await PostgresStore(empty_url).open()
 
 
