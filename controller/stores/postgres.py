@@ -3,6 +3,10 @@
 A group of transitions is one transaction of two round trips: read and lock the rows in the order of their keys, merge
 them here, write all of it and commit. A group with a row that the database refuses is split in halves until that row
 is alone.
+
+asyncpg 0.32.0 beside psycopg 3.3.9 (same statements, one connection, a shared machine with 2 cores): 1.13 times the
+rate with groups of 200, 1.00 times without its cache of prepared statements, which PgBouncer in transaction mode
+forbids; 2.1 and 0.9 times with groups of one. So the driver hardly matters here.
 """
 
 from collections.abc import Sequence

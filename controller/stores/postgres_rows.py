@@ -105,7 +105,14 @@ def notification_values(uid: str, row: JobRow, at: datetime) -> dict[str, Any]:
 
 def _fields(record: type[R], values: Sequence[Any]) -> dict[str, Any]:
     """The values by field, times in UTC: PostgreSQL gives them in the session's zone."""
-    return {
-        field: value.astimezone(UTC) if isinstance(value, datetime) else value
-        for field, value in zip(record.__struct_fields__, values, strict=True)
-    }
+    fields = dict(zip(record.__struct_fields__, values, strict=True))
+    for field in _TIMES[record]:
+        if fields[field] is not None:
+            fields[field] = fields[field].astimezone(UTC)
+    return fields
+
+
+_TIMES: dict[type[Record], tuple[str, ...]] = {
+    record: tuple(field for field in record.__struct_fields__ if field.endswith("_at"))
+    for record in (JobRow, TenantRow, TransitionRow, NotificationRow)
+}
