@@ -13,7 +13,7 @@ from controller.domain.errors import Invalid, Permanent
 from controller.domain.phases import Phase
 from controller.domain.records import JobRow, NotificationRow, Recorded, TenantRow, Transition, TransitionRow
 from controller.ports import Page, RecordFailure
-from controller.stores import paging, sqlite_rows
+from controller.stores import paging, sqlite_rows, sqlite_schema
 from controller.stores.merge import Stored, merge
 from controller.stores.sqlite_connection import SqliteConnection, error_name, transaction
 
@@ -53,8 +53,8 @@ class SqliteStore:
     """`ports.JobStore` on SQLite."""
 
     def __init__(self, path: Path) -> None:
-        self._writer = SqliteConnection(path)
-        self._reader = SqliteConnection(path)
+        self._writer = SqliteConnection(path, sqlite_schema.ensure)
+        self._reader = SqliteConnection(path, sqlite_schema.ensure)
 
     async def open(self) -> None:
         await self._writer.open()

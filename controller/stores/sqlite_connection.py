@@ -1,4 +1,4 @@
-"""One connection to a SQLite file and the one thread that uses it. Called by `sqlite` only.
+"""One connection to a SQLite file and the one thread that uses it. Called by `sqlite` and `sqlite_schema`.
 
 A whole transaction is one function, run on that thread in one hop: it cannot be cut by the cancellation of
 its caller, and the file's write lock is never held while the event loop is busy with something else.
@@ -22,23 +22,23 @@ Work = Callable[[sqlite3.Connection], T]
 
 BUSY_SECONDS = 5.0
 """How long a statement waits for another process's transaction. Far below the lease's renew deadline."""
-SCHEMA_VERSION = 1
-_SCHEMA = Path(__file__).parent / "schema" / "sqlite.sql"
 
 
 class SqliteConnection:
     """Runs functions on the connection, one at a time, in the order of their calls."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, prepare: Work[None]) -> None:
+        """`prepare` is run on each new connection; what it raises, `open` raises."""
         self._path = path
+        self._prepare = prepare
         self._executor: ThreadPoolExecutor | None = None
         self._db: sqlite3.Connection | None = None
 
     async def open(self) -> None:
-        """Connect, and create the schema in an empty file. Raises Unavailable, ConfigError."""
+        """Connect, and create an empty file where there is none. Raises Unavailable, ConfigError."""
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite")
         try:
-            self._db = await self._on_thread(lambda: _connect(self._path))
+            self._db = await self._on_thread(lambda: _connect(self._path, self._prepare))
         except BaseException:
             self._stop()
             raise
@@ -77,7 +77,7 @@ def error_name(error: Exception) -> str:
     return getattr(error, "sqlite_errorname", None) or type(error).__name__
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path, prepare: Work[None]) -> sqlite3.Connection:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # The rows hold the jobs' environment: only the owner reads them. WAL files take over this mode.
@@ -92,12 +92,18 @@ def _connect(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
         _set_up(db)
+        prepare(db)
     except BaseException as error:
         db.close()
-        if isinstance(error, sqlite3.Error) and error_name(error) in ("SQLITE_NOTADB", "SQLITE_ERROR"):
+        if isinstance(error, sqlite3.Error) and is_not_ours(error):
             raise ConfigError([f"{path} is not a database of ours"]) from error
         raise
     return db
+
+
+def is_not_ours(error: sqlite3.Error) -> bool:
+    """Whether the file is no database, or one with other tables."""
+    return error_name(error) in ("SQLITE_NOTADB", "SQLITE_ERROR")
 
 
 def _set_up(db: sqlite3.Connection) -> None:
@@ -105,16 +111,6 @@ def _set_up(db: sqlite3.Connection) -> None:
     # In WAL mode a commit survives the process's death without a sync; only a power cut may undo the last ones.
     db.execute("PRAGMA synchronous = NORMAL")
     db.execute("PRAGMA foreign_keys = ON")
-    if _version(db) == SCHEMA_VERSION:
-        return
-    with transaction(db):
-        if _version(db) == 0:  # nobody else created it while we waited for the lock
-            for statement in _SCHEMA.read_text(encoding="utf-8").split(";"):
-                db.execute(statement)
-            db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-    version = _version(db)
-    if version != SCHEMA_VERSION:
-        raise ConfigError([f"the database has schema version {version}; this release needs {SCHEMA_VERSION}"])
 
 
 def _use_wal(db: sqlite3.Connection) -> None:
@@ -128,10 +124,6 @@ def _use_wal(db: sqlite3.Connection) -> None:
             if time.monotonic() > give_up:
                 raise
             time.sleep(0.01)
-
-
-def _version(db: sqlite3.Connection) -> int:
-    return int(db.execute("PRAGMA user_version").fetchone()[0])
 
 
 @contextmanager

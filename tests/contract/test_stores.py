@@ -13,9 +13,15 @@ from controller.domain.errors import Invalid, Permanent
 from controller.domain.phases import TERMINAL, Phase
 from controller.domain.records import JobRow, Recorded, Transition
 from controller.ports import JobStore, RecordFailure
-from tests.contract.databases import cosmosdb, dynamodb, spanner, sqlite
+from tests.contract.databases import cosmosdb, dynamodb, postgres, spanner, sqlite
 
-DATABASES = {"cosmosdb": cosmosdb.fresh, "dynamodb": dynamodb.fresh, "spanner": spanner.fresh, "sqlite": sqlite.fresh}
+DATABASES = {
+    "cosmosdb": cosmosdb.fresh,
+    "dynamodb": dynamodb.fresh,
+    "postgres": postgres.fresh,
+    "spanner": spanner.fresh,
+    "sqlite": sqlite.fresh,
+}
 
 NOON = datetime(2026, 5, 1, 12, 0, 0, 123456, tzinfo=UTC)
 UID = "11111111-2222-4333-8444-555555555555"

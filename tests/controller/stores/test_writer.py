@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 import pytest
 
 from controller.domain import reasons
-from controller.domain.errors import Permanent, Unavailable
+from controller.domain.errors import Permanent, Retryable, Throttled, Unavailable
 from controller.domain.phases import Phase
 from controller.domain.records import JobRow, Recorded, Transition
 from controller.ports import RecordFailure
-from controller.stores.writer import GROUP_ROWS, GroupWriter
+from controller.stores.writer import GATHER_SECONDS, GROUP_ROWS, MAX_COMMITS, GroupWriter
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
@@ -35,7 +35,7 @@ class GatedStore:
         jobs = [transition.row.job_id for transition in transitions]
         self.calls.append(jobs)
         self.in_flight += 1
-        assert self.in_flight == 1, "one commit at a time"
+        assert self.in_flight <= MAX_COMMITS
         await self.gate.wait()
         self.in_flight -= 1
         for job in jobs:
@@ -129,27 +129,69 @@ async def test_a_cancelled_caller_takes_nothing_from_the_others_of_its_group(
     assert tasks[2].cancelled()
 
 
-async def test_when_a_whole_group_fails_its_members_are_tried_singly_once(
+async def test_callers_gather_for_a_short_time_only_while_a_commit_hangs(
+    store: GatedStore, writer: GroupWriter
+) -> None:
+    tasks = await start(writer, "hangs")
+    tasks += await start(writer, "a", "b")
+    assert store.calls == [["hangs"]]
+    await asyncio.sleep(GATHER_SECONDS * 2)
+    assert store.calls == [["hangs"], ["a", "b"]]
+    store.gate.set()
+    await asyncio.gather(*tasks)
+
+
+async def test_a_full_group_does_not_wait_for_the_commit_before_it(store: GatedStore, writer: GroupWriter) -> None:
+    tasks = await start(writer, "hangs")
+    tasks += await start(writer, *(f"j{n}" for n in range(GROUP_ROWS + 1)))
+    assert [len(call) for call in store.calls] == [1, GROUP_ROWS]
+    store.gate.set()
+    await asyncio.gather(*tasks)
+    assert [len(call) for call in store.calls] == [1, GROUP_ROWS, 1]
+
+
+async def test_a_store_that_does_not_answer_is_asked_by_few_groups_at_once(
+    store: GatedStore, writer: GroupWriter
+) -> None:
+    tasks: list[asyncio.Task[Recorded]] = []
+    for n in range(MAX_COMMITS + 3):
+        tasks += await start(writer, f"a{n}", f"b{n}")
+        await asyncio.sleep(GATHER_SECONDS * 1.5)
+    assert store.in_flight == MAX_COMMITS
+    store.gate.set()
+    await asyncio.gather(*tasks)
+    assert len(store.calls) == MAX_COMMITS + 1
+    assert store.calls[-1] == [f"{letter}{n}" for n in range(MAX_COMMITS, MAX_COMMITS + 3) for letter in "ab"]
+
+
+async def test_two_hundred_callers_at_once_are_one_commit(store: GatedStore, writer: GroupWriter) -> None:
+    store.gate.set()
+    await asyncio.gather(*(writer.write([transition(f"j{n}")]) for n in range(GROUP_ROWS)))
+    assert [len(call) for call in store.calls] == [GROUP_ROWS]
+
+
+async def test_a_group_that_fails_as_a_whole_is_split_until_the_cause_is_alone(
     store: GatedStore, writer: GroupWriter
 ) -> None:
     store.call_fails_with["poison"] = RuntimeError("poison")
     tasks = await start(writer, "first")
-    tasks += await start(writer, "good", "poison", "also good")
+    tasks += await start(writer, "a", "b", "poison", "c")
     store.gate.set()
     results = await asyncio.gather(*tasks, return_exceptions=True)
-    assert [type(result) for result in results] == [Recorded, Recorded, RuntimeError, Recorded]
-    assert store.calls[1:] == [["good", "poison", "also good"], ["good"], ["poison"], ["also good"]]
+    assert [type(result) for result in results] == [Recorded, Recorded, Recorded, RuntimeError, Recorded]
+    assert store.calls[1:] == [["a", "b", "poison", "c"], ["a", "b"], ["poison", "c"], ["poison"], ["c"]]
 
 
-async def test_a_database_that_is_away_is_away_for_the_whole_group_at_once(
-    store: GatedStore, writer: GroupWriter
+@pytest.mark.parametrize("error", [Unavailable("away"), Throttled("too much", delay=1)])
+async def test_a_database_that_is_away_or_overloaded_is_so_for_the_whole_group_at_once(
+    store: GatedStore, writer: GroupWriter, error: Retryable
 ) -> None:
-    store.call_fails_with["b"] = Unavailable("away")
+    store.call_fails_with["b"] = error
     tasks = await start(writer, "first")
     tasks += await start(writer, "a", "b")
     store.gate.set()
     results = await asyncio.gather(*tasks, return_exceptions=True)
-    assert [type(result) for result in results] == [Recorded, Unavailable, Unavailable]
+    assert results[1:] == [error, error]
     assert len(store.calls) == 2
 
 

@@ -1,4 +1,4 @@
--- The four tables of contract §2 for SQLite, version 1 (PRAGMA user_version). Read by stores/sqlite.py.
+-- The four tables of contract §2 for SQLite, version 1 (PRAGMA user_version). Read by stores/sqlite_connection.py.
 -- Times are text, ISO 8601 in UTC with microseconds and Z, so that they sort. commands is a JSON array.
 -- No comment in this file may contain the statement separator.
 
