@@ -11,7 +11,8 @@ _DESCRIPTION = "Jennah runs containers on cloud batch services, as JennahJob res
 _SETTINGS = """\
 Settings come from the environment; Kubernetes from KUBECONFIG, ~/.kube/config or the pod's own account.
 
-both:      DB_PROVIDER (sqlite)  DB_ENDPOINT  DB_REDACT_ENV  JOB_CONFIG_PATH  WORKER_ID  JENNAH_DATA_DIR
+all:       DB_PROVIDER (spanner, postgres, dynamodb, cosmosdb, sqlite)  DB_ENDPOINT  DB_PROJECT_ID  DB_INSTANCE
+           DB_DATABASE  DB_REGION  DB_KEY  DB_REDACT_ENV  JOB_CONFIG_PATH  WORKER_ID  JENNAH_DATA_DIR
            LOG_LEVEL (debug, info, warning, error)  LOG_FORMAT (text, json)
 operator:  BATCH_PROVIDER  BATCH_REGION  WATCH_NAMESPACES  RECONCILE_WORKERS  OBSERVE_MIN_SECONDS
            OBSERVE_MAX_SECONDS  MISSING_GRACE_SECONDS  ENV_WAIT_SECONDS  HEALTH_PORT
