@@ -9,7 +9,7 @@ from aiohttp import web
 from api.app import PROBES, create_app, make_runner
 from api.service import PATH
 from api.settings import ApiSettings
-from controller import databases
+from controller import databases, health
 from controller.clock import SystemClock
 from controller.kube.client import KubeClient, load_configuration
 from controller.ports import Clock
@@ -26,8 +26,10 @@ async def run(settings: ApiSettings) -> None:
     stop_on_signals(stop)
     async with contextlib.AsyncExitStack() as stack:
         store = databases.make_store(settings.common.database)
-        if not await patiently(store.open, clock=clock, stop=stop):
-            return
+        # Meanwhile the probes are answered: a database that is down makes us not ready, not dead.
+        async with health.serving(settings.port, lambda: False, host=settings.host):
+            if not await patiently(store.open, clock=clock, stop=stop):
+                return
         stack.push_async_callback(store.close)
         LOG.info("connected to %s", databases.name_of(settings.common.database))
         client = await stack.enter_async_context(KubeClient(await load_configuration()))

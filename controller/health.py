@@ -1,4 +1,4 @@
-"""/livez and /readyz of the operator, for the kubelet."""
+"""/livez and /readyz for the kubelet: of the operator, and of the API while it waits for its database."""
 
 import contextlib
 from collections.abc import AsyncIterator, Callable
@@ -7,8 +7,8 @@ from aiohttp import web
 
 
 @contextlib.asynccontextmanager
-async def serving(port: int, is_ready: Callable[[], bool]) -> AsyncIterator[None]:
-    """Answer probes on that port while the block runs; 0 means no port at all."""
+async def serving(port: int, is_ready: Callable[[], bool], *, host: str | None = None) -> AsyncIterator[None]:
+    """Answer probes on that port (of all addresses, or of one) while the block runs; 0 means no port at all."""
     if not port:
         yield
         return
@@ -24,7 +24,7 @@ async def serving(port: int, is_ready: Callable[[], bool]) -> AsyncIterator[None
     app.router.add_get("/readyz", readyz)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
-    await web.TCPSite(runner, port=port).start()
+    await web.TCPSite(runner, host, port).start()
     try:
         yield
     finally:

@@ -44,7 +44,11 @@ async def run(settings: OperatorSettings) -> None:
     say("Starting worker...")
     clock, stop = SystemClock(), asyncio.Event()
     stop_on_signals(stop)
+    is_watching = asyncio.Event()
     async with contextlib.AsyncExitStack() as stack:
+        # From the beginning: a database that is down makes us not ready, it is no reason to be restarted.
+        is_ready = lambda: is_watching.is_set() and not stop.is_set()  # noqa: E731
+        await stack.enter_async_context(health.serving(settings.health_port, is_ready))
         store = databases.make_store(settings.common.database)
         if not await patiently(store.open, clock=clock, stop=stop):
             return
@@ -61,11 +65,11 @@ async def run(settings: OperatorSettings) -> None:
         reconciler = controller.reconciler
         watch = Watch(configuration, settings.watch_namespaces, upsert=reconciler.upsert, remove=reconciler.remove)
         async with (
-            health.serving(settings.health_port, lambda: watch.ready.is_set() and not stop.is_set()),
             controller.running(),
             watching(watch),
         ):
             if await first_of(watch.ready, stop) is watch.ready:
+                is_watching.set()
                 say(f"Watching JennahJobs in {', '.join(settings.watch_namespaces) or 'all namespaces'}")
             await stop.wait()
             log.info("stopping")
