@@ -1,1 +1,1 @@
-"""Measurements. Each is a program (``python -m dev.bench.record``) that prints a table and writes ``bench/results/``."""
+"""Measurements. Each is a program (``python -m dev.bench.record``): a table, and a file in ``bench/results/``."""
