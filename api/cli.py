@@ -1,4 +1,4 @@
-"""The ``jennah`` command: ``jennah operator`` and ``jennah api``. Settings come from the environment."""
+"""The ``jennah`` command: operator, api and migrate. Settings come from the environment."""
 
 import argparse
 import asyncio

@@ -141,13 +141,15 @@ async def _write(connection: Connection, transitions: Sequence[Transition]) -> l
             await cursor.execute(sql.LOCK_STORED, (postgres_rows.as_json(keys),))
             found = [postgres_rows.stored(values) for values in await cursor.fetchall()]
         group = Group({(stored.row.tenant_id, stored.row.job_id): stored for stored in found}, transitions)
-        for statement, rows in (
-            (sql.INSERT_TENANTS, group.tenants()),
-            (sql.INSERT_JOBS, group.new_jobs()),
-            (sql.INSERT_TRANSITIONS, group.transitions()),
-            (sql.UPDATE_JOBS, group.changed_jobs()),
-            (sql.INSERT_NOTIFICATIONS, group.notifications()),
+        # The server works on one statement while the rows of the next are put together. Audit rows come before the
+        # change of their jobs' rows: their foreign key then finds rows that this transaction has locked already.
+        for statement, rows_of in (
+            (sql.INSERT_TENANTS, group.tenants),
+            (sql.INSERT_JOBS, group.new_jobs),
+            (sql.INSERT_TRANSITIONS, group.transitions),
+            (sql.UPDATE_JOBS, group.changed_jobs),
+            (sql.INSERT_NOTIFICATIONS, group.notifications),
         ):
-            if rows:
+            if rows := rows_of():
                 await connection.execute(statement, (postgres_rows.as_json(rows),))
     return group.results

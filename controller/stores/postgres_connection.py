@@ -10,7 +10,7 @@ import logging
 import os
 import random
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any, TypeVar
 
 import psycopg
@@ -175,7 +175,7 @@ async def transaction(connection: Connection) -> AsyncIterator[None]:
 
 
 @contextlib.contextmanager
-def _cut_at(limit: float, connection: Connection) -> Any:
+def _cut_at(limit: float, connection: Connection) -> Iterator[None]:
     """End the connection at that time: an answer that does not come must not hold the caller.
 
     A plain cancellation would not do: psycopg then asks the server to stop and waits for its answer, up to 10 s.

@@ -53,6 +53,8 @@ def translated(error: Exception, place: str) -> JennahError:
     """Permanent(RECORD_REJECTED) for values that will never be taken, Unavailable for all else."""
     if isinstance(error, PoolTimeout):
         return Unavailable(f"PostgreSQL at {place} gives no connection")
+    if isinstance(error, TimeoutError):
+        return Unavailable(f"PostgreSQL at {place} does not answer")
     state = error.sqlstate if isinstance(error, psycopg.Error) else None
     if state is None and isinstance(error, (psycopg.DataError, UnicodeError, OverflowError)):
         return _rejected(type(error).__name__)  # refused before it was sent
