@@ -6,6 +6,7 @@ Values of env_vars are in the Secret only; the resource names the Secret.
 import base64
 import uuid
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from api import tasks
@@ -40,8 +41,8 @@ def job_spec(request: pb.SubmitJobRequest, *, tenant_id: str, job_id: str) -> Jo
     )
 
 
-def job_object(spec: JobSpec, *, namespace: str) -> dict[str, Any]:
-    """The JennahJob. Labels and finalizer are set at once: it saves the controller a write."""
+def job_object(spec: JobSpec, *, namespace: str, at: datetime) -> dict[str, Any]:
+    """The JennahJob, submitted at that time. Labels and finalizer are set at once: it saves the controller a write."""
     return {
         "apiVersion": names.API_VERSION,
         "kind": names.KIND,
@@ -49,6 +50,7 @@ def job_object(spec: JobSpec, *, namespace: str) -> dict[str, Any]:
             "name": spec.job_id,
             "namespace": namespace,
             "labels": {names.LABEL_JOB_ID: spec.job_id, names.LABEL_TENANT: spec.tenant_id},
+            "annotations": {names.ANNOTATION_SUBMITTED_AT: at.isoformat()},
             "finalizers": [names.FINALIZER],
         },
         "spec": spec_to_wire(spec),

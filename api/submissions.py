@@ -85,7 +85,7 @@ class Submissions:
             known = await self._known(submission)
             if known is not None:
                 return known
-        body = mapping.job_object(submission.spec, namespace=self._objects.namespace)
+        body = mapping.job_object(submission.spec, namespace=self._objects.namespace, at=self._clock.now())
         try:
             job = await once_more(lambda: self._objects.create(body), self._clock)
         except AlreadyExists:
@@ -148,9 +148,13 @@ class Submissions:
     async def _record(self, job: Job, submission: Submission) -> Phase:
         """Transition 0. The record may be further than the object's status, or not be reachable now."""
         row = self._rows.first(job, submission.tenant_id, submission.env_vars)
-        at = job.metadata.creation_timestamp or row.created_at
         transition = Transition(
-            uid=job.metadata.uid, number=0, from_phase=None, row=row, at=at, reason="Submitted through the API"
+            uid=job.metadata.uid,
+            number=0,
+            from_phase=None,
+            row=row,
+            at=row.created_at,
+            reason="Submitted through the API",
         )
         recorded = await self._recorder.record(transition)
         return recorded.phase if recorded is not None else job.status.phase or Phase.PENDING

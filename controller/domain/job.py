@@ -186,6 +186,10 @@ class Metadata(Value, frozen=True, kw_only=True):
     annotations: dict[str, str] = {}
 
 
+_NOTED_WITHIN_SECONDS = 60
+"""How far the API's clock may be from that of Kubernetes for its note to be believed."""
+
+
 class Job(Value, frozen=True, kw_only=True):
     """One JennahJob as the API server holds it."""
 
@@ -208,6 +212,19 @@ class Job(Value, frozen=True, kw_only=True):
     @property
     def job_id(self) -> str:
         return self.status.job_id or self.spec.job_id or self.metadata.uid
+
+    @property
+    def created_at(self) -> datetime | None:
+        """When it was created: as the API noted it where that is credible, else in whole seconds."""
+        created = self.metadata.creation_timestamp
+        noted = self.metadata.annotations.get(names.ANNOTATION_SUBMITTED_AT)
+        if created is None or noted is None:
+            return created
+        try:
+            submitted = datetime.fromisoformat(noted)
+            return submitted if abs((submitted - created).total_seconds()) < _NOTED_WITHIN_SECONDS else created
+        except (ValueError, TypeError):  # no time, or one without its zone
+            return created
 
     @property
     def is_accepted(self) -> bool:

@@ -16,6 +16,8 @@ LABEL_TENANT = f"{GROUP}/tenant"
 """On a JennahJob: its tenant. On a namespace: the tenant of the jobs in it."""
 ANNOTATION_PURGE = f"{GROUP}/purge"
 """"true" on an object that DeleteJob removes: its database row goes with it."""
+ANNOTATION_SUBMITTED_AT = f"{GROUP}/submitted-at"
+"""When SubmitJob was called, RFC 3339 with microseconds: creationTimestamp has whole seconds, too coarse to sort by."""
 
 ID_MAX = 36
 """Tenant and job ids are STRING(36) in Spanner (contract §2)."""

@@ -156,7 +156,7 @@ def job_row(
         tenant_id=tenant_id,
         job_id=job.job_id,
         status=phase,
-        created_at=job.metadata.creation_timestamp or now,
+        created_at=job.created_at or now,
         updated_at=now,
         image_uri=spec.image,
         commands=(spec.command or ()) + (spec.args or ()),

@@ -95,7 +95,7 @@ def by_hand(kube: KubeClient) -> Call:
 
     async def call(job_id: str) -> bool:
         spec = mapping.job_spec(request(job_id), tenant_id=TENANT, job_id=job_id)
-        await kube.post(paths.jobs("default"), mapping.job_object(spec, namespace="default"))
+        await kube.post(paths.jobs("default"), mapping.job_object(spec, namespace="default", at=datetime.now(UTC)))
         return True
 
     return call
