@@ -1,6 +1,7 @@
 """GetJob, ListJobs, CancelJob and DeleteJob, with everything up."""
 
 import asyncio
+from datetime import datetime
 
 import pytest
 
@@ -76,7 +77,7 @@ async def test_pages_have_every_job_once_and_newest_first(api: Api) -> None:
     seen, token, pages = [], "", 0
     while True:
         reply = await api.call("ListJobs", {"page_size": 5, "page_token": token})
-        seen += [(job["createdAt"], job["jobId"]) for job in reply.json["jobs"]]
+        seen += [(datetime.fromisoformat(job["createdAt"]), job["jobId"]) for job in reply.json["jobs"]]
         pages += 1
         token = reply.json.get("nextPageToken", "")
         if not token:
