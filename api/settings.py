@@ -8,7 +8,8 @@ from typing import Final
 import msgspec
 
 from controller.domain import names
-from controller.settings import CommonSettings, Environment, read_common
+from controller.settings import CommonSettings, read_common
+from controller.variables import Environment
 
 AUTH_KINDS: Final = ("none", "token", "kubernetes")
 

@@ -5,7 +5,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Coroutine
 
-from controller import databases, health
+from controller import clouds, databases, health
 from controller.clock import SystemClock
 from controller.domain.errors import NotFound, Unavailable
 from controller.kube import paths
@@ -32,13 +32,6 @@ STOP_GRACE_SECONDS = 3.0
 """What is being worked on at a stop gets so long."""
 
 
-def make_provider(settings: OperatorSettings, clock: Clock) -> BatchProvider:
-    """The adapter for that service."""
-    from controller.providers.local.provider import LocalProvider
-
-    return LocalProvider(settings.common.data_dir, settings.region, clock)
-
-
 async def run(settings: OperatorSettings) -> None:
     """Run the operator until SIGTERM or SIGINT. Raises Unavailable where there is no Kubernetes configuration."""
     say("Starting worker...")
@@ -54,8 +47,10 @@ async def run(settings: OperatorSettings) -> None:
             return
         stack.push_async_callback(store.close)
         say(f"Connected to {databases.name_of(settings.common.database)}")
-        provider = make_provider(settings, clock)
+        provider = clouds.make_provider(settings, clock)
         stack.push_async_callback(provider.close)
+        if not await patiently(provider.open, clock=clock, stop=stop):
+            return
         say(f"Connected to {provider.name} in region: {provider.region}")
         configuration = await load_configuration()
         client = await stack.enter_async_context(KubeClient(configuration))

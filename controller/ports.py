@@ -10,6 +10,7 @@ from typing import Protocol
 
 import msgspec
 
+from controller.domain import reasons
 from controller.domain.job import Job, JobSpec, TaskCounts
 from controller.domain.phases import Phase
 from controller.domain.records import (
@@ -55,9 +56,21 @@ class SubmitRequest(msgspec.Struct, frozen=True, kw_only=True):
     spec: JobSpec
     resources: ResourceSet
     env: Mapping[str, str]
+    send_by: float | None = None
+    """`Clock.monotonic` time after which the call must not be begun any more (names_are_ids False): what is sent
+    later could be a second job. None: no such limit."""
 
     def __repr__(self) -> str:
         return f"SubmitRequest({self.external_name})"
+
+
+class Remark(msgspec.Struct, frozen=True, kw_only=True):
+    """What a service did otherwise than was asked: becomes a condition with status False."""
+
+    condition: str
+    """A type of `domain.conditions`."""
+    reason: str
+    message: str
 
 
 class Observation(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,8 +80,11 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     uid: str
     """The JennahJob's uid as the cloud job carries it: whose job it is."""
     resource_path: str
-    phase: Phase
+    phase: Phase | None
+    """None: the service's state does not tell (it is ending the job, say); the phase stays as it was."""
     is_cancelling: bool = False
+    is_being_deleted: bool = False
+    """Somebody removes it from the service; soon it will be unknown there."""
     submitted_at: datetime | None = None
     scheduled_at: datetime | None = None
     started_at: datetime | None = None
@@ -77,10 +93,18 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     retries: int = 0
     tasks: TaskCounts | None = None
     reason: str | None = None
-    """A word of `domain.reasons`, for a job that failed or waits."""
+    """A word of `domain.reasons`, for a job that ended."""
     message: str | None = None
+    waits_because: str | None = None
+    """The service's own words for why a job gets no machine. Only while it waits for one."""
+    waits_reason: str = reasons.WAITING_FOR_CAPACITY
+    remarks: tuple[Remark, ...] = ()
     console_url: str | None = None
     logs_url: str | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        return self.phase is not None and self.phase.is_terminal
 
 
 class JobRef(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,13 +124,36 @@ class BatchProvider(Protocol):
     names_are_ids: bool
     """Whether the caller names the job. True: submitting twice adopts. False: intent first (design §3)."""
 
+    async def open(self) -> None:
+        """Reach the service, at the start. Raises ConfigError for credentials or settings that it refuses, with the
+        role or variable that is missing, and Unavailable where it cannot be reached."""
+        ...
+
+    async def prepare(self, request: SubmitRequest) -> None:
+        """All of a submission that is safe to repeat: checks, definitions, waiting for a place in the rate limit.
+
+        Called right before the intent is written, and only where `names_are_ids` is False. Errors as in `submit`;
+        none of them leaves the outcome unknown.
+        """
+        ...
+
     async def submit(self, request: SubmitRequest) -> Observation:
         """Have the job at the service, exactly once, and say how it stands.
 
         With `names_are_ids`, a job of that name that carries our uid is adopted, so calling it again is safe,
-        also after an Unavailable (the outcome is unknown). Raises Permanent(NAME_TAKEN) for another's job under
-        that name, Permanent(SUBMISSION_REFUSED or a more telling reason) for what the service will never take,
-        Retryable for the rest.
+        also after an Unavailable (the outcome is unknown). Without, it is one call that is never repeated:
+        Unavailable (but for Forbidden) says that the outcome is unknown, every other error that no job was made;
+        after `request.send_by` nothing is sent and Retryable raised.
+
+        Raises Permanent(NAME_TAKEN) for another's job under that name, Permanent(SUBMISSION_REFUSED or a more
+        telling reason) for what the service will never take, Retryable for the rest.
+        """
+        ...
+
+    async def find(self, ref: JobRef) -> Sequence[Observation]:
+        """Every job of that name that carries that uid, the oldest first; ended ones too, while the service has them.
+
+        More than one is possible only where `names_are_ids` is False. Not served from what was seen before.
         """
         ...
 
@@ -123,6 +170,10 @@ class BatchProvider(Protocol):
 
     async def cancel(self, ref: JobRef, *, reason: str) -> None:
         """Ask for the end of a job. It is over when an observation says so. Unknown or ended already: no error."""
+        ...
+
+    async def delete(self, ref: JobRef) -> None:
+        """Remove an ended job and its history from the service, where it can do that. Unknown: no error."""
         ...
 
     async def close(self) -> None: ...

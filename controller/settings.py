@@ -4,79 +4,20 @@ The names are the original worker's (contract §3). A fault is one line that nam
 are reported together, and the program ends with exit code 2.
 """
 
-import os
 import socket
 from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
+from controller.cloud_settings import AwsSettings, GcpSettings, read_aws, read_gcp
 from controller.domain import names
-from controller.domain.errors import ConfigError
 from controller.domain.resources import Profiles
+from controller.variables import Environment
 
 PROVIDERS = ("gcp", "aws", "azure", "kubernetes", "local")
+AVAILABLE = ("gcp", "aws", "local")
 DATABASES = ("spanner", "dynamodb", "postgres", "cosmosdb", "sqlite")
-
-
-class Environment:
-    """Reads variables and gathers faults, so that the user sees all of them at once."""
-
-    def __init__(self, variables: Mapping[str, str] | None = None) -> None:
-        self._variables = os.environ if variables is None else variables
-        self.faults: list[str] = []
-
-    def text(self, name: str, default: str | None = None) -> str:
-        """The variable's value; a missing one without a default is a fault."""
-        value = self._variables.get(name, "").strip()
-        if value:
-            return value
-        if default is None:
-            self.faults.append(f"{name} is not set")
-            return ""
-        return default
-
-    def choice(self, name: str, among: tuple[str, ...], default: str | None = None) -> str:
-        value = self.text(name, default)
-        if value and value not in among:
-            self.faults.append(f"{name}={value!r} is not one of {', '.join(among)}")
-        return value
-
-    def number(self, name: str, default: float, *, least: float, most: float) -> float:
-        value = self.text(name, str(default))
-        try:
-            number = float(value)
-        except ValueError:
-            self.faults.append(f"{name}={value!r} is not a number")
-            return default
-        if not least <= number <= most:
-            self.faults.append(f"{name}={value} is not between {least:g} and {most:g}")
-        return number
-
-    def integer(self, name: str, default: int, *, least: int, most: int) -> int:
-        value = self.text(name, str(default))
-        if not value.removeprefix("-").isdecimal():
-            self.faults.append(f"{name}={value!r} is not a whole number")
-            return default
-        if not least <= int(value) <= most:
-            self.faults.append(f"{name}={value} is not between {least} and {most}")
-        return int(value)
-
-    def flag(self, name: str, default: bool = False) -> bool:
-        value = self.text(name, "true" if default else "false").lower()
-        if value not in ("true", "false", "1", "0"):
-            self.faults.append(f"{name}={value!r} is neither true nor false")
-        return value in ("true", "1")
-
-    def check(self, name: str, fault: str | None) -> None:
-        """Note a fault of that variable, if there is one."""
-        if fault:
-            self.faults.append(f"{name} {fault}")
-
-    def done(self) -> None:
-        """Raises ConfigError where there was any fault."""
-        if self.faults:
-            raise ConfigError(self.faults)
 
 
 class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,6 +71,8 @@ class OperatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     """BATCH_PROVIDER: which service jobs go to unless their spec says otherwise."""
     region: str
     """BATCH_REGION: the service's region; "local" for the local provider."""
+    cloud: GcpSettings | AwsSettings | None
+    """What the chosen cloud needs; None for the local provider."""
     watch_namespaces: tuple[str, ...]
     """WATCH_NAMESPACES: comma-separated; empty means all."""
     workers: int
@@ -140,6 +83,13 @@ class OperatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     """OBSERVE_MAX_SECONDS: the observation interval while nothing does."""
     missing_grace_seconds: float
     """MISSING_GRACE_SECONDS: how long a job that the service does not know is looked for."""
+    submit_settle_seconds: float
+    """SUBMIT_SETTLE_SECONDS: from the end of a submission whose outcome is unknown until the service must show its
+    job (AWS only)."""
+    duplicate_look_seconds: float
+    """DUPLICATE_LOOK_SECONDS: from the end of such a doubt until duplicates are looked for once more (AWS only)."""
+    unscheduled_after_seconds: float
+    """UNSCHEDULED_AFTER_SECONDS: how long a job waits for a machine before the condition Scheduled says why."""
     env_wait_seconds: float
     """ENV_WAIT_SECONDS: how long a job waits for the Secrets and ConfigMaps it refers to."""
     health_port: int
@@ -198,20 +148,26 @@ def read_operator(variables: Mapping[str, str] | None = None) -> OperatorSetting
             "BATCH_PROVIDER=local runs jobs as processes beside the controller and is only for trying Jennah out; "
             "set JENNAH_ALLOW_LOCAL_PROVIDER=true if you mean it"
         )
-    elif provider and provider in PROVIDERS and provider != "local":
-        env.faults.append(f"BATCH_PROVIDER={provider!r} is not available in this release; available is local")
+    elif provider in PROVIDERS and provider not in AVAILABLE:
+        available = ", ".join(AVAILABLE)
+        env.faults.append(f"BATCH_PROVIDER={provider!r} is not available in this release; available are {available}")
     namespaces = tuple(n.strip() for n in env.text("WATCH_NAMESPACES", "").split(",") if n.strip())
     for namespace in namespaces:
         env.check("WATCH_NAMESPACES", names.namespace_fault(namespace))
+    region = env.text("BATCH_REGION", "local" if provider == "local" else None)
     settings = OperatorSettings(
         common=common,
         provider=provider,
-        region=env.text("BATCH_REGION", "local" if provider == "local" else None),
+        region=region,
+        cloud=_read_cloud(env, provider, region),
         watch_namespaces=namespaces,
         workers=env.integer("RECONCILE_WORKERS", 32, least=1, most=1024),
         observe_min_seconds=env.number("OBSERVE_MIN_SECONDS", _default_observe_min(provider), least=0.05, most=3600),
         observe_max_seconds=env.number("OBSERVE_MAX_SECONDS", _default_observe_max(provider), least=0.05, most=3600),
         missing_grace_seconds=env.number("MISSING_GRACE_SECONDS", 300, least=0, most=86400),
+        submit_settle_seconds=env.number("SUBMIT_SETTLE_SECONDS", 30, least=0, most=3600),
+        duplicate_look_seconds=env.number("DUPLICATE_LOOK_SECONDS", 120, least=0, most=86400),
+        unscheduled_after_seconds=env.number("UNSCHEDULED_AFTER_SECONDS", 120, least=0, most=86400),
         env_wait_seconds=env.number("ENV_WAIT_SECONDS", 60, least=5, most=3600),
         health_port=env.integer("HEALTH_PORT", 0, least=0, most=65535),
     )
@@ -219,6 +175,16 @@ def read_operator(variables: Mapping[str, str] | None = None) -> OperatorSetting
         env.faults.append("OBSERVE_MIN_SECONDS is greater than OBSERVE_MAX_SECONDS")
     env.done()
     return settings
+
+
+def _read_cloud(env: Environment, provider: str, region: str) -> GcpSettings | AwsSettings | None:
+    match provider:
+        case "gcp":
+            return read_gcp(env, region)
+        case "aws":
+            return read_aws(env, region)
+        case _:
+            return None
 
 
 def read_for_migration(variables: Mapping[str, str] | None = None) -> CommonSettings:

@@ -99,7 +99,7 @@ async def _end_jobs(data_dir: Path) -> None:
     end = time.monotonic() + STOP_SECONDS
     while time.monotonic() < end:
         seen = await provider.observe(refs)
-        if all(job.phase.is_terminal for job in seen.values()):
+        if all(job.has_ended for job in seen.values()):
             return
         await asyncio.sleep(0.1)
 

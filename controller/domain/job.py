@@ -27,9 +27,16 @@ class KeyRef(Value, frozen=True, kw_only=True):
     optional: bool | None = None
 
 
+class CloudSecretRef(Value, frozen=True, kw_only=True):
+    """A secret as the cloud's own secret manager names it."""
+
+    name: str
+
+
 class EnvVarSource(Value, frozen=True, kw_only=True):
     secret_key_ref: KeyRef | None = None
     config_map_key_ref: KeyRef | None = None
+    cloud_secret_ref: CloudSecretRef | None = None
 
 
 class EnvVar(Value, frozen=True, kw_only=True):
@@ -69,6 +76,13 @@ class GcpOptions(Value, frozen=True, kw_only=True):
     no_external_ip: bool | None = None
     allowed_locations: tuple[str, ...] | None = None
     instance_template: str | None = None
+    boot_disk_type: str | None = None
+    boot_disk_image: str | None = None
+    min_cpu_platform: str | None = None
+    reservation: str | None = None
+    tags: tuple[str, ...] | None = None
+    registry_username_secret: str | None = None
+    registry_password_secret: str | None = None
     service_account_scopes: tuple[str, ...] | None = None
 
 
@@ -79,6 +93,8 @@ class AwsOptions(Value, frozen=True, kw_only=True):
     share_identifier: str | None = None
     ephemeral_storage_gib: int | None = msgspec.field(default=None, name="ephemeralStorageGiB")
     assign_public_ip: bool | None = None
+    registry_credentials_arn: str | None = None
+    log_group: str | None = None
 
 
 class AzureOptions(Value, frozen=True, kw_only=True):
@@ -99,6 +115,7 @@ class JobSpec(Value, frozen=True, kw_only=True):
     spot: bool | None = None
     service_account: str | None = None
     active_deadline_seconds: int | None = None
+    pending_deadline_seconds: int | None = None
     backoff_limit: int = 3
     completions: int = 1
     parallelism: int | None = None
@@ -115,6 +132,15 @@ class JobSpec(Value, frozen=True, kw_only=True):
     cancel: bool | None = None
     ttl_seconds_after_finished: int | None = None
     deletion_policy: Literal["Cancel", "Orphan"] = "Cancel"
+
+    @property
+    def cloud_secrets(self) -> dict[str, str]:
+        """Environment variables that the cloud fills from its own secret manager: name to the secret's name there."""
+        return {
+            variable.name: variable.value_from.cloud_secret_ref.name
+            for variable in self.env or ()
+            if variable.value_from and variable.value_from.cloud_secret_ref
+        }
 
 
 class TaskCounts(Value, frozen=True, kw_only=True):
@@ -134,6 +160,10 @@ class Submission(Value, frozen=True, kw_only=True):
     by: str
     at: datetime
     deadline: datetime
+    in_doubt: bool = False
+    """Whether the outcome of a call was ever unknown: then there may be duplicates."""
+    look_again_at: datetime | None = None
+    """When the service is searched for duplicates once more. None while the submission itself is open."""
 
 
 class JobStatus(Value, frozen=True, kw_only=True):

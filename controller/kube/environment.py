@@ -31,6 +31,10 @@ async def resolve(client: KubeClient, job: Job) -> Environment:
         is_callers = kind == "secret" and source.prefix is None and await resolver.is_owned(ref, job)
         shown |= found if is_callers else dict.fromkeys(found, "")
     for variable in job.spec.env or ():
+        if variable.value_from and variable.value_from.cloud_secret_ref:
+            values.pop(variable.name, None)  # the cloud sets it: `SubmitRequest.cloud_secrets`
+            shown[variable.name] = ""
+            continue
         value = await resolver.variable(variable)
         if value is not None:
             values[variable.name] = value

@@ -68,9 +68,8 @@ def observed(job: Job, seen: Observation, now: datetime) -> JobStatus:
         status = _mark(job, status, conditions.SUSPENDED, False, reason, "the job has been submitted", now)
     if conditions.find(status.conditions, conditions.ENVIRONMENT_READY):
         status = _mark(job, status, conditions.ENVIRONMENT_READY, True, reasons.SUBMITTED, "complete", now)
-    return moved(
-        job, status, seen.phase, reason=seen.reason, message=seen.message, at=seen.completed_at or now, now=now
-    )
+    phase = seen.phase or old.phase or Phase.PENDING
+    return moved(job, status, phase, reason=seen.reason, message=seen.message, at=seen.completed_at or now, now=now)
 
 
 def moved(

@@ -88,8 +88,15 @@ class FakeProvider:
         self.jobs: dict[str, Observation] = {}
         self.submissions: list[SubmitRequest] = []
         self.cancelled: list[str] = []
+        self.deleted: list[str] = []
         self.observed = 0
         self.faults = faults or FaultPoints()
+
+    async def open(self) -> None:
+        return
+
+    async def prepare(self, request: SubmitRequest) -> None:
+        self.faults.reach("prepare")
 
     async def submit(self, request: SubmitRequest) -> Observation:
         self.faults.reach("before submit")
@@ -112,6 +119,10 @@ class FakeProvider:
         self.faults.reach("get")
         return self.jobs.get(ref.external_name)
 
+    async def find(self, ref: JobRef) -> Sequence[Observation]:
+        seen = await self.get(ref)
+        return [seen] if seen is not None and seen.uid == ref.uid else []
+
     async def observe(self, refs: Collection[JobRef]) -> Mapping[str, Observation]:
         self.faults.reach("observe")
         self.observed += 1
@@ -120,6 +131,9 @@ class FakeProvider:
     async def cancel(self, ref: JobRef, *, reason: str) -> None:
         self.faults.reach("cancel")
         self.cancelled.append(ref.external_name)
+
+    async def delete(self, ref: JobRef) -> None:
+        self.deleted.append(ref.external_name)
 
     async def close(self) -> None:
         return

@@ -58,7 +58,7 @@ async def test_defaults_are_filled_in(client: KubeClient) -> None:
         ({"provider": "moon"}, "spec.provider"),
         ({"env": [{"name": "1A"}]}, "spec.env[0].name"),
         ({"env": [{"name": "A", "value": "1", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}]}, "exclude"),
-        ({"env": [{"name": "A", "valueFrom": {}}]}, "exactly one of secretKeyRef and configMapKeyRef"),
+        ({"env": [{"name": "A", "valueFrom": {}}]}, "exactly one of secretKeyRef, configMapKeyRef and cloudSecretRef"),
         ({"envFrom": [{}]}, "exactly one of secretRef and configMapRef"),
         ({"resources": {"cpu": "lots"}}, "spec.resources.cpu"),
         ({"resources": {"memory": "1GiB"}}, "spec.resources.memory"),

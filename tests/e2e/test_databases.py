@@ -11,7 +11,8 @@ import pytest
 
 from controller.databases import make_store
 from controller.domain.phases import Phase
-from controller.settings import Environment, read_database
+from controller.settings import read_database
+from controller.variables import Environment
 from dev import stack as stacks
 from dev.stack import Stack
 from tests.contract.databases import postgres, spanner

@@ -2,7 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Collection, Mapping
+import shutil
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -32,6 +33,12 @@ class LocalProvider:
         self._clock = clock
         self._seen: dict[str, tuple[Stamp, mapping.StateFile]] = {}
 
+    async def open(self) -> None:
+        """Nothing to do: the folder is made with the first job."""
+
+    async def prepare(self, request: SubmitRequest) -> None:
+        """Nothing to do: names are ids here."""
+
     async def submit(self, request: SubmitRequest) -> Observation:
         return await _in_thread(lambda: self._submit(request))
 
@@ -42,8 +49,15 @@ class LocalProvider:
         names = {ref.external_name for ref in refs}
         return await _in_thread(lambda: self._look_at_all(names))
 
+    async def find(self, ref: JobRef) -> Sequence[Observation]:
+        seen = await self.get(ref)
+        return [seen] if seen is not None and seen.uid == ref.uid else []
+
     async def cancel(self, ref: JobRef, *, reason: str) -> None:
         await _in_thread(lambda: self._cancel(ref.external_name, reason))
+
+    async def delete(self, ref: JobRef) -> None:
+        await _in_thread(lambda: self._delete(ref.external_name))
 
     async def close(self) -> None:
         """Nothing to do: the jobs go on without us."""
@@ -53,6 +67,8 @@ class LocalProvider:
         folder = self._folder(name)
         if folder is None:
             raise Permanent(f"{name!r} is no name for a job", reason=reasons.SUBMISSION_REFUSED)
+        if request.spec.cloud_secrets:
+            raise Permanent("spec.env: cloudSecretRef needs a cloud", reason=reasons.INVALID_SPEC)
         if not folder.create(mapping.job_file(request, submitted_at=self._clock.now())):
             job = folder.job()
             if job is None or job.uid != request.uid:
@@ -66,6 +82,14 @@ class LocalProvider:
         folder = self._folder(name)
         if folder is not None and folder.path.is_dir():
             folder.request_cancel(reason)
+
+    def _delete(self, name: str) -> None:
+        """Remove the folder of a job that has ended, with its logs."""
+        folder = self._folder(name)
+        state = folder.state() if folder is not None else None
+        if folder is not None and state is not None and state.phase.is_terminal:
+            shutil.rmtree(folder.path, ignore_errors=True)
+            self._seen.pop(name, None)
 
     def _look_at_all(self, names: Collection[str]) -> dict[str, Observation]:
         found: dict[str, Observation] = {}

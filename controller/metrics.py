@@ -1,0 +1,30 @@
+"""What Prometheus is told. Label values are small closed sets: never a job, a tenant or a message."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+
+REGISTRY = CollectorRegistry()
+ProcessCollector(registry=REGISTRY)
+
+PROVIDER_CALLS = Counter(
+    "jennah_provider_calls_total",
+    "Calls to a batch service, by method and by result (ok, or the class of our error)",
+    ["provider", "method", "result"],
+    registry=REGISTRY,
+)
+OBSERVATION_SECONDS = Histogram(
+    "jennah_observation_seconds", "Duration of a round of bulk observation", ["provider"], registry=REGISTRY
+)
+OBSERVED_JOBS = Gauge("jennah_observed_jobs", "Active jobs in the bulk observation", ["provider"], registry=REGISTRY)
+SUBMISSIONS_IN_DOUBT = Counter(
+    "jennah_submissions_in_doubt_total", "Submissions whose outcome was unknown", ["provider"], registry=REGISTRY
+)
+DUPLICATES_ENDED = Counter(
+    "jennah_duplicates_ended_total", "Cloud jobs that were ended as duplicates", ["provider"], registry=REGISTRY
+)
+QUEUE_DEPTH = Gauge("jennah_queue_depth", "Objects that wait for a worker", registry=REGISTRY)
+RECONCILES = Counter(
+    "jennah_reconciles_total",
+    "Passes over objects, by result (ok, or the class of the error)",
+    ["result"],
+    registry=REGISTRY,
+)

@@ -1,0 +1,1 @@
+"""AWS Batch: the adapter, and beside it the pure mapping."""

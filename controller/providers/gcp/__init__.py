@@ -1,0 +1,1 @@
+"""Google Cloud Batch: the adapter, and beside it the pure mapping."""

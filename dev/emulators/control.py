@@ -1,0 +1,61 @@
+"""The side door of a stand-in, for tests: what really ran there, and which faults it has."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
+
+import msgspec
+from aiohttp import web
+
+from dev.emulators.faults import Dice, Faults
+
+
+class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One cloud job as it really is, whatever reads are told."""
+
+    id: str
+    """The service's own id: two entries are two jobs."""
+    name: str
+    """Our external name."""
+    uid: str
+    """The JennahJob's uid, as the cloud job carries it."""
+    state: str
+    """The service's word."""
+    created_at: float
+    """Seconds since 1970."""
+    ran_seconds: float
+    """How long its container has run, over all attempts; 0: it never started."""
+    exit_code: int | None = None
+
+
+Ledger = Callable[[], Sequence[LedgerEntry]]
+
+
+@contextlib.asynccontextmanager
+async def serving(ledger: Ledger, dice: Dice, port: int) -> AsyncIterator[int]:
+    """Answer ``GET /ledger``, ``GET /faults`` and ``PUT /faults`` on loopback; the port."""
+
+    async def get_ledger(_: web.Request) -> web.Response:
+        return web.Response(body=msgspec.json.encode(list(ledger())), content_type="application/json")
+
+    async def get_faults(_: web.Request) -> web.Response:
+        return web.Response(body=msgspec.json.encode(dice.faults), content_type="application/json")
+
+    async def put_faults(request: web.Request) -> web.Response:
+        try:
+            dice.faults = msgspec.json.decode(await request.read(), type=Faults)
+        except msgspec.MsgspecError as error:
+            return web.Response(status=400, text=str(error))
+        return await get_faults(request)
+
+    app = web.Application()
+    app.router.add_get("/ledger", get_ledger)
+    app.router.add_get("/faults", get_faults)
+    app.router.add_put("/faults", put_faults)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", port)
+    await site.start()
+    try:
+        yield int(runner.addresses[0][1])
+    finally:
+        await runner.cleanup()
