@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import uuid
 from collections.abc import AsyncIterator, Coroutine
 
 from controller import clouds, databases, health
@@ -16,6 +17,7 @@ from controller.leadership import AlwaysLeader
 from controller.ports import BatchProvider, Clock, JobStore
 from controller.reconcile.cache import JobCache
 from controller.reconcile.decide import Policy
+from controller.reconcile.intents import Intents
 from controller.reconcile.observer import Observer
 from controller.reconcile.queue import WorkQueue
 from controller.reconcile.reconciler import Reconciler, ReconcileSettings
@@ -84,6 +86,7 @@ class Controller:
         clock: Clock,
     ) -> None:
         cache, leadership = JobCache(), AlwaysLeader()
+        policy = _policy(settings, provider)
         self._queue = WorkQueue(clock)
         self._events = EventPoster(client, clock, settings.common.worker_id)
         self._writer = GroupWriter(store)
@@ -106,12 +109,20 @@ class Controller:
             recorder=Recorder(resources=resources, writer=self._writer, cache=cache, clock=clock),
             leadership=leadership,
             clock=clock,
-            policy=Policy(providers=frozenset({provider.name}), missing_grace=settings.missing_grace_seconds),
+            policy=policy,
             settings=ReconcileSettings(
                 default_provider=provider.name,
                 profiles=settings.common.profiles,
                 env_wait_seconds=settings.env_wait_seconds,
                 redact_env=settings.common.database.redact_env,
+            ),
+            intents=Intents(
+                resources=resources,
+                cache=cache,
+                clock=clock,
+                policy=policy,
+                # A restarted process is another one: it does not know what its predecessor has sent.
+                identity=f"{settings.common.worker_id}/{uuid.uuid4().hex[:8]}",
             ),
         )
         self._workers = Workers(self._queue, self.reconciler.work_on, settings.workers)
@@ -123,6 +134,17 @@ class Controller:
             async with self._workers.running(STOP_GRACE_SECONDS):
                 yield
             await self._writer.close()
+
+
+def _policy(settings: OperatorSettings, provider: BatchProvider) -> Policy:
+    return Policy(
+        providers=frozenset({provider.name}),
+        intent_first=frozenset() if provider.names_are_ids else frozenset({provider.name}),
+        missing_grace=settings.missing_grace_seconds,
+        submit_settle=settings.submit_settle_seconds,
+        duplicate_look=settings.duplicate_look_seconds,
+        unscheduled_after=settings.unscheduled_after_seconds,
+    )
 
 
 @contextlib.asynccontextmanager

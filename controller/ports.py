@@ -113,6 +113,10 @@ class JobRef(msgspec.Struct, frozen=True, kw_only=True):
     external_name: str
     uid: str
     resource_path: str | None = None
+    submitted_at: datetime | None = None
+    """When the service took it, as status has it: bounds lists by time of creation."""
+    spec: JobSpec | None = None
+    """What was asked for: tells in which queue or pool to look where the path is not known."""
 
 
 class BatchProvider(Protocol):

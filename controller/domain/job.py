@@ -165,6 +165,11 @@ class Submission(Value, frozen=True, kw_only=True):
     look_again_at: datetime | None = None
     """When the service is searched for duplicates once more. None while the submission itself is open."""
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it is not settled yet if that call made a job."""
+        return self.look_again_at is None
+
 
 class JobStatus(Value, frozen=True, kw_only=True):
     """What the controller last recorded."""

@@ -41,6 +41,12 @@ class Note(Step, frozen=True, kw_only=True):
 class Cancel(Step, frozen=True, kw_only=True):
     """Ask the service to end the job."""
 
+    reason: str
+
+
+class EndDuplicates(Step, frozen=True, kw_only=True):
+    """Search the service for second jobs of a submission that was in doubt, and end them."""
+
 
 class Finish(Step, frozen=True, kw_only=True):
     """End the job without the service's word."""
@@ -61,4 +67,4 @@ class Release(Step, frozen=True, kw_only=True):
     """Let a deleted object go: take the finalizer off."""
 
 
-Action = Wait | Hold | Accept | Submit | LookUp | Note | Cancel | Finish | Delete | Release
+Action = Wait | Hold | Accept | Submit | LookUp | Note | Cancel | EndDuplicates | Finish | Delete | Release

@@ -4,13 +4,14 @@ Level-triggered: `decide` gets the newest object and what is known of its cloud 
 It is called again after each action, until it answers `Wait`.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
 import msgspec
 
 from controller.domain import conditions, reasons
-from controller.domain.job import Job
+from controller.domain.job import Job, JobStatus
 from controller.domain.phases import Phase
 from controller.ports import Observation
 from controller.reconcile import statuses
@@ -19,6 +20,7 @@ from controller.reconcile.actions import (
     Action,
     Cancel,
     Delete,
+    EndDuplicates,
     Finish,
     Hold,
     LookUp,
@@ -45,6 +47,16 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
     providers: frozenset[str]
     """The services that this controller is set up for."""
+    intent_first: frozenset[str] = frozenset()
+    """Those of them that do not let us name jobs: the intent is written before the call (design §3)."""
+    submit_limit: float = 12
+    """From the writing of an intent until its call is over, whatever happens."""
+    submit_settle: float = 30
+    """From then until the service must show the job, if one was made."""
+    duplicate_look: float = 120
+    """From the end of a doubt until duplicates are looked for once more."""
+    unscheduled_after: float = 120
+    """How long a job waits for a machine before a condition says why."""
     missing_grace: float = 300
     """How long a submitted job that the service does not know is looked for, before it is Failed."""
     ending_grace: float = 30
@@ -55,7 +67,24 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """The pause before a service that shows no reaction is asked to cancel again."""
 
 
-def decide(job: Job, seen: Observation | Unseen, now: datetime, policy: Policy) -> Action:
+class Doubt(msgspec.Struct, frozen=True, kw_only=True):
+    """What this process knows of an intent whose outcome is unknown. By its own clock: another's may be wrong."""
+
+    age: float = 0.0
+    """Seconds since it first saw that intent."""
+    looks: int = 0
+    """How often it has searched the service in vain since the intent was settled."""
+    looked: float = 0.0
+    """Seconds since the last of them."""
+
+
+NO_DOUBT = Doubt()
+
+LOOKS = 2
+"""Searches in vain, `look_again` apart, after which a submission in doubt is known to have made no job."""
+
+
+def decide(job: Job, seen: Observation | Unseen, now: datetime, policy: Policy, doubt: Doubt = NO_DOUBT) -> Action:
     """The next action for that job. Pure: same input, same answer."""
     if not job.is_held and not job.is_finished:
         return Wait() if job.is_being_deleted else Hold()
@@ -64,6 +93,8 @@ def decide(job: Job, seen: Observation | Unseen, now: datetime, policy: Policy) 
     if job.is_purged and not job.is_being_deleted:
         # DeleteJob died between its two steps; what it began is carried on.
         return Delete(reason=reasons.PURGED, message="DeleteJob asked for it")
+    if job.is_finished and job.status.submission is not None:
+        return _watch(job, job.status, now, policy)
     if job.is_being_deleted and (job.is_finished or _is_left_alone(job, seen)):
         return Release() if job.is_held else Wait()
     if job.is_finished:
@@ -72,7 +103,7 @@ def decide(job: Job, seen: Observation | Unseen, now: datetime, policy: Policy) 
         return _with_a_cloud_job(job, seen, now, policy)
     if job.is_submitted:
         return _without_its_cloud_job(job, seen, now, policy)
-    return _before_submission(job, seen, now, policy)
+    return _before_submission(job, seen, now, policy, doubt)
 
 
 def _is_left_alone(job: Job, seen: Observation | Unseen) -> bool:
@@ -91,16 +122,62 @@ def _after_the_end(job: Job, now: datetime) -> Action:
 
 
 def _with_a_cloud_job(job: Job, seen: Observation, now: datetime, policy: Policy) -> Action:
-    status = statuses.observed(job, seen, now)
+    status = statuses.observed(job, seen, now, unscheduled_after=policy.unscheduled_after)
+    if status.submission is not None and status.submission.is_open:
+        status = statuses.settled(status, now + timedelta(seconds=policy.duplicate_look))
     if status != job.status:
         return Note(status=status)
-    if not job.wants_end or seen.is_cancelling:
-        return Wait()
+    timers = [_until_told(status, seen, now, policy)]
+    if status.submission is not None:
+        look = _watch(job, status, now, policy)
+        if not isinstance(look, Wait):
+            return look
+        timers.append(look.seconds)
+    reason, seconds = _end_wanted(job, seen, now)
+    if reason is None or seen.is_cancelling:
+        return _earliest([*timers, seconds])
     asked = conditions.find(job.status.conditions, conditions.CANCELLING)
     if asked is None or not asked.is_true:
-        return Cancel()
+        return Cancel(reason=reason)
     left = policy.cancel_again - (now - asked.last_transition_time).total_seconds()
-    return Cancel() if left <= 0 else Wait(seconds=left)
+    return Cancel(reason=reason) if left <= 0 else _earliest([*timers, left])
+
+
+def _end_wanted(job: Job, seen: Observation, now: datetime) -> tuple[str | None, float | None]:
+    """Why the job shall end, if it shall; else the seconds until that may be."""
+    if job.wants_end:
+        return reasons.CANCEL_REQUESTED, None
+    asked = conditions.find(job.status.conditions, conditions.CANCELLING)
+    if asked is not None and asked.reason == reasons.PENDING_DEADLINE_EXCEEDED:
+        return asked.reason, None
+    limit, since = job.spec.pending_deadline_seconds, job.status.submitted_at
+    if limit is None or since is None or seen.phase is not Phase.PENDING or job.status.started_at is not None:
+        return None, None
+    left = limit - (now - since).total_seconds()
+    return (reasons.PENDING_DEADLINE_EXCEEDED, None) if left <= 0 else (None, left)
+
+
+def _until_told(status: JobStatus, seen: Observation, now: datetime, policy: Policy) -> float | None:
+    """The seconds until it is told why the job waits."""
+    if seen.waits_because is None or status.submitted_at is None:
+        return None
+    left = policy.unscheduled_after - (now - status.submitted_at).total_seconds()
+    return left if left > 0 else None
+
+
+def _watch(job: Job, status: JobStatus, now: datetime, policy: Policy) -> Action:
+    """A job whose submission was once in doubt: second jobs of it are looked for once more, a while later."""
+    submission = status.submission
+    if submission is None or submission.look_again_at is None:
+        return Note(status=statuses.settled(status, now + timedelta(seconds=policy.duplicate_look)))
+    left = (submission.look_again_at - now).total_seconds()
+    if left > 0:
+        return Wait(seconds=left)
+    return EndDuplicates() if job.status.provider in policy.providers else Note(status=statuses.forgotten(status))
+
+
+def _earliest(timers: Sequence[float | None]) -> Wait:
+    return Wait(seconds=min((seconds for seconds in timers if seconds is not None), default=None))
 
 
 def _without_its_cloud_job(job: Job, seen: Observation | Unseen, now: datetime, policy: Policy) -> Action:
@@ -117,6 +194,9 @@ def _without_its_cloud_job(job: Job, seen: Observation | Unseen, now: datetime, 
             )
         )
     waited = (now - missing.last_transition_time).total_seconds()
+    if missing.reason == reasons.DELETED_EXTERNALLY and not job.wants_end:
+        message = "somebody removed the job at the service"
+        return Finish(phase=Phase.FAILED, reason=reasons.DELETED_EXTERNALLY, message=message)
     grace = min(policy.ending_grace, policy.missing_grace) if job.wants_end else policy.missing_grace
     if waited < grace:
         return Wait(seconds=min(policy.look_again, grace - waited))
@@ -129,13 +209,17 @@ def _without_its_cloud_job(job: Job, seen: Observation | Unseen, now: datetime, 
     )
 
 
-def _before_submission(job: Job, seen: Observation | Unseen, now: datetime, policy: Policy) -> Action:
+def _before_submission(job: Job, seen: Observation | Unseen, now: datetime, policy: Policy, doubt: Doubt) -> Action:
     if job.status.provider not in policy.providers:
         return _without_a_provider(job, now, policy)
-    if job.wants_end:
+    if job.status.provider in policy.intent_first:
+        unsettled = _settle(job, seen, now, policy, doubt)
+        if unsettled is not None:
+            return unsettled
+    elif job.wants_end and seen is not Unseen.ABSENT:
         # A submission may have gone out whose result was lost: only the service knows.
-        if seen is not Unseen.ABSENT:
-            return LookUp()
+        return LookUp()
+    if job.wants_end:
         return Finish(
             phase=Phase.CANCELLED,
             reason=reasons.CANCELLED_BEFORE_SUBMISSION,
@@ -145,6 +229,33 @@ def _before_submission(job: Job, seen: Observation | Unseen, now: datetime, poli
         message = "held back by spec.suspend"
         return _note_once(job, conditions.SUSPENDED, True, reason=reasons.SUSPENDED, message=message, now=now)
     return Submit()
+
+
+def _settle(job: Job, seen: Observation | Unseen, now: datetime, policy: Policy, doubt: Doubt) -> Action | None:
+    """What finds out if an intent without a result made a job; None where there is none, or it made no job.
+
+    The one who wrote it may be another process that is still alive: nothing is done before its call must be over
+    and the service must show the job. Both clocks count, its deadline and our own, as either may be wrong.
+    """
+    intent = job.status.submission
+    if intent is None:
+        # The record knows that it once ran: the status was lost, and with it perhaps an intent.
+        return Note(status=statuses.in_doubt(job, now)) if job.status.transition else None
+    if not intent.is_open:
+        return None
+    if not intent.in_doubt:
+        return Note(status=statuses.in_doubt(job, now))
+    left = max(
+        policy.submit_limit + policy.submit_settle - doubt.age,
+        policy.submit_settle - (now - intent.deadline).total_seconds(),
+    )
+    if left > 0:
+        return Wait(seconds=left)
+    if doubt.looks >= LOOKS and seen is Unseen.ABSENT:
+        return None
+    if doubt.looks and doubt.looked < policy.look_again:
+        return Wait(seconds=policy.look_again - doubt.looked)
+    return LookUp()
 
 
 def _without_a_provider(job: Job, now: datetime, policy: Policy) -> Action:

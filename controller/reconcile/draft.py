@@ -47,6 +47,12 @@ class Draft:
         self.base = self.job = self._recorded = job
         self._transitions = []
 
+    def take_intent(self, written: Job) -> None:
+        """Kubernetes has the intent to submit; all else of this pass is still to be written."""
+        status = msgspec.structs.replace(self.job.status, submission=written.status.submission)
+        self.job = msgspec.structs.replace(self.job, metadata=written.metadata, status=status)
+        self.base = written
+
     def mark_recorded(self) -> None:
         """The database has all of it; Kubernetes not yet."""
         self._recorded = self.job

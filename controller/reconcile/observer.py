@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 
+from controller import metrics
 from controller.clock import wait_for_event
 from controller.domain.errors import JennahError
 from controller.domain.job import Job
@@ -15,6 +16,17 @@ log = logging.getLogger(__name__)
 GROWTH = 1.5
 """How much longer each quiet round makes the interval, up to its maximum."""
 ERROR_INTERVAL_SECONDS = 60.0
+
+
+def ref_of(job: Job) -> JobRef:
+    """The job as a provider is asked for it."""
+    return JobRef(
+        external_name=job.external_name,
+        uid=job.key,
+        resource_path=job.status.resource_path,
+        submitted_at=job.status.submitted_at,
+        spec=job.spec,
+    )
 
 
 class Observer:
@@ -51,9 +63,9 @@ class Observer:
 
     def track(self, job: Job) -> None:
         """Have that job in the rounds to come. The interval becomes short: something moves."""
-        name = job.external_name
-        if name not in self._refs:
-            self._refs[name] = JobRef(external_name=name, uid=job.key, resource_path=job.status.resource_path)
+        name, known = job.external_name, self._refs.get(job.external_name)
+        if known is None or known.resource_path != job.status.resource_path:
+            self._refs[name] = ref_of(job)
             self._news.set()
 
     def untrack(self, job: Job) -> None:
@@ -91,8 +103,10 @@ class Observer:
         """Ask for all; whether anything had changed."""
         asked = dict(self._refs)
         self._noted.clear()
+        metrics.OBSERVED_JOBS.labels(self._provider.name).set(len(asked))
         try:
-            found = await self._provider.observe(list(asked.values()))
+            with metrics.OBSERVATION_SECONDS.labels(self._provider.name).time():
+                found = await self._provider.observe(list(asked.values()))
         except JennahError as error:
             if str(error) != self._failing:
                 log.warning("observation failed: %s", error, extra={"provider": self._provider.name})

@@ -6,20 +6,23 @@ Order of writes (design §3): the cloud, then the database, then status. What on
 
 import logging
 from collections.abc import Mapping
+from datetime import timedelta
 
 import msgspec
 
+from controller import metrics
 from controller.domain import conditions, names, reasons
 from controller.domain.errors import Conflict, EnvironmentMissing, Invalid, JennahError, NotFound, Permanent, Retryable
 from controller.domain.job import Job
 from controller.domain.phases import Phase
 from controller.domain.resources import Profiles, ResourceSet, resolve
-from controller.ports import BatchProvider, Clock, JobRef, JobResources, JobStore, Leadership, Observation
+from controller.ports import BatchProvider, Clock, JobResources, JobStore, Leadership, Observation
 from controller.reconcile import actions, statuses, submission
 from controller.reconcile.cache import JobCache
 from controller.reconcile.decide import Policy, Unseen, decide
 from controller.reconcile.draft import Draft
-from controller.reconcile.observer import Observer
+from controller.reconcile.intents import Intents
+from controller.reconcile.observer import Observer, ref_of
 from controller.reconcile.queue import WorkQueue
 from controller.reconcile.recorder import Recorder, log_fields
 
@@ -55,6 +58,7 @@ class Reconciler:
         clock: Clock,
         policy: Policy,
         settings: ReconcileSettings,
+        intents: Intents,
     ) -> None:
         self._cache = cache
         self._queue = queue
@@ -67,6 +71,7 @@ class Reconciler:
         self._clock = clock
         self._policy = policy
         self._settings = settings
+        self._intents = intents
         self._complaints: dict[str, str] = {}
 
     # --- events in -----------------------------------------------------------------------------------
@@ -74,6 +79,7 @@ class Reconciler:
     def upsert(self, job: Job) -> None:
         """Take in an object from the watch."""
         if self._cache.put(job):
+            self._intents.see(job)
             self._queue.add(job.key)
 
     def remove(self, key: str) -> None:
@@ -82,6 +88,7 @@ class Reconciler:
         if job is not None:
             self._untrack(job)
         self._queue.drop(key)
+        self._intents.forget(key)
         self._complaints.pop(key, None)
 
     # --- the loop ------------------------------------------------------------------------------------
@@ -99,17 +106,22 @@ class Reconciler:
         try:
             seconds = await self.reconcile(job)
         except (Conflict, NotFound):
+            metrics.RECONCILES.labels("Conflict").inc()
             # Somebody wrote before us. The watch may be late: read it, so that the next pass decides anew.
             self._queue.back_off(job.key)
             await self._reload(job)
         except Retryable as error:
+            metrics.RECONCILES.labels(type(error).__name__).inc()
             self._complain(job, str(error), self._queue.back_off(job.key, error.delay))
         except JennahError as error:
+            metrics.RECONCILES.labels(type(error).__name__).inc()
             self._complain(job, str(error), self._queue.back_off(job.key))
         except Exception:
+            metrics.RECONCILES.labels("unexpected").inc()
             log.exception("unexpected failure", extra=log_fields(job))
             self._queue.back_off(job.key)
         else:
+            metrics.RECONCILES.labels("ok").inc()
             self._complaints.pop(job.key, None)
             self._queue.forget(job.key)
             if seconds is not None:
@@ -150,7 +162,8 @@ class Reconciler:
         for _ in range(MAX_STEPS):
             if not self._leadership.is_leader():
                 return None
-            action = decide(draft.job, seen, self._clock.now(), self._policy)
+            doubt = self._intents.doubt(draft.job)
+            action = decide(draft.job, seen, self._clock.now(), self._policy, doubt)
             match action:
                 case actions.Wait(seconds=seconds):
                     if await self._recorder.flush(draft):
@@ -185,9 +198,11 @@ class Reconciler:
                 await self._accept(draft)
             case actions.Note(status=status):
                 draft.set_status(status, now)
-            case actions.Cancel():
-                await self._provider(draft.job).cancel(_ref(draft.job), reason=reasons.CANCEL_REQUESTED)
-                draft.set_status(statuses.cancelling(draft.job, now), now)
+            case actions.Cancel(reason=reason):
+                await self._provider(draft.job).cancel(ref_of(draft.job), reason=reason)
+                draft.set_status(statuses.cancelling(draft.job, now, reason=reason), now)
+            case actions.EndDuplicates():
+                await self._end_duplicates(draft)
             case actions.Finish(phase=phase, reason=reason, message=message):
                 self._finish(draft, phase, reason, message)
 
@@ -248,12 +263,20 @@ class Reconciler:
         draft.env = submission.shown_environment(environment, redact=self._settings.redact_env)
         provider = self._provider(job)
         try:
-            seen = await provider.submit(submission.request_for(job, environment, self._settings.profiles))
+            request = submission.request_for(job, environment, self._settings.profiles)
+            if provider.names_are_ids:
+                seen = await provider.submit(request)
+            else:
+                seen = await self._intents.submit(draft, provider, request)
+        except Conflict:
+            raise  # another controller was faster: nothing was sent
         except Permanent as refused:
             self._finish(draft, Phase.FAILED, refused.reason, str(refused))
             return Unseen.ABSENT, None
         except Retryable as failed:
-            self._note(draft, conditions.SUBMITTED, False, reasons.PROVIDER_ERROR, str(failed))
+            doubted = draft.job.status.submission
+            reason = reasons.SUBMITTING if doubted and doubted.is_open else reasons.PROVIDER_ERROR
+            self._note(draft, conditions.SUBMITTED, False, reason, str(failed))
             await self._recorder.flush(draft)
             raise
         self._observers[provider.name].note(seen)
@@ -266,7 +289,7 @@ class Reconciler:
         job = draft.job
         log.error("the record refused the job: %s", refused, extra=log_fields(job))
         if job.is_submitted and not job.is_finished:
-            await self._provider(job).cancel(_ref(job), reason=reasons.RECORD_REJECTED)
+            await self._provider(job).cancel(ref_of(job), reason=reasons.RECORD_REJECTED)
         if not job.is_finished:
             self._finish(draft, Phase.FAILED, reasons.RECORD_REJECTED, str(refused))
         await self._recorder.flush(draft, record=False)
@@ -274,14 +297,46 @@ class Reconciler:
 
     async def _look_up(self, job: Job) -> Observation | Unseen:
         provider = self._provider(job)
-        seen = await provider.get(_ref(job))
+        seen = await provider.get(ref_of(job))
         if seen is None or seen.uid != job.key:
+            self._intents.looked(job)
             return Unseen.ABSENT
         self._observers[provider.name].note(seen)
         return seen
 
+    async def _end_duplicates(self, draft: Draft) -> None:
+        """End all of the job's cloud jobs but one: the oldest, or the one whose end is recorded.
+
+        It is looked again later until there is none to be ended; then the doubt is over.
+        """
+        job, now = draft.job, self._clock.now()
+        provider = self._provider(job)
+        found = await provider.find(ref_of(job))
+        kept = job.status.resource_path
+        if found and not job.is_finished and found[0].resource_path != kept:
+            # The oldest, so that any two controllers that do this agree.
+            kept = found[0].resource_path
+            self._observers[provider.name].note(found[0])
+            draft.set_status(statuses.observed(job, found[0], now), now)
+        running = [one for one in found if one.resource_path != kept and not one.has_ended]
+        for one in running:
+            ref = msgspec.structs.replace(ref_of(job), resource_path=one.resource_path)
+            await provider.cancel(ref, reason=reasons.DUPLICATE)
+            metrics.DUPLICATES_ENDED.labels(provider.name).inc()
+            message = f"ended {one.resource_path}: a second job, from a submission whose outcome was unknown"
+            draft.events.append(("Warning", reasons.DUPLICATE, message))
+            log.warning("%s", message, extra=log_fields(job))
+        if running:
+            again = now + timedelta(seconds=self._policy.duplicate_look)
+            draft.set_status(statuses.settled(draft.job.status, again), now)
+        else:
+            draft.set_status(statuses.forgotten(draft.job.status), now)
+
     async def _release(self, job: Job) -> None:
-        """Let a deleted object go, and with it, where DeleteJob asked for that, its row."""
+        """Let a deleted object go, and with it, where DeleteJob asked for that, its row and its cloud job."""
+        provider = self._providers.get(job.status.provider or "")
+        if job.is_purged and job.is_submitted and provider and job.spec.deletion_policy != "Orphan":
+            await provider.delete(ref_of(job))
         if job.is_purged and job.status.reason != reasons.RECORD_REJECTED:  # the row is not another object's
             await self._store.delete_job(job.status.tenant_id or await self._tenant(job), job.job_id)
         await self._resources.release(job)
@@ -325,7 +380,3 @@ class Reconciler:
         observer = self._observers.get(job.status.provider or "")
         if observer is not None:
             observer.untrack(job)
-
-
-def _ref(job: Job) -> JobRef:
-    return JobRef(external_name=job.external_name, uid=job.key, resource_path=job.status.resource_path)

@@ -8,7 +8,7 @@ from datetime import datetime
 import msgspec
 
 from controller.domain import conditions, reasons
-from controller.domain.job import Job, JobStatus
+from controller.domain.job import Job, JobStatus, Submission
 from controller.domain.phases import Phase
 from controller.ports import Observation
 
@@ -42,15 +42,18 @@ def accepted(job: Job, *, tenant_id: str, provider: str) -> JobStatus:
     )
 
 
-def observed(job: Job, seen: Observation, now: datetime) -> JobStatus:
-    """The status after an observation. Times are the service's; what it does not say stays as it was."""
+def observed(job: Job, seen: Observation, now: datetime, *, unscheduled_after: float = 0.0) -> JobStatus:
+    """The status after an observation. Times are the service's; what it does not say stays as it was.
+
+    Why a job waits is told once it has waited for `unscheduled_after` seconds: before that it is no news.
+    """
     old = job.status
     status = msgspec.structs.replace(
         old,
         observed_generation=job.metadata.generation,
         external_name=seen.external_name,
         resource_path=seen.resource_path,
-        submission=None,
+        submission=old.submission if old.submission and old.submission.in_doubt else None,
         submitted_at=old.submitted_at or seen.submitted_at or now,
         scheduled_at=seen.scheduled_at or old.scheduled_at,
         started_at=seen.started_at or old.started_at,
@@ -61,15 +64,49 @@ def observed(job: Job, seen: Observation, now: datetime) -> JobStatus:
         logs_url=seen.logs_url or old.logs_url,
     )
     status = _mark(job, status, conditions.SUBMITTED, True, reasons.SUBMITTED, "the service has the job", now)
-    if conditions.find(status.conditions, conditions.OBSERVED):
-        status = _mark(job, status, conditions.OBSERVED, True, reasons.OBSERVED, "the service knows the job", now)
+    status = _visible(job, status, seen, now)
     if conditions.find(status.conditions, conditions.SUSPENDED) or job.spec.suspend:
         reason = reasons.ALREADY_SUBMITTED if job.spec.suspend else reasons.RESUMED
         status = _mark(job, status, conditions.SUSPENDED, False, reason, "the job has been submitted", now)
     if conditions.find(status.conditions, conditions.ENVIRONMENT_READY):
         status = _mark(job, status, conditions.ENVIRONMENT_READY, True, reasons.SUBMITTED, "complete", now)
-    phase = seen.phase or old.phase or Phase.PENDING
-    return moved(job, status, phase, reason=seen.reason, message=seen.message, at=seen.completed_at or now, now=now)
+    for remark in seen.remarks:
+        status = _mark(job, status, remark.condition, False, remark.reason, remark.message, now)
+    phase: Phase = seen.phase or old.phase or Phase.PENDING
+    why = seen.reason
+    status = _waiting(job, status, seen, phase, now, unscheduled_after)
+    if phase is Phase.CANCELLED and _is_too_late(job):
+        phase, why = Phase.FAILED, reasons.PENDING_DEADLINE_EXCEEDED
+    return moved(job, status, phase, reason=why, message=seen.message, at=seen.completed_at or now, now=now)
+
+
+def _visible(job: Job, status: JobStatus, seen: Observation, now: datetime) -> JobStatus:
+    """The status with the condition that says whether the service knows the job, where that was ever in question."""
+    if seen.is_being_deleted and not job.wants_end:
+        message = "somebody removes the job at the service"
+        return _mark(job, status, conditions.OBSERVED, False, reasons.DELETED_EXTERNALLY, message, now)
+    if conditions.find(status.conditions, conditions.OBSERVED):
+        return _mark(job, status, conditions.OBSERVED, True, reasons.OBSERVED, "the service knows the job", now)
+    return status
+
+
+def _waiting(job: Job, status: JobStatus, seen: Observation, phase: Phase, now: datetime, after: float) -> JobStatus:
+    """The status with the condition that says why the job gets no machine, once that lasts."""
+    if seen.waits_because and not phase.is_terminal:
+        waited = (now - (status.submitted_at or now)).total_seconds()
+        if waited < after:
+            return status
+        return _mark(job, status, conditions.SCHEDULED, False, seen.waits_reason, seen.waits_because, now)
+    told = conditions.find(status.conditions, conditions.SCHEDULED)
+    if told is None or phase not in (Phase.SCHEDULED, Phase.RUNNING, Phase.COMPLETED):
+        return status
+    return _mark(job, status, conditions.SCHEDULED, True, reasons.SCHEDULED, "the job has a machine", now)
+
+
+def _is_too_late(job: Job) -> bool:
+    """Whether it was we who ended the job, because it waited for too long."""
+    asked = conditions.find(job.status.conditions, conditions.CANCELLING)
+    return asked is not None and asked.reason == reasons.PENDING_DEADLINE_EXCEEDED and not job.wants_end
 
 
 def moved(
@@ -83,7 +120,9 @@ def moved(
         number = 0 if status.transition is None else status.transition + 1
         changes |= {"phase": phase, "transition": number}
     if phase.is_terminal:
-        changes |= {"completed_at": status.completed_at or at, "submission": None}
+        changes |= {"completed_at": status.completed_at or at}
+        if status.submission is not None and not status.submission.in_doubt:
+            changes |= {"submission": None}
     status = msgspec.structs.replace(status, **changes)
     if not phase.is_terminal:
         return status
@@ -98,12 +137,41 @@ def marked(job: Job, kind: str, value: bool, *, reason: str, message: str, now: 
     return _mark(job, status, kind, value, reason, message, now)
 
 
-def cancelling(job: Job, now: datetime) -> JobStatus:
+def in_doubt(job: Job, now: datetime) -> JobStatus:
+    """The job's status while nobody knows whether a submission made a job (design §3)."""
+    status = marked(
+        job,
+        conditions.SUBMITTED,
+        False,
+        reason=reasons.SUBMITTING,
+        message="the outcome of a submission is unknown; the service is searched for the job before it is sent again",
+        now=now,
+    )
+    unknown = Submission(attempt=1, by="unknown", at=now, deadline=now)
+    submission = msgspec.structs.replace(status.submission or unknown, in_doubt=True)
+    return msgspec.structs.replace(status, submission=submission)
+
+
+def settled(status: JobStatus, look_again_at: datetime) -> JobStatus:
+    """The status once it is known what came of the submission: of one that was in doubt remains a date."""
+    submission = status.submission
+    if submission is not None:
+        doubted = msgspec.structs.replace(submission, look_again_at=look_again_at) if submission.in_doubt else None
+        status = msgspec.structs.replace(status, submission=doubted)
+    return status
+
+
+def forgotten(status: JobStatus) -> JobStatus:
+    """The status once the service was searched for duplicates and had none."""
+    return msgspec.structs.replace(status, submission=None)
+
+
+def cancelling(job: Job, now: datetime, *, reason: str = reasons.CANCEL_REQUESTED) -> JobStatus:
     """The job's status after the service was asked to end it; asking again renews the condition's time."""
     others = tuple(c for c in job.status.conditions if c.type != conditions.CANCELLING)
     status = msgspec.structs.replace(job.status, conditions=others)
     message = "the service was asked to end the job"
-    return _mark(job, status, conditions.CANCELLING, True, reasons.CANCEL_REQUESTED, message, now)
+    return _mark(job, status, conditions.CANCELLING, True, reason, message, now)
 
 
 def _mark(job: Job, status: JobStatus, kind: str, value: bool, reason: str, message: str, now: datetime) -> JobStatus:

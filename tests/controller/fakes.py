@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from controller.domain import names, reasons
-from controller.domain.errors import Conflict, NotFound, Permanent
+from controller.domain.errors import Conflict, NotFound, Permanent, Retryable
 from controller.domain.job import Job, JobSpec, Metadata, parse, status_to_wire
 from controller.domain.phases import Phase
 from controller.domain.records import JobRow, Recorded, Transition
@@ -142,6 +142,69 @@ class FakeProvider:
         """Bring every job to that phase."""
         for name, job in self.jobs.items():
             self.jobs[name] = msgspec.structs.replace(job, phase=phase, **facts)
+
+
+class FakeService(FakeProvider):
+    """A service in memory that names its jobs itself: each submission is a new job, and shows after `hidden` seconds."""
+
+    def __init__(self, faults: FaultPoints | None = None, clock: FakeClock | None = None) -> None:
+        super().__init__(faults)
+        self.names_are_ids = False
+        self.hidden = 0.0
+        self._clock = clock or FakeClock()
+        self.made: list[tuple[float, Observation]] = []
+        """Every job that was ever made: when, and how it stands."""
+
+    async def submit(self, request: SubmitRequest) -> Observation:
+        self.faults.reach("before submit")
+        if request.send_by is not None and self._clock.monotonic() > request.send_by:
+            raise Retryable("too late: nothing was sent")
+        self.submissions.append(request)
+        made = Observation(
+            external_name=request.external_name,
+            uid=request.uid,
+            resource_path=f"fake/{request.external_name}/{len(self.made)}",
+            phase=Phase.PENDING,
+            submitted_at=self._clock.now(),
+        )
+        self.made.append((self._clock.monotonic(), made))
+        self.faults.reach("after submit")
+        return made
+
+    async def find(self, ref: JobRef) -> Sequence[Observation]:
+        self.faults.reach("find")
+        now = self._clock.monotonic()
+        return [
+            job
+            for at, job in self.made
+            if at + self.hidden <= now and (job.external_name, job.uid) == (ref.external_name, ref.uid)
+        ]
+
+    async def get(self, ref: JobRef) -> Observation | None:
+        self.faults.reach("get")
+        found = await self.find(ref)
+        return next((job for job in found if ref.resource_path in (None, job.resource_path)), None)
+
+    async def observe(self, refs: Collection[JobRef]) -> Mapping[str, Observation]:
+        self.faults.reach("observe")
+        self.observed += 1
+        found = {ref.external_name: await self.get(ref) for ref in refs if ref.resource_path}
+        return {name: job for name, job in found.items() if job is not None}
+
+    async def cancel(self, ref: JobRef, *, reason: str) -> None:
+        self.faults.reach("cancel")
+        self.cancelled.append(ref.resource_path or "")
+        self.made = [
+            (at, msgspec.structs.replace(job, phase=Phase.CANCELLED))
+            if job.resource_path == ref.resource_path and not job.has_ended
+            else (at, job)
+            for at, job in self.made
+        ]
+
+    def move(self, phase: Phase, **facts: object) -> None:
+        self.made = [
+            (at, job if job.has_ended else msgspec.structs.replace(job, phase=phase, **facts)) for at, job in self.made
+        ]
 
 
 class FakeRecord:

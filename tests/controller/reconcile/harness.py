@@ -1,4 +1,4 @@
-"""A reconciler on the fakes, driven by hand; a new "process" on the same world after a crash."""
+"""A reconciler on the fakes, driven by hand; a new "process" on the same world after a crash, or beside another."""
 
 from collections.abc import Awaitable
 
@@ -7,52 +7,48 @@ from controller.domain.resources import Profiles
 from controller.leadership import AlwaysLeader
 from controller.reconcile.cache import JobCache
 from controller.reconcile.decide import Policy
+from controller.reconcile.intents import Intents
 from controller.reconcile.observer import Observer
 from controller.reconcile.queue import WorkQueue
 from controller.reconcile.reconciler import Reconciler, ReconcileSettings
 from controller.reconcile.recorder import Recorder
-from tests.controller.fakes import Crash, FakeClock, FakeProvider, FakeRecord, FakeResources, FaultPoints
+from tests.controller.fakes import Crash, FakeClock, FakeProvider, FakeRecord, FakeResources, FakeService, FaultPoints
 
 
-class World:
-    """Kubernetes, the database and the cloud, and a controller that can die and come back."""
+class Process:
+    """A controller with nothing in its memory."""
 
-    def __init__(self) -> None:
-        self.clock = FakeClock()
-        self.faults = FaultPoints()
-        self.provider = FakeProvider(self.faults)
-        self.record = FakeRecord(self.faults)
-        self.kube = FakeResources(self.faults)
-        self.start()
-
-    def start(self) -> None:
-        """A new process: nothing of the old one's memory is left."""
-        self.queue = WorkQueue(self.clock)
+    def __init__(self, world: "World", identity: str) -> None:
+        provider, clock = world.provider, world.clock
+        policy = Policy(
+            providers=frozenset({provider.name}),
+            intent_first=frozenset() if provider.names_are_ids else frozenset({provider.name}),
+            missing_grace=100,
+            ending_grace=20,
+        )
+        self.kube = world.kube
+        self.queue = WorkQueue(clock)
         self.cache = JobCache()
         self.observer = Observer(
-            self.provider,
-            clock=self.clock,
-            leadership=AlwaysLeader(),
-            wake=self.queue.add,
-            min_seconds=1,
-            max_seconds=10,
+            provider, clock=clock, leadership=AlwaysLeader(), wake=self.queue.add, min_seconds=1, max_seconds=10
         )
         self.reconciler = Reconciler(
             cache=self.cache,
             queue=self.queue,
-            providers={self.provider.name: self.provider},
-            observers={self.provider.name: self.observer},
-            resources=self.kube,
-            store=self.record,  # type: ignore[arg-type]
-            recorder=Recorder(resources=self.kube, writer=self.record, cache=self.cache, clock=self.clock),
+            providers={provider.name: provider},
+            observers={provider.name: self.observer},
+            resources=world.kube,
+            store=world.record,  # type: ignore[arg-type]
+            recorder=Recorder(resources=world.kube, writer=world.record, cache=self.cache, clock=clock),
             leadership=AlwaysLeader(),
-            clock=self.clock,
-            policy=Policy(providers=frozenset({self.provider.name}), missing_grace=100, ending_grace=20),
-            settings=ReconcileSettings(default_provider=self.provider.name, profiles=Profiles(), env_wait_seconds=60),
+            clock=clock,
+            policy=policy,
+            settings=ReconcileSettings(default_provider=provider.name, profiles=Profiles(), env_wait_seconds=60),
+            intents=Intents(resources=world.kube, cache=self.cache, clock=clock, policy=policy, identity=identity),
         )
-        self.kube.changed = self.reconciler.upsert
-        for job in self.kube.objects.values():
-            self.reconciler.upsert(job)
+
+    def upsert(self, job: Job) -> None:
+        self.reconciler.upsert(job)
 
     async def reconcile(self, job: Job) -> float | None:
         """One pass on the object as it is now."""
@@ -63,6 +59,56 @@ class World:
         await self.observer._round()
         await self.reconcile(job)
         return self.kube.current(job)
+
+
+class World:
+    """Kubernetes, the database and the cloud, and a controller that can die and come back."""
+
+    def __init__(self, *, names_are_ids: bool = True) -> None:
+        self.clock = FakeClock()
+        self.faults = FaultPoints()
+        self.provider = FakeProvider(self.faults) if names_are_ids else FakeService(self.faults, self.clock)
+        self.record = FakeRecord(self.faults)
+        self.kube = FakeResources(self.faults)
+        self._processes = 0
+        self.start()
+
+    def start(self) -> None:
+        """A new process: nothing of the old one's memory is left."""
+        self.process = self.another()
+        self.kube.changed = self.process.upsert
+
+    def another(self) -> Process:
+        """One more process, which has seen what is there."""
+        self._processes += 1
+        process = Process(self, f"process-{self._processes}")
+        for job in self.kube.objects.values():
+            process.upsert(job)
+        return process
+
+    @property
+    def reconciler(self) -> Reconciler:
+        return self.process.reconciler
+
+    @property
+    def observer(self) -> Observer:
+        return self.process.observer
+
+    @property
+    def queue(self) -> WorkQueue:
+        return self.process.queue
+
+    @property
+    def cache(self) -> JobCache:
+        return self.process.cache
+
+    async def reconcile(self, job: Job) -> float | None:
+        """One pass on the object as it is now."""
+        return await self.process.reconcile(job)
+
+    async def observe(self, job: Job) -> Job:
+        """One bulk observation, a pass, and the object as it is then."""
+        return await self.process.observe(job)
 
     async def crashes(self, call: Awaitable[object]) -> bool:
         """Whether the process died in that call; a new one is started then."""
