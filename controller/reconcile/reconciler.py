@@ -180,6 +180,8 @@ class Reconciler:
                         return None
                 case actions.LookUp():
                     seen = await self._look_up(draft.job)
+                case actions.EndDuplicates():
+                    seen = await self._end_duplicates(draft, seen)
                 case actions.Submit():
                     if await self._is_first(draft):
                         seen, pause = await self._submit(draft)
@@ -201,8 +203,6 @@ class Reconciler:
             case actions.Cancel(reason=reason):
                 await self._provider(draft.job).cancel(ref_of(draft.job), reason=reason)
                 draft.set_status(statuses.cancelling(draft.job, now, reason=reason), now)
-            case actions.EndDuplicates():
-                await self._end_duplicates(draft)
             case actions.Finish(phase=phase, reason=reason, message=message):
                 self._finish(draft, phase, reason, message)
 
@@ -304,7 +304,7 @@ class Reconciler:
         self._observers[provider.name].note(seen)
         return seen
 
-    async def _end_duplicates(self, draft: Draft) -> None:
+    async def _end_duplicates(self, draft: Draft, seen: Observation | Unseen) -> Observation | Unseen:
         """End all of the job's cloud jobs but one: the oldest, or the one whose end is recorded.
 
         It is looked again later until there is none to be ended; then the doubt is over.
@@ -315,7 +315,7 @@ class Reconciler:
         kept = job.status.resource_path
         if found and not job.is_finished and found[0].resource_path != kept:
             # The oldest, so that any two controllers that do this agree.
-            kept = found[0].resource_path
+            seen, kept = found[0], found[0].resource_path
             self._observers[provider.name].note(found[0])
             draft.set_status(statuses.observed(job, found[0], now), now)
         running = [one for one in found if one.resource_path != kept and not one.has_ended]
@@ -331,6 +331,7 @@ class Reconciler:
             draft.set_status(statuses.settled(draft.job.status, again), now)
         else:
             draft.set_status(statuses.forgotten(draft.job.status), now)
+        return seen
 
     async def _release(self, job: Job) -> None:
         """Let a deleted object go, and with it, where DeleteJob asked for that, its row and its cloud job."""

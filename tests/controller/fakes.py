@@ -145,7 +145,7 @@ class FakeProvider:
 
 
 class FakeService(FakeProvider):
-    """A service in memory that names its jobs itself: each submission is a new job, and shows after `hidden` seconds."""
+    """A service in memory that names its jobs itself: each submission is a new job, shown after `hidden` seconds."""
 
     def __init__(self, faults: FaultPoints | None = None, clock: FakeClock | None = None) -> None:
         super().__init__(faults)
@@ -338,8 +338,9 @@ def _merge(old: Mapping[str, object], patch: Mapping[str, object]) -> dict[str, 
     for name, value in patch.items():
         if value is None:
             merged.pop(name, None)
-        elif isinstance(value, Mapping) and isinstance(merged.get(name), Mapping):
-            merged[name] = _merge(merged[name], value)
+        elif isinstance(value, Mapping):
+            before = merged.get(name)
+            merged[name] = _merge(before if isinstance(before, Mapping) else {}, value)
         else:
             merged[name] = value
     return merged
