@@ -20,7 +20,8 @@ async def step(world: World, job: Job, process: Process | None = None) -> None:
     """A round and a pass, as workers do it: what fails is tried again later."""
     process = process or world.process
     try:
-        await process.observe(job)
+        await process.observer._round()
+        await process.reconcile(job)
     except Crash:
         world.start()
     except Conflict:
@@ -163,8 +164,7 @@ async def two_jobs_of_one(world: World) -> Job:
     world.faults.arm("before submit", Crash())
     assert await world.crashes(world.reconcile(job))
     await drive(world, job, 70)
-    request = msgspec.structs.replace(world.provider.submissions[0], send_by=None)
-    await world.provider.submit(request)
+    await world.provider.submit(msgspec.structs.replace(world.provider.stopped[0], send_by=None))
     assert len(world.provider.made) == 2
     return world.kube.current(job)
 

@@ -1,0 +1,126 @@
+"""Any order of deaths, lost calls and time: one job is made; and where a call came too late, one job is left."""
+
+import asyncio
+from collections.abc import Awaitable
+
+import msgspec
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from controller.domain.errors import Conflict, Retryable, Unavailable
+from controller.domain.phases import Phase
+from tests.controller.fakes import Crash
+from tests.controller.reconcile.harness import World
+
+SETTLE = 30
+FAULTS = {
+    "the process dies": Crash,
+    "the reply is lost": lambda: Unavailable("lost"),
+    "it was refused": lambda: Retryable("not now"),
+}
+
+
+class Submissions(RuleBasedStateMachine):
+    """Two controllers that both believe that they lead, one job, and everything that can go wrong with its call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.new_event_loop()
+        self.too_late = False
+
+    @initialize(hidden=st.integers(0, SETTLE - 1))
+    def begin(self, hidden: int) -> None:
+        self.run(self._begin(hidden))
+
+    async def _begin(self, hidden: int) -> None:
+        self.world = World(names_are_ids=False)
+        self.service = self.world.provider
+        self.service.hidden = hidden
+        self.job = self.world.kube.create()
+        self.processes = [self.world.another(), self.world.another()]
+        self.world.kube.changed = lambda job: None  # each learns of changes by its watch, when `watch` says so
+
+    def run(self, work: Awaitable[object]) -> object:
+        return self.loop.run_until_complete(work)
+
+    @rule(n=st.integers(0, 1))
+    def reconcile(self, n: int) -> None:
+        """A pass on the version that this process knows, which may be old."""
+        self.run(self._reconcile(n))
+
+    async def _reconcile(self, n: int) -> None:
+        process = self.processes[n]
+        known = process.cache.get(self.job.key)
+        try:
+            await process.observer._round()
+            await process.reconciler.reconcile(known or self.job)
+        except Crash:
+            self.processes[n] = self.world.another()
+        except (Conflict, Retryable):
+            process.upsert(self.world.kube.current(self.job))
+
+    @rule(n=st.integers(0, 1))
+    def watch(self, n: int) -> None:
+        self.processes[n].upsert(self.world.kube.current(self.job))
+
+    @rule(n=st.integers(0, 1))
+    def restart(self, n: int) -> None:
+        self.processes[n] = self.world.another()
+
+    @rule(
+        point=st.sampled_from(["before submit", "prepare", "before status", "after status", "find"]),
+        kind=st.sampled_from(sorted(FAULTS)),
+    )
+    def fault(self, point: str, kind: str) -> None:
+        self.world.faults.arm(point, FAULTS[kind]())
+
+    @rule(kind=st.sampled_from(["the process dies", "the reply is lost"]))
+    def lose_a_reply(self, kind: str) -> None:
+        self.world.faults.arm("after submit", FAULTS[kind]())
+
+    @rule(seconds=st.sampled_from([1, 5, 15, 16, 43, 130]))
+    def wait(self, seconds: int) -> None:
+        self.run(self.world.clock.advance(seconds))
+
+    @precondition(lambda self: self.service.stopped and not self.too_late)
+    @rule()
+    def a_call_comes_too_late(self) -> None:
+        """A process was stopped between its check and its call: the only way to a second job."""
+        self.too_late = True
+        self.world.faults._faults.clear()
+        self.run(self.service.submit(msgspec.structs.replace(self.service.stopped[0], send_by=None)))
+
+    @rule()
+    def finish(self) -> None:
+        self.service.move(Phase.COMPLETED, exit_code=0)
+
+    @invariant()
+    def at_most_one_job_is_made(self) -> None:
+        if hasattr(self, "service"):
+            assert len(self.service.made) <= 1 + self.too_late
+
+    def teardown(self) -> None:
+        try:
+            if hasattr(self, "world"):
+                self.run(self._settle())
+        finally:
+            self.loop.close()
+
+    async def _settle(self) -> None:
+        self.world.faults._faults.clear()
+        for _ in range(60):
+            for n in (0, 1):
+                self.watch(n)
+                await self._reconcile(n)
+            await self.world.clock.advance(15)
+        made = [job for _, job in self.service.made]
+        status = self.world.kube.current(self.job).status
+        assert made, "the job was submitted in the end"
+        assert len([job for job in made if not job.has_ended]) <= 1, "and one is left"
+        assert status.resource_path in {job.resource_path for job in made}
+        assert status.submission is None, "and no doubt"
+
+
+TestSubmissions = Submissions.TestCase
+TestSubmissions.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
