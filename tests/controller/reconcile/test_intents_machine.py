@@ -29,9 +29,12 @@ class Submissions(RuleBasedStateMachine):
         self.loop = asyncio.new_event_loop()
         self.too_late = False
 
-    @initialize(hidden=st.integers(0, SETTLE - 1))
-    def begin(self, hidden: int) -> None:
+    @initialize(hidden=st.integers(0, SETTLE - 1), first=st.sampled_from(sorted(FAULTS)), sent=st.booleans())
+    def begin(self, hidden: int, first: str, sent: bool) -> None:
         self.run(self._begin(hidden))
+        self.world.faults.arm(
+            "after submit" if sent and first != "it was refused" else "before submit", FAULTS[first]()
+        )
 
     async def _begin(self, hidden: int) -> None:
         self.world = World(names_are_ids=False)
@@ -83,6 +86,16 @@ class Submissions(RuleBasedStateMachine):
     def wait(self, seconds: int) -> None:
         self.run(self.world.clock.advance(seconds))
 
+    @rule(n=st.integers(0, 1))
+    def a_minute_passes(self, n: int) -> None:
+        self.run(self._minute(n))
+
+    async def _minute(self, n: int) -> None:
+        for _ in range(4):
+            self.watch(n)
+            await self._reconcile(n)
+            await self.world.clock.advance(15)
+
     @precondition(lambda self: self.service.stopped and not self.too_late)
     @rule()
     def a_call_comes_too_late(self) -> None:
@@ -91,6 +104,7 @@ class Submissions(RuleBasedStateMachine):
         self.world.faults._faults.clear()
         self.run(self.service.submit(msgspec.structs.replace(self.service.stopped[0], send_by=None)))
 
+    @precondition(lambda self: not self.too_late)
     @rule()
     def finish(self) -> None:
         self.service.move(Phase.COMPLETED, exit_code=0)
