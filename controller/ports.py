@@ -113,6 +113,8 @@ class JobRef(msgspec.Struct, frozen=True, kw_only=True):
     external_name: str
     uid: str
     resource_path: str | None = None
+    submitted_at: datetime | None = None
+    """When the service took it: bounds how far back a service that lists by age has to look."""
 
 
 class BatchProvider(Protocol):
