@@ -25,6 +25,7 @@ from controller.domain.resources import ResourceSet
 from controller.ports import BatchProvider, JobRef, Observation, SubmitRequest
 from controller.providers.local.folder import JobFolder
 from controller.providers.local.provider import LocalProvider
+from tests.contract.gcp_service import GcpService
 
 PATIENCE = 10.0  # seconds that a service may take for anything
 SUCCEEDS = ("sh", "-c", "exit 0")
@@ -52,7 +53,24 @@ def end_local(job: JobFolder) -> None:
     job.tend(SystemClock().now())
 
 
-SERVICES = {"local": local}
+_gcp = GcpService()
+
+
+@contextmanager
+def gcp(folder: Path) -> Iterator[OpenProvider]:
+    yield _gcp.provider
+
+
+@pytest.fixture(scope="module", autouse=True)
+def end_of_services() -> Iterator[None]:
+    """Services that are started once for all tests."""
+    yield
+    _gcp.close()
+
+
+SERVICES = {"gcp": gcp, "local": local}
+MANY = {"gcp": 5000}
+"""Jobs in the bulk test; services that run real processes get a few."""
 
 
 @pytest.fixture(params=sorted(SERVICES))
@@ -63,10 +81,22 @@ def open_provider(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Op
 
 
 @pytest.fixture
-async def provider(open_provider: OpenProvider) -> AsyncIterator[BatchProvider]:
-    provider = open_provider()
-    yield provider
-    await provider.close()
+async def adapters(open_provider: OpenProvider) -> AsyncIterator[OpenProvider]:
+    """Makes adapters that are closed after the test."""
+    made: list[BatchProvider] = []
+
+    def make() -> BatchProvider:
+        made.append(open_provider())
+        return made[-1]
+
+    yield make
+    for provider in made:
+        await provider.close()
+
+
+@pytest.fixture
+async def provider(adapters: OpenProvider) -> BatchProvider:
+    return adapters()
 
 
 def request_for(command: tuple[str, ...], name: str = "job", **spec: object) -> SubmitRequest:
@@ -98,7 +128,7 @@ async def until(provider: BatchProvider, request: SubmitRequest, holds: Callable
 
 
 async def ended(provider: BatchProvider, request: SubmitRequest) -> Observation:
-    return await until(provider, request, lambda observed: observed.phase.is_terminal)
+    return await until(provider, request, lambda observed: observed.has_ended)
 
 
 async def running(provider: BatchProvider, request: SubmitRequest) -> Observation:
@@ -154,13 +184,13 @@ async def test_a_job_that_lasts_is_seen_running(provider: BatchProvider) -> None
     assert seen.exit_code is None
 
 
-async def test_submitting_twice_adopts_the_first(provider: BatchProvider, open_provider: OpenProvider) -> None:
+async def test_submitting_twice_adopts_the_first(provider: BatchProvider, adapters: OpenProvider) -> None:
     if not provider.names_are_ids:
         pytest.skip("the service names the jobs: design §3 is what makes it exactly once")
     request = request_for(LASTS)
     first = await provider.submit(request)
     await running(provider, request)
-    second = await open_provider().submit(request)
+    second = await adapters().submit(request)
     assert second.resource_path == first.resource_path
     assert second.phase is Phase.RUNNING
 
@@ -174,8 +204,8 @@ async def test_submitting_again_after_the_end_does_not_run_it_again(provider: Ba
     assert await provider.submit(request) == end
 
 
-async def test_many_submitters_of_one_job_have_one_job(open_provider: OpenProvider) -> None:
-    providers = [open_provider() for _ in range(4)]
+async def test_many_submitters_of_one_job_have_one_job(adapters: OpenProvider) -> None:
+    providers = [adapters() for _ in range(4)]
     if not providers[0].names_are_ids:
         pytest.skip("the service names the jobs: design §3 is what makes it exactly once")
     request = request_for(LASTS)
@@ -258,10 +288,79 @@ async def test_cancelling_twice_is_no_error(provider: BatchProvider) -> None:
 
 
 async def test_what_ended_is_seen_the_same_by_the_next_controller(
-    provider: BatchProvider, open_provider: OpenProvider
+    provider: BatchProvider, adapters: OpenProvider
 ) -> None:
     request = request_for(FAILS)
     await provider.submit(request)
     end = await ended(provider, request)
     await provider.close()
-    assert await open_provider().get(ref_of(request)) == end
+    assert await adapters().get(ref_of(request)) == end
+
+
+async def test_a_job_that_is_retried_has_not_ended_in_between(provider: BatchProvider) -> None:
+    request = request_for(("sh", "-c", "sleep 0.1; exit 3"), backoff_limit=2)
+    await provider.submit(request)
+    seen: list[Observation] = []
+
+    def note(observed: Observation) -> bool:
+        seen.append(observed)
+        return observed.has_ended
+
+    end = await until(provider, request, note)
+    assert (end.phase, end.exit_code, end.retries) == (Phase.FAILED, 3, 2)
+    assert all(one.exit_code is None and one.completed_at is None for one in seen[:-1])
+
+
+async def test_a_job_cancelled_between_two_attempts_ends_as_cancelled(provider: BatchProvider) -> None:
+    request = request_for(("sh", "-c", "sleep 0.05; exit 3"), backoff_limit=10)
+    await provider.submit(request)
+    await running(provider, request)
+    await provider.cancel(ref_of(request), reason="because")
+    assert (await ended(provider, request)).phase is Phase.CANCELLED
+
+
+async def test_an_ended_job_can_be_deleted_and_deleting_it_again_is_no_error(provider: BatchProvider) -> None:
+    request = request_for(SUCCEEDS)
+    await provider.submit(request)
+    end = await ended(provider, request)
+    for _ in range(2):
+        await provider.delete(ref_of(request))
+    left = await provider.get(ref_of(request))
+    # Services that cannot delete keep it as it was; others may take a while.
+    assert left is None or left == end or left.is_being_deleted
+
+
+async def test_deleting_is_not_ending(provider: BatchProvider) -> None:
+    request = request_for(LASTS)
+    await provider.submit(request)
+    await running(provider, request)
+    await provider.delete(ref_of(request))
+    assert (await provider.get(ref_of(request))).phase is Phase.RUNNING
+
+
+async def test_deleting_an_unknown_job_is_no_error(provider: BatchProvider) -> None:
+    await provider.delete(ref_of(request_for(LASTS)))
+
+
+async def test_finding_is_by_name_and_uid(provider: BatchProvider) -> None:
+    request = request_for(LASTS)
+    assert list(await provider.find(ref_of(request))) == []
+    await provider.submit(request)
+    (found,) = await provider.find(ref_of(request))
+    assert (found.external_name, found.uid) == (request.external_name, request.uid)
+    stranger = JobRef(external_name=request.external_name, uid=str(uuid.uuid4()))
+    assert list(await provider.find(stranger)) == []
+
+
+async def test_all_of_many_jobs_are_observed(provider: BatchProvider) -> None:
+    requests = [request_for(LASTS, f"many-{number}") for number in range(MANY.get(provider.name, 10))]
+    left = iter(requests)
+
+    async def submit() -> None:
+        for request in left:
+            await provider.submit(request)
+
+    await asyncio.gather(*(submit() for _ in range(32)))
+    seen = await provider.observe([ref_of(request) for request in requests])
+    assert {one.uid for one in seen.values()} == {request.uid for request in requests}
+    assert not any(one.has_ended for one in seen.values())

@@ -1,0 +1,76 @@
+"""Labels of a cloud job: ours, by which jobs are found and owned, and the user's, made legal. Pure.
+
+Legal are at most 64, keys and values of at most 63 lower case letters, digits, ``_`` and ``-``, keys beginning with
+a letter and not with ``goog-`` or ``google-`` (providers.md §1d).
+"""
+
+import hashlib
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+
+from controller.domain import reasons
+from controller.domain.errors import Permanent
+
+INSTANCE = "jennah-instance"
+TENANT = "jennah-tenant"
+UID = "jennah-uid"
+"""The JennahJob's uid: whose job it is."""
+JOB_ID = "jennah-job-id"
+
+MAX_LABELS = 64
+MAX_LENGTH = 63
+_RESERVED = ("goog-", "google-", "jennah-")
+_HASH_DIGITS = 8
+
+
+def ours(*, instance: str, tenant_id: str, uid: str, job_id: str) -> dict[str, str]:
+    """The labels that every job of ours has."""
+    return {INSTANCE: instance, TENANT: value(tenant_id), UID: value(uid), JOB_ID: value(job_id)}
+
+
+def merged(users: Mapping[str, str], own: Mapping[str, str]) -> dict[str, str]:
+    """Both together. Raises Permanent(INVALID_SPEC) where they are more than the service takes."""
+    if len(users) + len(own) > MAX_LABELS:
+        raise Permanent(
+            f"spec.labels: at most {MAX_LABELS - len(own)} are possible, {len(users)} were given",
+            reason=reasons.INVALID_SPEC,
+        )
+    return {**sanitised(users), **own}
+
+
+def sanitised(users: Mapping[str, str]) -> dict[str, str]:
+    """The user's labels, each under a legal key of its own: keys that would become the same get a hash behind them.
+
+    What a key becomes depends on the other keys, never on their order.
+    """
+    by_key: dict[str, list[str]] = defaultdict(list)
+    for original in users:
+        by_key[_key(original)].append(original)
+    found = {key: value(users[key]) for key, originals in by_key.items() if key in originals}
+    for key, originals in sorted(by_key.items()):
+        for original in sorted(originals):
+            if original == key:
+                continue
+            free = key if len(originals) == 1 else _apart(key, original)
+            while free in found:  # somebody has that very key
+                free = _apart(key, original + free)
+            found[free] = value(users[original])
+    return found
+
+
+def value(text: str) -> str:
+    """A legal value: lower case, every other character a ``-``, cut to the limit."""
+    return re.sub(r"[^a-z0-9_-]", "-", text.lower())[:MAX_LENGTH]
+
+
+def _key(original: str) -> str:
+    key = value(original)
+    if not key or not key[0].isalpha() or key.startswith(_RESERVED):
+        key = f"x-{key}"[:MAX_LENGTH]
+    return key
+
+
+def _apart(key: str, original: str) -> str:
+    digits = hashlib.sha256(original.encode("utf-8", "surrogatepass")).hexdigest()[:_HASH_DIGITS]
+    return f"{key[: MAX_LENGTH - _HASH_DIGITS - 1]}-{digits}"

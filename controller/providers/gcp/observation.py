@@ -1,0 +1,203 @@
+"""The service's Job as an Observation: pure, and total over the states of the SDK's enum.
+
+All messages here are plain protobuf messages (`google.cloud.batch.v1.Job`), not the SDK's wrappers of them, which
+take ten times as long to read: a round of observation reads 10,000. Source: providers.md §1c.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from google.cloud import batch_v1
+
+from controller.domain import reasons
+from controller.domain.job import TaskCounts
+from controller.domain.phases import Phase
+from controller.ports import Observation
+from controller.providers.gcp import events, labels, places
+
+State = batch_v1.JobStatus.State
+TaskState = batch_v1.TaskStatus.State
+
+PHASES: Mapping[int, Phase | None] = {
+    State.STATE_UNSPECIFIED: None,
+    State.QUEUED: Phase.PENDING,
+    State.SCHEDULED: Phase.SCHEDULED,
+    State.RUNNING: Phase.RUNNING,
+    State.SUCCEEDED: Phase.COMPLETED,
+    State.FAILED: Phase.FAILED,
+    State.CANCELLATION_IN_PROGRESS: None,
+    State.CANCELLED: Phase.CANCELLED,
+    State.DELETION_IN_PROGRESS: None,
+}
+"""Total. None: the phase stays as it was. So it does for a state that a later version of the service may have."""
+
+TASK_FIELDS: Mapping[int, str] = {
+    TaskState.STATE_UNSPECIFIED: "pending",
+    TaskState.PENDING: "pending",
+    TaskState.ASSIGNED: "pending",
+    TaskState.RUNNING: "running",
+    TaskState.FAILED: "failed",
+    TaskState.SUCCEEDED: "succeeded",
+    TaskState.UNEXECUTED: "pending",
+}
+"""Total: the field of TaskCounts. A task that was not executed by its job's end stays pending: it never ran."""
+
+_FIELD_OF_NAME = {TaskState(number).name: field for number, field in TASK_FIELDS.items()}
+
+PROGRAM_EXIT_CODES = range(256)
+"""What a program can end with. Greater ones are the service's own words (`events.EXIT_CODES`)."""
+
+
+class Tasks(msgspec.Struct, frozen=True, kw_only=True):
+    """What only a job's tasks tell, asked for once, after its end."""
+
+    retries: int = 0
+    exit_code: int | None = None
+    """Of the failed task with the lowest index, at its last attempt; the service's own codes included."""
+    message: str | None = None
+    """What the service said of that failure."""
+
+
+def uid_of(job: Any) -> str:
+    """The JennahJob's uid that the cloud job carries; "" for a job that is not ours."""
+    return str(job.labels.get(labels.UID, ""))
+
+
+def needs_tasks(job: Any) -> bool:
+    """Whether the whole truth needs a look at the job's tasks: always after a failure; after a success where a
+    first attempt may have failed (a spot VM, or the job's events speak of it). Other jobs that succeeded count as
+    never retried: the service has no counter, and one more call for every job would not be cheap."""
+    state = job.status.state
+    if state == State.FAILED:
+        return True
+    return state == State.SUCCEEDED and (_was_spot(job) or events.hints_at_retries(job.status.status_events))
+
+
+def observation(job: Any, tasks: Tasks | None, place: places.Place) -> Observation:
+    """How the job stands. `tasks`: what `needs_tasks` asked for; None where it did not."""
+    status = job.status
+    phase = PHASES.get(status.state)
+    name = places.external_name(job.name)
+    told = events.times(status.status_events)
+    ended_at = _ended_at(job, told) if phase is not None and phase.is_terminal else None
+    started_at = told.started_at
+    if started_at is None and ended_at is not None and status.HasField("run_duration"):
+        started_at = ended_at - status.run_duration.ToTimedelta()
+    exit_code, reason, message = _outcome(phase, status.status_events, tasks)
+    waits = events.why_it_waits(status.status_events) if phase in (Phase.PENDING, Phase.SCHEDULED) else None
+    return Observation(
+        external_name=name,
+        uid=uid_of(job),
+        resource_path=job.name,
+        phase=phase,
+        is_cancelling=status.state in (State.CANCELLATION_IN_PROGRESS, State.DELETION_IN_PROGRESS),
+        is_being_deleted=status.state == State.DELETION_IN_PROGRESS,
+        submitted_at=created_at(job),
+        scheduled_at=told.scheduled_at,
+        started_at=started_at,
+        completed_at=ended_at,
+        exit_code=exit_code,
+        retries=tasks.retries if tasks else 0,
+        tasks=counts(status),
+        reason=reason,
+        message=message,
+        waits_because=waits,
+        waits_reason=(events.reason_of(waits) if waits else None) or reasons.WAITING_FOR_CAPACITY,
+        console_url=places.console_url(place, name),
+        logs_url=places.logs_url(place, job.uid) if job.uid else None,
+    )
+
+
+def created_at(job: Any) -> datetime | None:
+    """When the service made the job."""
+    return events.moment(job.create_time) if job.HasField("create_time") else None
+
+
+def counts(status: Any) -> TaskCounts | None:
+    """How many tasks are where; None until the service counts them. States without a field are pending."""
+    numbers = dict.fromkeys(("pending", "running", "succeeded", "failed"), 0)
+    for group in status.task_groups.values():
+        for name, number in group.counts.items():
+            numbers[_FIELD_OF_NAME.get(name.upper(), "pending")] += number
+    total = sum(numbers.values())
+    return TaskCounts(total=total, **numbers) if total else None
+
+
+def tasks_of(tasks: Iterable[Any]) -> Tasks:
+    """What the tasks of an ended job tell. An empty list tells nothing: a job can fail before it has any."""
+    retries = 0
+    first: tuple[int, Any] | None = None
+    for task in tasks:
+        retries += _retries(task.status)
+        if task.status.state == TaskState.FAILED:
+            index = _index(task.name)
+            if first is None or index < first[0]:
+                first = (index, task.status)
+    if first is None:
+        return Tasks(retries=retries)
+    failures = [event for event in first[1].status_events if event.HasField("task_execution")]
+    last = max(failures, key=lambda event: (event.event_time.seconds, event.event_time.nanos), default=None)
+    if last is None:
+        return Tasks(retries=retries, message=events.why_it_failed(first[1].status_events))
+    return Tasks(retries=retries, exit_code=last.task_execution.exit_code, message=last.description or None)
+
+
+def _outcome(phase: Phase | None, job_events: Any, tasks: Tasks | None) -> tuple[int | None, str | None, str | None]:
+    """Exit code, reason and message of a job that ended; nothing of one that did not.
+
+    A job that succeeded has exit code 0 whatever an old event says: that of a first, preempted attempt is still there.
+    """
+    if phase is Phase.COMPLETED:
+        return 0, None, None
+    if phase is Phase.CANCELLED:
+        return None, reasons.CANCELLED, events.why_it_failed(job_events)
+    if phase is not Phase.FAILED:
+        return None, None, None
+    told = events.why_it_failed(job_events)
+    code = (tasks.exit_code if tasks else None) or events.exit_code_in(told) or None  # 0 is no failure's code
+    text = (tasks.message if tasks else None) or told
+    if code is None:
+        return None, (events.reason_of(text) if text else None) or reasons.FAILED, text or "the job failed"
+    if code in PROGRAM_EXIT_CODES:
+        reason = (events.reason_of(text) if text else None) or reasons.NON_ZERO_EXIT
+        return code, reason, _with_code(text, f"the task ended with exit code {code}", code)
+    reason, meaning = events.EXIT_CODES.get(code, (reasons.FAILED, "the task failed"))
+    if reason == reasons.FAILED and text:
+        reason = events.reason_of(text) or reason
+    return None, reason, _with_code(f"{meaning} ({text})" if text else None, f"{meaning} ({code})", code)
+
+
+def _with_code(text: str | None, otherwise: str, code: int) -> str:
+    """The text, if it names the code; else both."""
+    if text is None:
+        return otherwise
+    return text if str(code) in text else f"{otherwise}: {text}"
+
+
+def _ended_at(job: Any, told: events.Times) -> datetime | None:
+    if told.ended_at is not None:
+        return told.ended_at
+    return events.moment(job.update_time) if job.HasField("update_time") else None
+
+
+def _was_spot(job: Any) -> bool:
+    """Read from the status, which is in every answer, not from the policy, which a field mask leaves out."""
+    spot = batch_v1.AllocationPolicy.ProvisioningModel.SPOT
+    return any(
+        instance.provisioning_model == spot for group in job.status.task_groups.values() for instance in group.instances
+    )
+
+
+def _retries(status: Any) -> int:
+    """Attempts but the first. Events may be missing, so both the starts and the failures are counted."""
+    starts: int = sum(event.task_state == TaskState.RUNNING for event in status.status_events)
+    failures: int = sum(event.HasField("task_execution") for event in status.status_events)
+    at_the_end = 1 if status.state == TaskState.FAILED else 0
+    return max(starts - 1, failures - at_the_end, 0)
+
+
+def _index(task_name: str) -> int:
+    last = task_name.rpartition("/")[2]
+    return int(last) if last.isdecimal() else 0

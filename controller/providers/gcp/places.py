@@ -1,0 +1,57 @@
+"""Where jobs are: resource names of the service, and the pages on which people look at a job."""
+
+from urllib.parse import quote
+
+import msgspec
+
+TASK_GROUP = "group0"
+"""The service's name for the one task group that a job may have (providers.md §1d)."""
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """The project and region that jobs go to, and the installation that they belong to."""
+
+    project: str
+    region: str
+    instance: str
+
+    @property
+    def parent(self) -> str:
+        """What jobs are created in and listed from."""
+        return f"projects/{self.project}/locations/{self.region}"
+
+    def path(self, external_name: str) -> str:
+        """The resource name of the job of that name."""
+        return f"{self.parent}/jobs/{external_name}"
+
+
+def external_name(path: str) -> str:
+    """The job's name, the last part of its resource name."""
+    return path.rpartition("/")[2]
+
+
+def task_group(path: str) -> str:
+    """The resource name of a job's tasks as a group."""
+    return f"{path}/taskGroups/{TASK_GROUP}"
+
+
+def console_url(place: Place, name: str) -> str:
+    """The job's page in the Google Cloud console."""
+    return (
+        f"https://console.cloud.google.com/batch/jobsDetail/regions/{place.region}/jobs/{name}/details"
+        f"?project={place.project}"
+    )
+
+
+def logs_query(project: str, job_uid: str) -> str:
+    """Cloud Logging's query for what the job's tasks wrote. `job_uid` is the service's uid of the job, not ours.
+
+    The log's name and label are UNCONFIRMED (providers.md §1c).
+    """
+    return f'logName="projects/{project}/logs/batch_task_logs" AND labels.job_uid="{job_uid}"'
+
+
+def logs_url(place: Place, job_uid: str) -> str:
+    """That query's page in the Google Cloud console."""
+    query = quote(logs_query(place.project, job_uid), safe="")
+    return f"https://console.cloud.google.com/logs/query;query={query}?project={place.project}"

@@ -1,0 +1,312 @@
+"""Google Cloud Batch: the adapter. What requests and answers mean is in `request` and `observation`.
+
+Names are ids here: a submission is repeated by the same name and request id until its outcome is known, and a job that
+exists already is adopted if it carries our uid.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+import google.auth
+import grpc  # type: ignore[import-untyped]
+from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
+from google.cloud import batch_v1
+from google.cloud.batch_v1.services.batch_service.transports import BatchServiceGrpcAsyncIOTransport
+
+from controller.cloud_settings import GcpSettings
+from controller.domain import reasons
+from controller.domain.errors import AlreadyExists, ConfigError, Forbidden, NotFound, Permanent, Unavailable
+from controller.ports import Clock, JobRef, Observation, SubmitRequest
+from controller.providers.gcp import bulk, calls, observation, redaction, request
+from controller.providers.gcp.places import Place, external_name, task_group
+from controller.providers.limits import TokenBucket
+
+log = logging.getLogger(__name__)
+
+SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
+TASKS_PAGE_SIZE = 1000
+AT_ONCE = 16
+"""Calls for single jobs that a round of observation makes at once."""
+BREATH = 500
+"""Jobs that are mapped before others get the event loop again."""
+STALE_AFTER = timedelta(seconds=30)
+"""A job that a create call answers with and that is older was made by an earlier one: the answer may be that one's."""
+
+_CHANNEL_OPTIONS = (
+    ("grpc.max_receive_message_length", -1),  # a page of jobs may have many megabytes
+    ("grpc.max_send_message_length", -1),
+)
+
+
+class GcpProvider:
+    """`ports.BatchProvider` on Google Cloud Batch. All workers share its two rate limits."""
+
+    name = "gcp"
+    names_are_ids = True
+
+    def __init__(self, settings: GcpSettings, clock: Clock) -> None:
+        self.region = settings.region
+        self._settings = settings
+        self._clock = clock
+        self._place = Place(project=settings.project, region=settings.region, instance=settings.instance)
+        self._reads = TokenBucket(settings.reads_per_second, clock)
+        self._mutations = TokenBucket(settings.mutations_per_second, clock)
+        self._made: batch_v1.BatchServiceAsyncClient | None = None
+        self._making = asyncio.Lock()
+        self._bulk = bulk.Bulk(self._place, self._list_page)
+        self._told_by_tasks: dict[str, observation.Tasks] = {}
+        """What the tasks of an ended job told, by the service's uid of the job: they change no more."""
+        self._odd_states: set[int] = set()
+
+    async def open(self) -> None:
+        """Ask for one job. Raises ConfigError that names the roles, or Unavailable."""
+        try:
+            await self._list_page(bulk.query(self._place.instance, []), "", 1, "")
+        except Forbidden as error:
+            raise calls.missing_rights(error) from error
+        except (NotFound, calls.Refused) as error:
+            where = f"BATCH_PROJECT_ID={self._place.project}, BATCH_REGION={self._place.region}"
+            raise ConfigError([f"Google Cloud Batch does not take {where}: {error}"]) from error
+
+    async def prepare(self, request: SubmitRequest) -> None:
+        """Nothing to do: names are ids here."""
+
+    async def submit(self, request: SubmitRequest) -> Observation:
+        seen = await self._create(request)
+        if seen.uid != request.uid:
+            raise Permanent(
+                f"{seen.resource_path} exists already and belongs to another JennahJob", reason=reasons.NAME_TAKEN
+            )
+        return seen
+
+    async def find(self, ref: JobRef) -> Sequence[Observation]:
+        seen = await self.get(ref)
+        return [seen] if seen is not None and seen.uid == ref.uid else []
+
+    async def get(self, ref: JobRef) -> Observation | None:
+        try:
+            return await self._observed(await self._get_job(self._path(ref)))
+        except NotFound:
+            return None
+
+    async def observe(self, refs: Collection[JobRef]) -> Mapping[str, Observation]:
+        if not refs:
+            return {}
+        jobs, left = await self._bulk.find(refs)
+
+        async def get(ref: JobRef) -> None:
+            job = await self._get_if_there(ref)
+            if job is not None and observation.uid_of(job) == ref.uid:
+                jobs[ref.external_name] = job
+
+        await _for_each(get, left)
+        known = {job.uid for job in jobs.values()}
+        self._told_by_tasks = {uid: told for uid, told in self._told_by_tasks.items() if uid in known}
+        await _for_each(self._ask_tasks, [job for job in jobs.values() if self._is_untold(job)])
+        seen: dict[str, Observation] = {}
+        for number, (name, job) in enumerate(jobs.items()):
+            seen[name] = self._observation(job)
+            if number % BREATH == 0:
+                await asyncio.sleep(0)
+        return seen
+
+    async def cancel(self, ref: JobRef, *, reason: str) -> None:
+        """Ask, without waiting for the operation. The service takes no reason."""
+        client = await self._client()
+        asked = batch_v1.CancelJobRequest(name=self._path(ref))  # no request_id: asking again is to be a new call
+        try:
+            await calls.make(
+                "cancel", self._mutations, lambda: client.cancel_job(asked, retry=None, timeout=calls.CALL_SECONDS)
+            )
+        except NotFound:
+            return
+        except calls.Refused:
+            # What it answers for a job that has ended is not documented (providers.md §1e): look.
+            seen = await self.get(ref)
+            if seen is not None and not (seen.has_ended or seen.is_cancelling):
+                raise
+
+    async def delete(self, ref: JobRef) -> None:
+        """Remove a job that has ended, its events and tasks with it. One that has not is left alone: there, deleting
+        would end it."""
+        job = await self._get_if_there(ref)
+        phase = observation.PHASES.get(job.status.state) if job is not None else None
+        if phase is None or not phase.is_terminal or observation.uid_of(job) != ref.uid:
+            return
+        client = await self._client()
+        asked = batch_v1.DeleteJobRequest(name=self._path(ref), reason="removed by the Jennah controller")
+        try:
+            await calls.make(
+                "delete", self._mutations, lambda: client.delete_job(asked, retry=None, timeout=calls.CALL_SECONDS)
+            )
+        except NotFound:
+            return
+        except calls.Refused:
+            again = await self.get(ref)
+            if again is not None and not again.is_being_deleted:
+                raise
+
+    async def close(self) -> None:
+        made, self._made = self._made, None
+        if made is not None:
+            await made.transport.close()  # type: ignore[no-untyped-call]
+
+    # --- one method a call of the service --------------------------------------------------------------
+
+    async def _create(self, submission: SubmitRequest) -> Observation:
+        """The job as it is after the call, whoever made it."""
+        client = await self._client()
+        asked = request.create_request(submission, self._place)
+        begun = self._clock.now()
+        try:
+            made = await calls.make(
+                "create", self._mutations, lambda: client.create_job(asked, retry=None, timeout=calls.CALL_SECONDS)
+            )
+        except AlreadyExists:
+            return await self._adopted(submission)
+        except calls.Refused as error:
+            # Not chained: the service may have quoted the environment, and a traceback would show its words.
+            text = redaction.without_values(str(error), submission.env.values())
+            raise calls.Refused(f"Google Cloud Batch refused the job: {text}") from None
+        except NotFound as error:
+            raise Unavailable(f"{self._place.parent} cannot take jobs: {error}") from None
+        job = batch_v1.Job.pb(made)
+        created = observation.created_at(job)
+        if created is not None and begun - created > STALE_AFTER:
+            return await self._adopted(submission)
+        return await self._observed(job)
+
+    async def _adopted(self, submission: SubmitRequest) -> Observation:
+        """The job of that name, which is there already. Raises Unavailable where it cannot be read yet."""
+        path = self._place.path(submission.external_name)
+        try:
+            return await self._observed(await self._get_job(path))
+        except NotFound:
+            raise Unavailable(f"{path} exists and cannot be read yet") from None
+
+    async def _get_job(self, path: str) -> Any:
+        """The job. Raises NotFound."""
+        client = await self._client()
+        asked = batch_v1.GetJobRequest(name=path)
+        job = await calls.make(
+            "get", self._reads, lambda: client.get_job(asked, retry=None, timeout=calls.CALL_SECONDS)
+        )
+        return batch_v1.Job.pb(job)
+
+    async def _get_if_there(self, ref: JobRef) -> Any | None:
+        try:
+            return await self._get_job(self._path(ref))
+        except NotFound:
+            return None
+
+    async def _list_page(self, query: str, token: str, size: int, mask: str) -> bulk.Page:
+        client = await self._client()
+        asked = batch_v1.ListJobsRequest(
+            parent=self._place.parent, filter=query, order_by="create_time desc", page_size=size, page_token=token
+        )
+        metadata = (("x-goog-fieldmask", mask),) if mask else ()
+
+        async def call() -> Any:
+            pager = await client.list_jobs(asked, retry=None, timeout=calls.CALL_SECONDS, metadata=metadata)
+            return await _first_page(pager.pages)
+
+        answer = batch_v1.ListJobsResponse.pb(await calls.make("list", self._reads, call))
+        return bulk.Page(jobs=answer.jobs, next_token=answer.next_page_token, unreachable=answer.unreachable)
+
+    async def _list_tasks(self, path: str) -> list[Any]:
+        """All tasks of a job; none where the job failed before it had any."""
+        client = await self._client()
+        tasks: list[Any] = []
+        token = ""
+        while True:
+            asked = batch_v1.ListTasksRequest(parent=task_group(path), page_size=TASKS_PAGE_SIZE, page_token=token)
+
+            async def call(asked: batch_v1.ListTasksRequest = asked) -> Any:
+                pager = await client.list_tasks(asked, retry=None, timeout=calls.CALL_SECONDS)
+                return await _first_page(pager.pages)
+
+            try:
+                page = batch_v1.ListTasksResponse.pb(await calls.make("list_tasks", self._reads, call))
+            except NotFound:
+                return tasks
+            tasks += page.tasks
+            token = page.next_page_token
+            if not token:
+                return tasks
+
+    # --- small helpers ---------------------------------------------------------------------------------
+
+    async def _observed(self, job: Any) -> Observation:
+        if self._is_untold(job):
+            await self._ask_tasks(job)
+        return self._observation(job)
+
+    def _is_untold(self, job: Any) -> bool:
+        return observation.needs_tasks(job) and job.uid not in self._told_by_tasks
+
+    async def _ask_tasks(self, job: Any) -> None:
+        self._told_by_tasks[job.uid] = observation.tasks_of(await self._list_tasks(job.name))
+
+    def _observation(self, job: Any) -> Observation:
+        state = job.status.state
+        if state not in observation.PHASES and state not in self._odd_states:
+            self._odd_states.add(state)
+            log.warning("jobs in state %s are left as they were: that state is not known here", state)
+        told = self._told_by_tasks.get(job.uid) if observation.needs_tasks(job) else None
+        return observation.observation(job, told, self._place)
+
+    def _path(self, ref: JobRef) -> str:
+        """Where the job was made, which may be another region than that of new jobs."""
+        path = ref.resource_path or ""
+        if path.startswith("projects/") and external_name(path) == ref.external_name:
+            return path
+        return self._place.path(ref.external_name)
+
+    async def _client(self) -> batch_v1.BatchServiceAsyncClient:
+        """The SDK's client, made with the first call. Raises ConfigError where there are no credentials."""
+        async with self._making:
+            if self._made is None:
+                self._made = await self._make_client()
+            return self._made
+
+    async def _make_client(self) -> batch_v1.BatchServiceAsyncClient:
+        endpoint = self._settings.endpoint
+        if endpoint:
+            channel = grpc.aio.insecure_channel(endpoint, options=_CHANNEL_OPTIONS)
+            return batch_v1.BatchServiceAsyncClient(transport=BatchServiceGrpcAsyncIOTransport(channel=channel))
+        try:
+            # Looks at files and asks the metadata server: not on the event loop.
+            credentials, _ = await asyncio.to_thread(google.auth.default, scopes=SCOPES)
+        except DefaultCredentialsError as error:
+            raise calls.missing_rights(error) from error
+        except GoogleAuthError as error:
+            raise Unavailable(f"no credentials were to be had: {error}") from error
+        return batch_v1.BatchServiceAsyncClient(credentials=credentials)
+
+
+async def _first_page(pages: Any) -> Any:
+    """The answer of the call that was made. The SDK's pager would go on by itself, past our limits."""
+    try:
+        return await anext(pages)
+    finally:
+        await pages.aclose()
+
+
+async def _for_each(call: Callable[[Any], Awaitable[None]], items: Sequence[Any]) -> None:
+    """Make the calls, a few at once. The first error ends the others and is raised."""
+    left = iter(items)
+
+    async def work() -> None:
+        for item in left:
+            await call(item)
+
+    workers = [asyncio.create_task(work()) for _ in range(min(AT_ONCE, len(items)))]
+    try:
+        await asyncio.gather(*workers)
+    finally:
+        for worker in workers:
+            worker.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)

@@ -1,0 +1,38 @@
+"""Keeping secret values out of texts that are not ours: the service's refusals may quote the request."""
+
+import json
+import re
+from collections.abc import Iterable
+
+MASK = "***"
+_PREFIX = 6
+"""Of a value this long or longer, so many characters are enough to be recognised by: quotes are often cut short."""
+
+
+def without_values(text: str, values: Iterable[str]) -> str:
+    """The text with every trace of those values replaced by ``***``: whole, escaped, a line of them, or cut short."""
+    pieces = {piece for value in values for form in _forms(value) for piece in form.splitlines() if piece.strip()}
+    for piece in sorted(pieces, key=len, reverse=True):
+        text = _masked(text, piece) if len(piece) >= _PREFIX else _masked_word(text, piece)
+    return text
+
+
+def _forms(value: str) -> tuple[str, ...]:
+    return value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], repr(value)[1:-1]
+
+
+def _masked_word(text: str, piece: str) -> str:
+    """Short values count as words only: "1" is not to be cut out of "10"."""
+    return re.sub(rf"(?<!\w){re.escape(piece)}(?!\w)", MASK, text)
+
+
+def _masked(text: str, piece: str) -> str:
+    """Every run in the text that begins as the piece does, for as long as they agree."""
+    begin = text.find(piece[:_PREFIX])
+    while begin >= 0:
+        end = begin + _PREFIX
+        while end < len(text) and end - begin < len(piece) and text[end] == piece[end - begin]:
+            end += 1
+        text = text[:begin] + MASK + text[end:]
+        begin = text.find(piece[:_PREFIX], begin + len(MASK))
+    return text

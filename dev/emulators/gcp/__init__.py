@@ -1,0 +1,1 @@
+"""The parts of the stand-in of Google Cloud Batch; `dev.emulators.gcp_batch` starts it."""

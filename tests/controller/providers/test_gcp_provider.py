@@ -1,0 +1,430 @@
+"""What is the GCP adapter's own: doubt, limits, rights, masks. Its laws: tests/contract/test_provider_contract.py."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import grpc
+import msgspec
+import pytest
+
+from controller.domain import reasons
+from controller.domain.errors import ConfigError, Forbidden, Permanent, Retryable, Throttled, Unavailable
+from controller.domain.job import GcpOptions
+from controller.domain.phases import Phase
+from controller.domain.resources import ResourceSet
+from controller.ports import JobRef, Observation, SubmitRequest
+from controller.providers.gcp import bulk, calls
+from controller.providers.gcp.provider import GcpProvider
+from dev.emulators.faults import Faults
+from dev.emulators.gcp.jobs import NO_CAPACITY_MACHINE, NO_QUOTA_MACHINE, UNKNOWN_MACHINE
+from tests.controller.fakes import FakeClock
+from tests.controller.providers.gcp_harness import PROJECT, World, request_for, settings_for
+
+TRIES = 60
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    async with World().running() as world:
+        yield world
+
+
+async def submitted_at_last(provider: GcpProvider, request: SubmitRequest) -> Observation:
+    """As the reconciler does it: again while the outcome is unknown."""
+    for _ in range(TRIES):
+        try:
+            return await provider.submit(request)
+        except Retryable:
+            await asyncio.sleep(0)
+    raise AssertionError("never submitted")
+
+
+# --- doubt ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("faults", [Faults(lost_replies=0.4), Faults(lost_requests=0.4, lost_replies=0.3)])
+async def test_lost_replies_and_requests_end_in_exactly_one_cloud_job(faults: Faults) -> None:
+    async with World(faults).running() as world:
+        requests = [request_for() for _ in range(150)]
+        await asyncio.gather(*(submitted_at_last(world.provider, request) for request in requests))
+        assert sorted(entry.uid for entry in world.service.ledger()) == sorted(request.uid for request in requests)
+
+
+async def test_after_the_replay_window_the_name_alone_adopts(world: World) -> None:
+    request = request_for(("sleep", "100000"))
+    request = msgspec.structs.replace(request, resources=ResourceSet(cpu_millis=1000, memory_mib=128))
+    first = await world.provider.submit(request)
+    world.ahead(2 * 3600)
+    again = await world.provider.submit(request)
+    assert again.resource_path == first.resource_path
+    assert again.phase is Phase.RUNNING
+    assert len(world.service.ledger()) == 1
+
+
+async def test_a_job_that_exists_and_cannot_be_read_yet_is_in_doubt_and_not_submitted_again() -> None:
+    async with World(Faults(hidden_seconds=1e6)).running() as world:
+        request = request_for()
+        await world.provider.submit(request)
+        world.ahead(2 * 3600)  # past the replay window: the name is refused, and reads do not have it
+        with pytest.raises(Unavailable, match="cannot be read yet"):
+            await world.provider.submit(request)
+        assert len(world.service.ledger()) == 1
+
+
+@pytest.mark.parametrize("later", [0, 7200], ids=["by request id", "by name"])
+async def test_a_job_of_that_name_with_another_uid_is_not_ours(world: World, later: float) -> None:
+    request = request_for()
+    await world.provider.submit(request)
+    world.ahead(later)
+    with pytest.raises(Permanent) as refused:
+        await world.provider.submit(msgspec.structs.replace(request, uid="5c1f2c44-0000-4000-8000-000000000000"))
+    assert refused.value.reason == reasons.NAME_TAKEN
+    assert "another JennahJob" in str(refused.value)
+
+
+async def test_the_answer_of_an_earlier_create_call_is_not_taken_for_the_present(world: World) -> None:
+    request = request_for(("sh", "-c", "exit 3"))
+    await world.provider.submit(request)
+    world.service._ever[0]._message.create_time.FromSeconds(1)
+    world.ahead(60)
+    assert (await world.provider.submit(request)).phase is Phase.FAILED
+    assert world.server.calls["GetJob"] == 1
+
+
+# --- refusals ------------------------------------------------------------------------------------------------
+
+
+async def test_what_the_service_will_never_take_is_permanent_and_says_why(world: World) -> None:
+    request = request_for(gcp=GcpOptions(allowed_locations=("regions/europe-west1",)))
+    with pytest.raises(Permanent) as refused:
+        await world.provider.submit(request)
+    assert refused.value.reason == reasons.SUBMISSION_REFUSED
+    assert "europe-west1" in str(refused.value)
+
+
+async def test_a_refusal_that_quotes_the_environment_does_not_show_its_values(world: World) -> None:
+    text = "Invalid value 'correct-horse-battery' for variables[PASSWORD] (1 of 10): \"line\\nbreak here\""
+    world.aborting(("CreateJob", grpc.StatusCode.INVALID_ARGUMENT, text))
+    env = {"PASSWORD": "correct-horse-battery-staple", "N": "1", "TEXT": "line\nbreak here"}
+    with pytest.raises(Permanent) as refused:
+        await world.provider.submit(request_for(env=env))
+    assert "correct" not in str(refused.value)
+    assert "break" not in str(refused.value)
+    assert "(*** of 10)" in str(refused.value)
+    assert refused.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        (grpc.StatusCode.UNAVAILABLE, Unavailable),
+        (grpc.StatusCode.DEADLINE_EXCEEDED, Unavailable),
+        (grpc.StatusCode.INTERNAL, Unavailable),
+        (grpc.StatusCode.ABORTED, Unavailable),
+        (grpc.StatusCode.UNKNOWN, Unavailable),
+        (grpc.StatusCode.CANCELLED, Unavailable),
+        (grpc.StatusCode.UNIMPLEMENTED, Unavailable),
+        (grpc.StatusCode.DATA_LOSS, Unavailable),
+        (grpc.StatusCode.NOT_FOUND, Unavailable),
+        (grpc.StatusCode.PERMISSION_DENIED, Forbidden),
+        (grpc.StatusCode.UNAUTHENTICATED, Forbidden),
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, Throttled),
+        (grpc.StatusCode.INVALID_ARGUMENT, calls.Refused),
+        (grpc.StatusCode.FAILED_PRECONDITION, calls.Refused),
+        (grpc.StatusCode.OUT_OF_RANGE, calls.Refused),
+    ],
+)
+async def test_every_status_of_a_create_call_becomes_an_error_of_ours(
+    world: World, code: grpc.StatusCode, expected: type[Exception]
+) -> None:
+    world.aborting(("CreateJob", code, "no"))
+    with pytest.raises(expected) as raised:
+        await world.provider.submit(request_for())
+    assert type(raised.value) is expected
+
+
+async def test_cancelling_what_the_service_will_not_cancel_is_an_error_only_while_the_job_goes_on(world: World) -> None:
+    lasting, _ = await world.submitted("sleep", "60")
+    done, _ = await world.submitted("true")
+    world.ahead(1)
+    world.aborting(("CancelJob", grpc.StatusCode.INVALID_ARGUMENT, "no"))
+    await world.provider.cancel(done, reason="r")
+    await world.provider.cancel(JobRef(external_name="never-was", uid="u"), reason="r")
+    with pytest.raises(calls.Refused):
+        await world.provider.cancel(lasting, reason="r")
+
+
+async def test_a_deleted_job_is_gone_and_the_last_that_is_seen_of_it_is_no_end(world: World) -> None:
+    ref, _ = await world.submitted("true")
+    world.ahead(1)
+    await world.provider.delete(ref)
+    leaving = await world.provider.get(ref)
+    assert leaving is None or (leaving.is_being_deleted and leaving.is_cancelling and leaving.phase is None)
+    world.ahead(1)
+    assert await world.provider.get(ref) is None
+    assert await world.provider.observe([ref]) == {}
+
+
+# --- the start -----------------------------------------------------------------------------------------------
+
+
+async def test_opening_asks_for_one_job(world: World) -> None:
+    await world.provider.open()
+    assert world.server.calls == {"ListJobs": 1}
+
+
+@pytest.mark.parametrize("code", [grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED])
+async def test_refused_credentials_stop_the_start_with_the_roles_that_are_needed(
+    world: World, code: grpc.StatusCode
+) -> None:
+    world.aborting(("ListJobs", code, "Permission 'batch.jobs.list' denied"))
+    with pytest.raises(ConfigError) as stopped:
+        await world.provider.open()
+    (line,) = stopped.value.faults
+    for word in (
+        "roles/batch.jobsEditor",
+        "roles/iam.serviceAccountUser",
+        "roles/logging.logWriter",
+        "batch.jobs.list",
+    ):
+        assert word in line
+    assert "\n" not in line
+
+
+async def test_a_wrong_project_stops_the_start_with_its_variable(world: World) -> None:
+    world.aborting(("ListJobs", grpc.StatusCode.NOT_FOUND, "no such project"))
+    with pytest.raises(ConfigError, match=f"BATCH_PROJECT_ID={PROJECT}"):
+        await world.provider.open()
+
+
+async def test_missing_credentials_stop_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere/key.json")  # so that nothing else is looked for
+    provider = GcpProvider(settings_for(""), FakeClock())
+    with pytest.raises(ConfigError, match="application default ones"):
+        await provider.open()
+    await provider.close()
+
+
+async def test_a_service_that_cannot_be_reached_is_waited_for() -> None:
+    async with World().running() as world:
+        endpoint = world.server.endpoint
+    provider = GcpProvider(settings_for(endpoint), FakeClock())
+    with pytest.raises(Unavailable):
+        await provider.open()
+    await provider.close()
+
+
+# --- limits --------------------------------------------------------------------------------------------------
+
+
+async def test_every_call_has_a_time_limit_shorter_than_the_lease(world: World) -> None:
+    left: dict[str, float] = {}
+
+    async def hook(method: str, context: Any) -> None:
+        left[method] = context.time_remaining()
+
+    world.server.hook = hook
+    ref, _ = await world.submitted("sh", "-c", "exit 3")
+    world.ahead(1)
+    await world.provider.observe([ref])
+    await world.provider.get(ref)
+    await world.provider.cancel(ref, reason="r")
+    await world.provider.delete(ref)
+    assert set(left) == {"CreateJob", "ListJobs", "ListTasks", "GetJob", "CancelJob", "DeleteJob"}
+    assert all(0 < seconds < calls.CALL_SECONDS + 1 for seconds in left.values())  # gRPC rounds them up
+    assert calls.CALL_SECONDS + calls.PLACE_SECONDS < 15
+
+
+async def test_throttling_backs_off_the_bucket_of_all_workers(world: World) -> None:
+    world.aborting(("CreateJob", grpc.StatusCode.RESOURCE_EXHAUSTED, "slow down"))
+    before = world.provider._mutations.rate
+    with pytest.raises(Throttled) as throttled:
+        await world.provider.submit(request_for())
+    assert throttled.value.delay > 0
+    assert world.provider._mutations.rate < before
+    assert world.provider._reads.rate == before  # reads have a quota of their own
+    assert world.server.calls["CreateJob"] == 1  # and nothing was tried again
+
+
+async def test_who_finds_no_place_in_the_rate_limit_comes_again(monkeypatch: pytest.MonkeyPatch, world: World) -> None:
+    provider = world.adapter(mutations_per_second=0.1)
+    await provider.submit(request_for())
+    monkeypatch.setattr(calls, "PLACE_SECONDS", 0.01)
+    with pytest.raises(Throttled):
+        await provider.submit(request_for())
+    assert len(world.service.ledger()) == 1
+    await provider.close()
+
+
+# --- the round of observation --------------------------------------------------------------------------------
+
+
+async def test_a_place_that_could_not_be_read_fails_the_round(world: World) -> None:
+    ref, _ = await world.submitted("sleep", "60")
+    world.service.unreachable = ["projects/acme/locations/us-central1"]
+    with pytest.raises(Unavailable, match="us-central1"):
+        await world.provider.observe([ref])
+
+
+async def test_only_jobs_that_were_asked_for_and_carry_the_uid_are_told_of(world: World) -> None:
+    mine, _ = await world.submitted("sleep", "60")
+    await world.submitted("sleep", "60")
+    other, _ = await world.submitted("sleep", "60")
+    stranger = JobRef(external_name=other.external_name, uid="5c1f2c44-0000-4000-8000-000000000000")
+    assert set(await world.provider.observe([mine, stranger])) == {mine.external_name}
+
+
+@pytest.mark.parametrize("mode", ["honour", "ignore", "refuse", "drop-token", "drop-fields"])
+async def test_whatever_becomes_of_the_field_mask_the_jobs_are_observed(
+    monkeypatch: pytest.MonkeyPatch, mode: Any
+) -> None:
+    monkeypatch.setattr(bulk, "PAGE_SIZE", 20)
+    async with World(mask_mode=mode).running() as world:
+        refs = [(await world.submitted("sleep", "60"))[0] for _ in range(55)]
+        world.ahead(1)
+        for _ in range(2):
+            seen = await world.provider.observe(refs)
+            assert {one.uid for one in seen.values()} == {ref.uid for ref in refs}
+        assert world.provider._bulk.sends_mask == (mode in ("honour", "ignore"))
+        world.server.calls.clear()
+        await world.provider.observe(refs)
+        assert world.server.calls == {"ListJobs": 3}  # what was learnt is kept: no page is asked for twice
+
+
+async def test_get_and_observe_agree_with_and_without_the_mask() -> None:
+    for mode in ("honour", "refuse"):
+        async with World(mask_mode=mode).running() as world:
+            failed, _ = await world.submitted("sh", "-c", "exit 3")
+            lasting, _ = await world.submitted("sleep", "60", completions=3, parallelism=2)
+            world.ahead(1)
+            assert (await world.seen(failed)).exit_code == 3
+            assert (await world.seen(lasting)).tasks.total == 3
+
+
+async def test_old_finished_jobs_are_not_read_on_and_on(monkeypatch: pytest.MonkeyPatch, world: World) -> None:
+    monkeypatch.setattr(bulk, "PAGE_SIZE", 20)
+    old, _ = await world.submitted("sleep", "999")
+    for _ in range(100):
+        await world.submitted("true")
+    new, _ = await world.submitted("sleep", "60")
+    world.ahead(1)
+    world.server.calls.clear()
+    assert set(await world.provider.observe([old, new])) == {old.external_name, new.external_name}
+    assert world.server.calls == {"ListJobs": 1, "GetJob": 1}
+
+
+async def test_the_list_begins_at_the_oldest_job_that_is_asked_for(world: World) -> None:
+    _, first = await world.submitted("true")
+    at = first.submitted_at
+    refs = [JobRef(external_name=f"n{hours}", uid="u", submitted_at=at - timedelta(hours=hours)) for hours in (3, 1)]
+    text = bulk.query("test", refs)
+    since = (at - timedelta(hours=3) - bulk.SKEW).strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert text == f'labels."jennah-instance" = "test" AND createTime >= "{since}"'
+    unknown = JobRef(external_name="n", uid="u")
+    assert bulk.query("test", [*refs, unknown]) == 'labels."jennah-instance" = "test"'
+
+
+async def test_tasks_are_asked_for_once_a_failed_job(world: World) -> None:
+    refs = [(await world.submitted("sh", "-c", "exit 3"))[0] for _ in range(5)]
+    done, _ = await world.submitted("true")
+    world.ahead(1)
+    for _ in range(3):
+        seen = await world.provider.observe([*refs, done])
+    assert {one.exit_code for one in seen.values()} == {0, 3}
+    assert world.server.calls["ListTasks"] == 5
+
+
+async def test_one_unreadable_job_fails_the_round_rather_than_being_left_out(world: World) -> None:
+    ref, _ = await world.submitted("false")
+    world.ahead(1)
+    world.aborting(("ListTasks", grpc.StatusCode.INTERNAL, "no"))
+    with pytest.raises(Unavailable):
+        await world.provider.observe([ref])
+
+
+async def test_a_state_that_is_not_known_leaves_the_phase_as_it_was_and_is_logged_once(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    ref, _ = await world.submitted("sleep", "60")
+    world.ahead(1)
+    await world.provider.observe([ref])
+    world.service._ever[0]._message.status.state = 99
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            assert (await world.seen(ref)).phase is None
+    assert len([record for record in caplog.records if "99" in record.getMessage()]) == 1
+
+
+# --- what happened to a job ----------------------------------------------------------------------------------
+
+
+async def test_a_preempted_attempt_is_a_retry_and_its_code_is_not_that_of_the_success(world: World) -> None:
+    ref, _ = await world.submitted("sleep", "30", spot=True, backoff_limit=2)
+    world.ahead(10)
+    world.service.preempt(ref.external_name)
+    world.ahead(60)
+    seen = await world.seen(ref)
+    assert (seen.phase, seen.exit_code, seen.retries, seen.reason) == (Phase.COMPLETED, 0, 1, None)
+
+
+async def test_a_spot_job_without_retries_is_retried_when_preempted_and_only_then(world: World) -> None:
+    failing, _ = await world.submitted("sh", "-c", "sleep 5; exit 3", spot=True)
+    taken, _ = await world.submitted("sleep", "30", spot=True)
+    world.ahead(10)
+    world.service.preempt(taken.external_name)
+    assert (await world.seen(failing)).retries == 0
+    world.ahead(60)
+    seen = await world.seen(taken)
+    assert (seen.phase, seen.retries) == (Phase.COMPLETED, 1)
+
+
+async def test_a_job_preempted_to_the_last_retry_says_so() -> None:
+    async with World(preempted=1.0).running() as world:
+        ref, _ = await world.submitted("sleep", "30", spot=True, backoff_limit=1)
+        world.ahead(100)
+        seen = await world.seen(ref)
+        assert (seen.phase, seen.reason, seen.exit_code, seen.retries) == (Phase.FAILED, reasons.PREEMPTED, None, 1)
+        assert "50001" in seen.message
+
+
+async def test_a_job_that_ran_too_long_exceeded_its_deadline(world: World) -> None:
+    ref, _ = await world.submitted("sleep", "9999")
+    world.ahead(4000)
+    seen = await world.seen(ref)
+    assert (seen.phase, seen.reason, seen.exit_code) == (Phase.FAILED, reasons.DEADLINE_EXCEEDED, None)
+
+
+async def test_a_job_that_failed_before_it_had_tasks_has_its_reason_from_its_events(world: World) -> None:
+    ref, _ = await world.submitted("true", machine_type=UNKNOWN_MACHINE)
+    world.ahead(1)
+    seen = await world.seen(ref)
+    assert (seen.phase, seen.exit_code, seen.reason) == (Phase.FAILED, None, reasons.FAILED)
+    assert "machine type" in seen.message
+
+
+@pytest.mark.parametrize(
+    ("machine", "reason", "words"),
+    [
+        (NO_QUOTA_MACHINE, reasons.QUOTA_EXCEEDED, "Quota 'CPUS' exceeded"),
+        (NO_CAPACITY_MACHINE, reasons.WAITING_FOR_CAPACITY, "ZONE_RESOURCE_POOL_EXHAUSTED"),
+    ],
+)
+async def test_a_job_that_waits_says_why_in_the_services_words(
+    world: World, machine: str, reason: str, words: str
+) -> None:
+    ref, _ = await world.submitted("true", machine_type=machine)
+    world.ahead(600)
+    seen = await world.seen(ref)
+    assert (seen.phase, seen.waits_reason) == (Phase.PENDING, reason)
+    assert words in seen.waits_because
+
+
+async def test_a_job_of_another_region_is_asked_for_where_it_is(world: World) -> None:
+    path = f"projects/{PROJECT}/locations/europe-west4/jobs/n"
+    assert world.provider._path(JobRef(external_name="n", uid="u", resource_path=path)) == path
+    for odd in (None, "local/here/jobs/n", f"projects/{PROJECT}/locations/europe-west4/jobs/other"):
+        ref = JobRef(external_name="n", uid="u", resource_path=odd)
+        assert world.provider._path(ref) == f"projects/{PROJECT}/locations/us-central1/jobs/n"
