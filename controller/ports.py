@@ -113,6 +113,11 @@ class JobRef(msgspec.Struct, frozen=True, kw_only=True):
     external_name: str
     uid: str
     resource_path: str | None = None
+    spec: JobSpec | None = None
+    """What was asked for, where it is known: says where a job can be whose path is not known (AWS: its queue)."""
+
+    def __repr__(self) -> str:
+        return f"JobRef({self.external_name})"
 
 
 class BatchProvider(Protocol):

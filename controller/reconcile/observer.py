@@ -53,7 +53,8 @@ class Observer:
         """Have that job in the rounds to come. The interval becomes short: something moves."""
         name = job.external_name
         if name not in self._refs:
-            self._refs[name] = JobRef(external_name=name, uid=job.key, resource_path=job.status.resource_path)
+            path = job.status.resource_path
+            self._refs[name] = JobRef(external_name=name, uid=job.key, resource_path=path, spec=job.spec)
             self._news.set()
 
     def untrack(self, job: Job) -> None:

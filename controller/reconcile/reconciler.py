@@ -328,4 +328,4 @@ class Reconciler:
 
 
 def _ref(job: Job) -> JobRef:
-    return JobRef(external_name=job.external_name, uid=job.key, resource_path=job.status.resource_path)
+    return JobRef(external_name=job.external_name, uid=job.key, resource_path=job.status.resource_path, spec=job.spec)
