@@ -72,9 +72,8 @@ class Ending:
             except Retryable as error:
                 return dict.fromkeys(ids, error)
         outcomes = await asyncio.gather(*(self._end_one(job_id, reason) for job_id in ids), return_exceptions=True)
-        return {
-            job_id: error if isinstance(error, Exception) else None for job_id, error in zip(ids, outcomes, strict=True)
-        }
+        errors = (one if isinstance(one, Exception) else None for one in outcomes)
+        return dict(zip(ids, errors, strict=True))
 
     async def _end_in_bulk(self, ids: list[str], reason: str) -> dict[str, Exception | None]:
         reply = await self._connection.call("TerminateJobs", {"jobs": ids, "reason": reason})

@@ -14,17 +14,19 @@ import msgspec
 
 from controller.cloud_settings import AwsSettings
 from controller.domain import reasons
-from controller.domain.errors import ConfigError, Forbidden, Permanent, Retryable
+from controller.domain.errors import ConfigError, Forbidden, Permanent, Retryable, Unavailable
 from controller.domain.job import TaskCounts
 from controller.domain.phases import Phase
 from controller.ports import Clock, JobRef, Observation, SubmitRequest
-from controller.providers.aws import definition, links, queues, remarks, request, tags
+from controller.providers.aws import definition, links, queues, remarks, tags
+from controller.providers.aws import request as mapping
 from controller.providers.aws.catalogue import Catalogue
 from controller.providers.aws.connection import AwsConnection
 from controller.providers.aws.ending import Ending
 from controller.providers.aws.errors import Refused
 from controller.providers.aws.listing import Listing
 from controller.providers.aws.observation import cancel_reason
+from controller.providers.aws.queues import Queue
 
 REMEMBERED = 10_000
 """Prepared submissions, and ids of submitted jobs, that are kept at most."""
@@ -32,23 +34,21 @@ SHORTEST_SECRET = 3
 """Values of fewer characters are part of any text."""
 
 _QUEUE_IS_AWAY = re.compile(
-    r"queue.*\b(DISABLED|UPDATING|INVALID|CREATING|DELETING|not (?:in )?\S*enabled)\b", re.I | re.S
+    r"queue.*\b(DISABLED|UPDATING|INVALID|CREATING|DELETING|not (in )?\S*enabled)\b", re.IGNORECASE | re.DOTALL
 )
 _DEFINITION_IS_AWAY = re.compile(
-    r"job\s?definition.*\b(INACTIVE|DEREGISTERED|not (?:in )?\S*active|no longer|does not exist|not found)\b",
-    re.I | re.S,
+    r"job\s?definition.*\b(INACTIVE|DEREGISTERED|not (in )?\S*active|no longer|does not exist|not found)\b",
+    re.IGNORECASE | re.DOTALL,
 )
+"""The service has no codes for these (the words are UNCONFIRMED, providers.md §2f)."""
 
 
 class Prepared(msgspec.Struct, frozen=True):
-    """SubmitJob's parameters. They hold the environment: never logged."""
+    """What was looked up for a submission."""
 
-    queue: str
+    queue: Queue
     definition: str
-    parameters: Mapping[str, Any]
-
-    def __repr__(self) -> str:
-        return f"Prepared({self.definition})"
+    """``name:revision``."""
 
 
 class AwsProvider:
@@ -64,18 +64,19 @@ class AwsProvider:
         self._catalogue = Catalogue(self._connection, clock)
         self._listing = Listing(self._connection, settings, clock)
         self._ending = Ending(self._connection, clock)
-        self._prepared: OrderedDict[str, tuple[str, str]] = OrderedDict()
+        self._prepared: OrderedDict[str, Prepared] = OrderedDict()
         self._ids: OrderedDict[str, str] = OrderedDict()
 
     async def open(self) -> None:
         """See that every configured queue exists. Raises ConfigError, Unavailable."""
         wanted = queues.configured(self._settings)
         try:
-            missing = [name for name in wanted if name not in await self._catalogue.existing([name])]
+            existing = await self._catalogue.existing(wanted)
         except Forbidden as error:
             raise ConfigError([str(error)]) from error
         except Refused as error:
             raise ConfigError([f"AWS_JOB_QUEUE or AWS_JOB_QUEUES: {error}"]) from error
+        missing = [name for name in wanted if name not in existing]
         if missing:
             variable = {self._settings.job_queue: "AWS_JOB_QUEUE"}
             where = f"in {self.region} there is no queue"
@@ -83,28 +84,35 @@ class AwsProvider:
 
     async def prepare(self, request: SubmitRequest) -> None:
         """Check and map the request, have its definition, and wait for a place in SubmitJob's rate."""
-        prepared = await self._prepare(request)
-        self._remember(self._prepared, request.external_name, (prepared.queue, prepared.definition))
+        self._remember(self._prepared, request.external_name, await self._look_up(request))
         await self._connection.submits.take()
 
     async def submit(self, request: SubmitRequest) -> Observation:
         """One SubmitJob request. Raises as the port says: only Unavailable leaves the outcome unknown."""
-        prepared = await self._prepare(request)  # from memory after `prepare`, so it sends nothing
-        self._prepared.pop(request.external_name, None)
+        prepared = self._prepared.pop(request.external_name, None)
+        if prepared is None:
+            try:
+                prepared = await self._look_up(request)
+            except Unavailable as error:
+                if type(error) is not Unavailable:
+                    raise
+                raise Retryable(str(error)) from error  # nothing was submitted
+        sent = self._parameters(request, prepared.queue, prepared.definition)
         try:
-            reply = await self._connection.submit(prepared.parameters, request.send_by)
+            reply = await self._connection.submit(sent, request.send_by)
         except Refused as refused:
             raise self._refusal(refused, request, prepared) from None
-        arn = str(reply.get("jobArn") or reply["jobId"])
-        self._remember(self._ids, request.external_name, str(reply["jobId"]))
+        job_id = str(reply["jobId"])
+        arn = str(reply.get("jobArn") or job_id)
+        self._remember(self._ids, request.external_name, job_id)
         return Observation(
             external_name=request.external_name,
             uid=request.uid,
             resource_path=arn,
             phase=Phase.PENDING,
             tasks=TaskCounts(total=request.spec.completions, pending=request.spec.completions),
-            remarks=remarks.decode(prepared.parameters["tags"].get(tags.ASKED, "")),
-            console_url=links.job(arn, self.region, reply["jobId"]),
+            remarks=remarks.decode(sent["tags"].get(tags.ASKED, "")),
+            console_url=links.job(arn, self.region, job_id),
         )
 
     async def find(self, ref: JobRef) -> Sequence[Observation]:
@@ -140,18 +148,18 @@ class AwsProvider:
         await self._catalogue.close()
         await self._connection.close()
 
-    async def _prepare(self, wanted: SubmitRequest) -> Prepared:
-        """The parameters of SubmitJob; looked up is only what is not remembered."""
-        spec, settings = wanted.spec, self._settings
-        remembered = self._prepared.get(wanted.external_name)
-        name = remembered[0] if remembered else queues.choose(spec, settings)
+    async def _look_up(self, request: SubmitRequest) -> Prepared:
+        """The queue and the definition for that request, which is checked before a definition is registered."""
+        spec = request.spec
+        name = queues.choose(spec, self._settings)
         is_from_spec = spec.aws is not None and spec.aws.job_queue == name
         queue = await self._catalogue.queue(name, is_from_spec=is_from_spec)
-        needed = definition.parameters(spec, queue.platform, settings.execution_role_arn)
-        request.parameters(wanted, queue, definition="checked-first", instance=settings.instance)
-        found = remembered[1] if remembered else await self._catalogue.definition(needed)
-        parameters = request.parameters(wanted, queue, definition=found, instance=settings.instance)
-        return Prepared(name, found, parameters)
+        needed = definition.parameters(spec, queue.platform, self._settings.execution_role_arn)
+        self._parameters(request, queue, f"{needed['jobDefinitionName']}:{2**31}")
+        return Prepared(queue, await self._catalogue.definition(needed))
+
+    def _parameters(self, request: SubmitRequest, queue: Queue, definition: str) -> dict[str, Any]:
+        return mapping.parameters(request, queue, definition=definition, instance=self._settings.instance)
 
     def _refusal(self, refused: Refused, request: SubmitRequest, prepared: Prepared) -> Exception:
         """What the service's words mean: a queue or definition that changed meanwhile is worth another try."""
@@ -160,8 +168,8 @@ class AwsProvider:
             self._catalogue.forget_definition(prepared.definition)
             return Retryable(f"the job definition {prepared.definition} is no longer active")
         if _QUEUE_IS_AWAY.search(words):
-            self._catalogue.forget_queue(prepared.queue)
-            return Retryable(f"the queue {prepared.queue!r} takes no jobs now", delay=15.0)
+            self._catalogue.forget_queue(prepared.queue.name)
+            return Retryable(f"the queue {prepared.queue.name!r} takes no jobs now", delay=15.0)
         return Permanent(_without(str(refused), request.env.values()), reason=reasons.SUBMISSION_REFUSED)
 
     def _id_of(self, ref: JobRef) -> str | None:

@@ -47,18 +47,16 @@ def decode(text: str) -> tuple[Remark, ...]:
 
 def _remarks(words: dict[str, str]) -> Iterator[Remark]:
     rounded = [
-        text
-        for name, text in (("cpu", "CPU of {}m became {}m"), ("memory", "memory of {} MiB became {} MiB"))
-        if (text := _pair(words.get(name), text))
+        _pair(words.get("cpu"), "CPU of {}m became {}m"),
+        _pair(words.get("memory"), "memory of {} MiB became {} MiB"),
     ]
-    disk = words.get("disk", "")
-    no_disk = (
-        f"bootDiskGiB {disk} is not honoured: the disk belongs to the queue's machines" if disk.isdecimal() else ""
-    )
-    if rounded or no_disk:
+    no_disk = ""
+    if (disk := words.get("disk", "")).isdecimal():
+        no_disk = f"bootDiskGiB {disk} is not honoured: the disk is that of the queue's machines"
+    if any(rounded) or no_disk:
         yield Remark(
             condition=conditions.RESOURCES_EXACT,
-            reason=reasons.ROUNDED_UP if rounded else reasons.NOT_SUPPORTED,
+            reason=reasons.ROUNDED_UP if any(rounded) else reasons.NOT_SUPPORTED,
             message="; ".join(filter(None, (*rounded, no_disk))),
         )
     if longer := _pair(words.get("timeout"), "activeDeadlineSeconds of {} became {}, the least that AWS Batch takes"):

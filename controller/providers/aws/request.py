@@ -106,9 +106,8 @@ def _environment(request: SubmitRequest) -> list[dict[str, str]]:
 def _attempts(request: SubmitRequest) -> int:
     attempts = request.spec.backoff_limit + 1
     if attempts > MOST_ATTEMPTS:
-        raise _invalid(
-            f"spec.backoffLimit: AWS Batch runs a task at most {MOST_ATTEMPTS} times, so {MOST_ATTEMPTS - 1} is the most"
-        )
+        most = f"AWS Batch runs a task at most {MOST_ATTEMPTS} times"
+        raise _invalid(f"spec.backoffLimit: {most}, so {MOST_ATTEMPTS - 1} is the most")
     return attempts
 
 
