@@ -17,14 +17,17 @@ import msgspec
 import pytest
 
 from controller.clock import SystemClock
+from controller.cloud_settings import AwsSettings
 from controller.domain import names, reasons
 from controller.domain.errors import Permanent
 from controller.domain.job import JobSpec
 from controller.domain.phases import Phase
 from controller.domain.resources import ResourceSet
 from controller.ports import BatchProvider, JobRef, Observation, SubmitRequest
+from controller.providers.aws.provider import AwsProvider
 from controller.providers.local.folder import JobFolder
 from controller.providers.local.provider import LocalProvider
+from dev.emulators.aws.server import Emulator
 
 PATIENCE = 10.0  # seconds that a service may take for anything
 SUCCEEDS = ("sh", "-c", "exit 0")
@@ -52,7 +55,21 @@ def end_local(job: JobFolder) -> None:
     job.tend(SystemClock().now())
 
 
-SERVICES = {"local": local}
+@contextmanager
+def aws(folder: Path) -> Iterator[OpenProvider]:
+    with Emulator().in_thread() as url:
+        settings = AwsSettings(
+            region="eu-west-1",
+            instance="test",
+            job_queue="jennah",
+            endpoint=url,
+            calls_per_second=1000,
+            submits_per_second=1000,
+        )
+        yield lambda: AwsProvider(settings, SystemClock())
+
+
+SERVICES = {"aws": aws, "local": local}
 
 
 @pytest.fixture(params=sorted(SERVICES))
