@@ -74,6 +74,7 @@ class Refused(Permanent):
 IAM_ACTIONS = {"TerminateJobs": "batch:TerminateJob", "CancelJobs": "batch:CancelJob"}
 """Where the action is not named as the operation."""
 
+_SERVICES = {"batch": "AWS Batch", "logs": "CloudWatch Logs"}
 _NOT_SENT = (EndpointConnectionError, ConnectTimeoutError, ProxyConnectionError)
 _NO_CREDENTIALS = (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError, TokenRetrievalError)
 _THROTTLED = frozenset(
@@ -119,14 +120,14 @@ def _kind(code: str, words: str, status: int) -> Kind:
     return Kind.REFUSED if 400 <= status < 500 and status != 408 else Kind.UNKNOWN
 
 
-def translated(happened: Failure, operation: str, region: str) -> JennahError:
-    """Our error for a call that may be repeated."""
-    where = f"AWS Batch in {region}"
+def translated(happened: Failure, operation: str, region: str, *, service: str = "batch") -> JennahError:
+    """Our error for a call that may be repeated. `service` is its prefix in IAM."""
+    where = f"{_SERVICES.get(service, service)} in {region}"
     match happened.kind:
         case Kind.THROTTLED:
             return Throttled(f"{where} asks for fewer calls: {operation}", delay=happened.delay)
         case Kind.FORBIDDEN:
-            action = IAM_ACTIONS.get(operation, f"batch:{operation}")
+            action = IAM_ACTIONS.get(operation, f"{service}:{operation}")
             return Forbidden(f"{where} refuses our credentials: {action} is needed ({happened.code})")
         case Kind.REFUSED:
             words = happened.words or happened.code
