@@ -34,12 +34,13 @@ class AwsSettings(msgspec.Struct, frozen=True, kw_only=True):
     instance: str
     """JENNAH_INSTANCE: tells the jobs of one installation from those of another in the same account."""
     account_id: str = ""
-    """AWS_ACCOUNT_ID: only for links to the console."""
+    """AWS_ACCOUNT_ID: kept for those who set it; ARNs come from the service."""
     job_queue: str
     """AWS_JOB_QUEUE: name or ARN of the queue that jobs go to unless AWS_JOB_QUEUES or their spec says otherwise."""
     job_queues: dict[str, str] = {}
-    """AWS_JOB_QUEUES: queues by what a job asks for: ``spot=Q``, ``gpu=Q``, a machine type, or one of these joined
-    by ``+`` with spot (``gpu+spot=Q``, ``c6i.large+spot=Q``)."""
+    """AWS_JOB_QUEUES: queues by what a job asks for: ``spot=Q``, ``gpu=Q``, a machine type, a GPU type, or one of these
+    joined by ``+`` with spot (``gpu+spot=Q``, ``c6i.large+spot=Q``). The machine type counts first, then the GPU's
+    type, the GPU, spot; spec.aws.jobQueue before all. What has no queue is refused, but for ``gpu``: the default."""
     execution_role_arn: str = ""
     """AWS_EXECUTION_ROLE_ARN: for jobs that name none; Fargate and secrets need one."""
     endpoint: str = ""

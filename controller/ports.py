@@ -118,6 +118,9 @@ class JobRef(msgspec.Struct, frozen=True, kw_only=True):
     spec: JobSpec | None = None
     """What was asked for: tells in which queue or pool to look where the path is not known."""
 
+    def __repr__(self) -> str:
+        return f"JobRef({self.external_name})"
+
 
 class BatchProvider(Protocol):
     """One batch service. Adapters translate, they decide nothing."""

@@ -17,14 +17,17 @@ import msgspec
 import pytest
 
 from controller.clock import SystemClock
+from controller.cloud_settings import AwsSettings
 from controller.domain import names, reasons
 from controller.domain.errors import Permanent
 from controller.domain.job import JobSpec
 from controller.domain.phases import Phase
 from controller.domain.resources import ResourceSet
 from controller.ports import BatchProvider, JobRef, Observation, SubmitRequest
+from controller.providers.aws.provider import AwsProvider
 from controller.providers.local.folder import JobFolder
 from controller.providers.local.provider import LocalProvider
+from dev.emulators.aws.server import Emulator
 from tests.contract.gcp_service import GcpService
 
 PATIENCE = 10.0  # seconds that a service may take for anything
@@ -53,6 +56,20 @@ def end_local(job: JobFolder) -> None:
     job.tend(SystemClock().now())
 
 
+@contextmanager
+def aws(folder: Path) -> Iterator[OpenProvider]:
+    with Emulator().in_thread() as url:
+        settings = AwsSettings(
+            region="eu-west-1",
+            instance="test",
+            job_queue="jennah",
+            endpoint=url,
+            calls_per_second=1000,
+            submits_per_second=1000,
+        )
+        yield lambda: AwsProvider(settings, SystemClock())
+
+
 _gcp = GcpService()
 
 
@@ -68,8 +85,8 @@ def end_of_services() -> Iterator[None]:
     _gcp.close()
 
 
-SERVICES = {"gcp": gcp, "local": local}
-MANY = {"gcp": 5000}
+SERVICES = {"aws": aws, "gcp": gcp, "local": local}
+MANY = {"aws": 5000, "gcp": 5000}
 """Jobs in the bulk test; services that run real processes get a few."""
 
 
@@ -312,7 +329,7 @@ async def test_a_job_that_is_retried_has_not_ended_in_between(provider: BatchPro
 
 
 async def test_a_job_cancelled_between_two_attempts_ends_as_cancelled(provider: BatchProvider) -> None:
-    request = request_for(("sh", "-c", "sleep 0.05; exit 3"), backoff_limit=10)
+    request = request_for(("sh", "-c", "sleep 0.05; exit 3"), backoff_limit=9)
     await provider.submit(request)
     await running(provider, request)
     await provider.cancel(ref_of(request), reason="because")

@@ -1,1 +1,7 @@
-"""AWS Batch: the adapter, and beside it the pure mapping."""
+"""AWS Batch.
+
+`provider` is the adapter; `connection` has the threads, the clients and the rate limits, `errors` their failures,
+`wire` the replies. `catalogue` looks up and remembers queues and job definitions, `listing` observes in bulk,
+`ending` terminates. Pure: `queues` (which queue), `fargate` (sizes), `definition` and `request` (what is sent),
+`tags` and `remarks` (what a cloud job says of itself), `observation` (what it means), `links`.
+"""

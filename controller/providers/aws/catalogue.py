@@ -1,0 +1,149 @@
+"""What is known of queues and job definitions, looked up once and remembered for a while."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+from controller.domain import reasons
+from controller.domain.errors import Permanent, Retryable
+from controller.ports import Clock
+from controller.providers.aws.connection import AwsConnection
+from controller.providers.aws.queues import Platform, Queue
+
+T = TypeVar("T")
+
+REMEMBER_SECONDS = 300.0
+QUEUES_MAX = 1000
+DEFINITIONS_MAX = 10_000
+ENVIRONMENTS_A_CALL = 100
+
+
+class Memory(Generic[T]):
+    """Values by key, each looked up once at a time, forgotten after `REMEMBER_SECONDS`; the oldest go first."""
+
+    def __init__(self, clock: Clock, limit: int) -> None:
+        self._clock = clock
+        self._limit = limit
+        self._values: OrderedDict[str, tuple[float, T]] = OrderedDict()
+        self._under_way: dict[str, asyncio.Task[T]] = {}
+
+    async def get(self, key: str, look_up: Callable[[], Awaitable[T]]) -> T:
+        """The value; who comes while it is looked up waits for the same answer."""
+        found = self._values.get(key)
+        if found is not None and self._clock.monotonic() - found[0] < REMEMBER_SECONDS:
+            return found[1]
+        task = self._under_way.get(key)
+        if task is None:
+            task = self._under_way[key] = asyncio.create_task(self._look_up(key, look_up))
+            task.add_done_callback(lambda done: self._done(key, done))
+        return await asyncio.shield(task)  # another may wait for it when this caller is cancelled
+
+    def forget(self, key: str) -> None:
+        self._values.pop(key, None)
+
+    async def close(self) -> None:
+        """End the look-ups that are under way."""
+        tasks = list(self._under_way.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _look_up(self, key: str, look_up: Callable[[], Awaitable[T]]) -> T:
+        value = await look_up()
+        self._values[key] = (self._clock.monotonic(), value)
+        self._values.move_to_end(key)
+        if len(self._values) > self._limit:
+            self._values.popitem(last=False)
+        return value
+
+    def _done(self, key: str, task: asyncio.Task[T]) -> None:
+        self._under_way.pop(key, None)
+        if not task.cancelled():
+            task.exception()  # seen: whoever waited has it
+
+
+class Catalogue:
+    """The queues and definitions of one account and region."""
+
+    def __init__(self, connection: AwsConnection, clock: Clock) -> None:
+        self._connection = connection
+        self._queues: Memory[Queue] = Memory(clock, QUEUES_MAX)
+        self._definitions: Memory[str] = Memory(clock, DEFINITIONS_MAX)
+
+    async def queue(self, name: str, *, is_from_spec: bool) -> Queue:
+        """What is known of that queue.
+
+        Raises Permanent(INVALID_SPEC) for a queue of the spec that does not exist or that takes no such jobs,
+        Retryable for one that takes none now, and what `AwsConnection.read` raises.
+        """
+        return await self._queues.get(name, lambda: self._find_queue(name, is_from_spec=is_from_spec))
+
+    async def definition(self, parameters: Mapping[str, Any]) -> str:
+        """``name:revision`` of an active definition with that name; it is registered where there is none."""
+        name = str(parameters["jobDefinitionName"])
+        return await self._definitions.get(name, lambda: self._find_definition(name, parameters))
+
+    def forget_queue(self, name: str) -> None:
+        self._queues.forget(name)
+
+    def forget_definition(self, definition: str) -> None:
+        """`definition` as `definition` returned it."""
+        self._definitions.forget(definition.rpartition(":")[0])
+
+    async def existing(self, names: Sequence[str]) -> set[str]:
+        """Those of the queues that exist, as they were named. Raises what `AwsConnection.read` raises."""
+        reply = await self._connection.read("DescribeJobQueues", {"jobQueues": list(names)})
+        found = {queue[key] for queue in reply["jobQueues"] for key in ("jobQueueName", "jobQueueArn")}
+        return found & set(names)
+
+    async def close(self) -> None:
+        await self._queues.close()
+        await self._definitions.close()
+
+    async def _find_queue(self, name: str, *, is_from_spec: bool) -> Queue:
+        reply = await self._connection.read("DescribeJobQueues", {"jobQueues": [name]})
+        if not reply["jobQueues"]:
+            if is_from_spec:
+                raise Permanent(f"spec.aws.jobQueue: there is no queue {name!r}", reason=reasons.INVALID_SPEC)
+            raise Retryable(f"the queue {name!r} of AWS_JOB_QUEUE or AWS_JOB_QUEUES does not exist")
+        [queue] = reply["jobQueues"]
+        state, status = queue.get("state", ""), queue.get("status", "VALID")
+        if state != "ENABLED" or status != "VALID":
+            raise Retryable(f"the queue {name!r} takes no jobs: it is {state} and {status}", delay=15.0)
+        return Queue(
+            name=name,
+            platform=await self._platform(name, queue),
+            has_policy=bool(queue.get("schedulingPolicyArn")),
+        )
+
+    async def _platform(self, name: str, queue: Mapping[str, Any]) -> Platform:
+        kind = queue.get("jobQueueType")
+        if kind in ("EKS", "SAGEMAKER_TRAINING"):
+            raise Permanent(
+                f"the queue {name!r} is one of {kind}, which cannot run these jobs", reason=reasons.INVALID_SPEC
+            )
+        if kind == "ECS_FARGATE":
+            return Platform.FARGATE
+        names = [one["computeEnvironment"] for one in queue.get("computeEnvironmentOrder", ())][:ENVIRONMENTS_A_CALL]
+        if not names:
+            raise Retryable(f"the queue {name!r} has no compute environment", delay=15.0)
+        reply = await self._connection.read("DescribeComputeEnvironments", {"computeEnvironments": names})
+        kinds = {one.get("computeResources", {}).get("type", "EC2") for one in reply["computeEnvironments"]}
+        # A queue's environments are all of one kind: the service sees to it.
+        return Platform.FARGATE if kinds & {"FARGATE", "FARGATE_SPOT"} else Platform.EC2
+
+    async def _find_definition(self, name: str, parameters: Mapping[str, Any]) -> str:
+        """The newest active revision. Two replicas may register one each: the same content, so either will do."""
+        wanted: dict[str, Any] = {"jobDefinitionName": name, "status": "ACTIVE", "maxResults": 100}
+        revisions: list[int] = []
+        while True:
+            reply = await self._connection.read("DescribeJobDefinitions", wanted)
+            revisions += [one["revision"] for one in reply["jobDefinitions"] if one["jobDefinitionName"] == name]
+            if not reply.get("nextToken"):
+                break
+            wanted["nextToken"] = reply["nextToken"]
+        if not revisions:
+            registered = await self._connection.call("RegisterJobDefinition", parameters)
+            revisions.append(registered["revision"])
+        return f"{name}:{max(revisions)}"

@@ -1,0 +1,209 @@
+"""boto3 in bounded threads: the clients, the rate limits, the metrics, and one request as one call.
+
+boto3's own retries are off for every call: SubmitJob must not be sent twice (providers.md §2a), and the rest is
+repeated here, within the rate limit and without a sleeping thread.
+"""
+
+import asyncio
+import functools
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import boto3
+import msgspec
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError
+
+from controller import metrics
+from controller.cloud_settings import AwsSettings
+from controller.domain.errors import ConfigError, JennahError, Throttled, Unavailable
+from controller.ports import Clock
+from controller.providers.aws import errors, wire
+from controller.providers.limits import TokenBucket
+
+T = TypeVar("T")
+
+CONNECT_SECONDS = 2.0
+READ_SECONDS = 6.0
+"""The limits of one request; both clients have them."""
+SUBMIT_THREADS = 16
+THREADS = 8
+READ_ATTEMPTS = 4
+"""How often a call that reads is sent before its failure is ours."""
+
+_REPLIES: Mapping[str, type[msgspec.Struct]] = {"ListJobs": wire.JobPage, "DescribeJobs": wire.JobDetails}
+_MAKING_A_CLIENT = threading.Lock()  # a client may be shared between threads, what makes it may not
+
+
+class AwsConnection:
+    """One region of one account. Opens at its first call."""
+
+    def __init__(self, settings: AwsSettings, clock: Clock) -> None:
+        self.region = settings.region
+        self.submits = TokenBucket(settings.submits_per_second, clock)
+        self.calls = TokenBucket(settings.calls_per_second, clock)
+        self._endpoint = settings.endpoint or None
+        self._clock = clock
+        self._opening = asyncio.Lock()
+        self._client: Any = None
+        self._submit_client: Any = None
+        self._is_closed = False
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="aws-batch")
+        self._submit_threads = ThreadPoolExecutor(SUBMIT_THREADS, thread_name_prefix="aws-submit")
+        self._deadline = threading.local()
+
+    async def read(self, operation: str, parameters: Mapping[str, Any]) -> Any:
+        """A call that changes nothing, repeated while that can help: a reply of `_REPLIES`, else a dictionary.
+
+        Raises Throttled, Unavailable, Forbidden, Refused.
+        """
+        for attempt in range(1, READ_ATTEMPTS + 1):
+            try:
+                return await self.call(operation, parameters)
+            except Throttled:
+                if attempt == READ_ATTEMPTS:
+                    raise
+            except Unavailable as error:
+                if attempt > 1 or type(error) is not Unavailable:
+                    raise
+        raise AssertionError("unreachable")
+
+    async def call(self, operation: str, parameters: Mapping[str, Any]) -> Any:
+        """One request of any operation but SubmitJob, sent once. Raises Throttled, Unavailable, Forbidden, Refused."""
+        await self.calls.take()
+        client = await self._open()
+        try:
+            reply = await self._on_thread(self._threads, functools.partial(_invoke, client, operation, parameters))
+        except errors.Failed as failed:
+            error = errors.translated(failed.failure, operation, self.region)
+            self._account(operation, self.calls, error)
+            raise error from None  # the SDK's texts can quote values and the endpoint
+        self._account(operation, self.calls, None)
+        return reply
+
+    async def submit(self, parameters: Mapping[str, Any], send_by: float | None) -> dict[str, Any]:
+        """One SubmitJob request, or none after that time of the clock. Raises as `ports.BatchProvider.submit` says."""
+        await self._open()
+        send = functools.partial(self._submit_on_thread, parameters, send_by)
+        try:
+            reply: dict[str, Any] = await self._on_thread(self._submit_threads, send)
+        except errors.Failed as failed:
+            error = errors.for_submit(failed.failure, self.region)
+            self._account("SubmitJob", self.submits, error)
+            raise error from None
+        self._account("SubmitJob", self.submits, None)
+        return reply
+
+    async def close(self) -> None:
+        """End after the requests that are under way. Closed already is no error."""
+        self._is_closed = True
+        for threads in (self._threads, self._submit_threads):
+            await asyncio.to_thread(threads.shutdown, cancel_futures=True)
+        for client in (self._client, self._submit_client):
+            if client is not None:
+                client.close()
+        self._client = self._submit_client = None
+
+    async def _open(self) -> Any:
+        """The client for all but SubmitJob; the first call makes both."""
+        if self._client is None:
+            async with self._opening:
+                if self._client is None:
+                    make = functools.partial(make_client, "batch", self.region, self._endpoint)
+                    self._submit_client = await self._on_thread(
+                        self._threads, functools.partial(make, connections=SUBMIT_THREADS)
+                    )
+                    self._submit_client.meta.events.register("before-send.batch.SubmitJob", self._check_deadline)
+                    client = await self._on_thread(self._threads, functools.partial(make, connections=THREADS))
+                    for operation in _REPLIES:
+                        client.meta.events.register(f"before-parse.batch.{operation}", _parse)
+                    self._client = client
+        return self._client
+
+    async def _on_thread(self, threads: ThreadPoolExecutor, function: Callable[[], T]) -> T:
+        if self._is_closed:
+            raise Unavailable("the connection to AWS Batch is closed")
+        return await asyncio.get_running_loop().run_in_executor(threads, function)
+
+    def _submit_on_thread(self, parameters: Mapping[str, Any], send_by: float | None) -> Any:
+        # The caller may be gone by now; what it asked for is sent in time or not at all.
+        self._deadline.send_by = send_by
+        with errors.caught():
+            self._check_deadline()
+            reply = self._submit_client.submit_job(**parameters)
+            if not isinstance(reply.get("jobId"), str):
+                raise errors.Unreadable
+            return reply
+
+    def _check_deadline(self, **_: Any) -> None:
+        """Called by botocore as the last thing before it sends, after credentials and signature: they can take long."""
+        send_by = getattr(self._deadline, "send_by", None)
+        if send_by is not None and self._clock.monotonic() > send_by:
+            raise errors.TooLate
+
+    def _account(self, operation: str, bucket: TokenBucket, error: JennahError | None) -> None:
+        if isinstance(error, Throttled):
+            bucket.throttled(error.delay)
+        elif error is None:
+            bucket.accepted()
+        result = type(error).__name__ if error else "ok"
+        metrics.PROVIDER_CALLS.labels("aws", operation, result).inc()
+
+
+def make_client(service: str, region: str, endpoint: str | None, *, connections: int = 10) -> Any:
+    """A client that sends everything once. Blocks: reads files, and may ask for credentials. Raises ConfigError.
+
+    Stand-ins are spoken to by plain http; they get no real credentials.
+    """
+    # At debug level it logs whole requests, the jobs' environment with them.
+    logging.getLogger("botocore").setLevel(logging.WARNING)
+    config = Config(
+        retries={"mode": "standard", "total_max_attempts": 1},
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=READ_SECONDS,
+        max_pool_connections=connections,
+        tcp_keepalive=True,
+        parameter_validation=False,  # its errors quote values; the stand-in checks every request in the tests
+    )
+    keys = {}
+    if endpoint and endpoint.startswith("http://"):
+        keys = {"aws_access_key_id": "stand-in", "aws_secret_access_key": "stand-in"}
+    try:
+        with _MAKING_A_CLIENT:
+            return boto3.session.Session().client(
+                service, region_name=region, endpoint_url=endpoint, config=config, **keys
+            )
+    except (BotoCoreError, ValueError) as error:
+        name = type(error).__name__
+        raise ConfigError([f"AWS cannot be used with these settings (BATCH_REGION, AWS_*): {name}"]) from None
+
+
+def _invoke(client: Any, operation: str, parameters: Mapping[str, Any]) -> Any:
+    with errors.caught():
+        reply = getattr(client, _METHODS[operation])(**parameters)
+        return reply["reply"] if operation in _REPLIES else reply
+
+
+_METHODS = {
+    "ListJobs": "list_jobs",
+    "DescribeJobs": "describe_jobs",
+    "DescribeJobQueues": "describe_job_queues",
+    "DescribeComputeEnvironments": "describe_compute_environments",
+    "DescribeJobDefinitions": "describe_job_definitions",
+    "RegisterJobDefinition": "register_job_definition",
+    "TerminateJob": "terminate_job",
+    "TerminateJobs": "terminate_jobs",
+}
+
+
+def _parse(
+    response_dict: dict[str, Any], customized_response_dict: dict[str, Any], operation_model: Any, **_: Any
+) -> None:
+    """Decode a reply to what is used of it; botocore's parser then has nothing to do."""
+    if response_dict["status_code"] == 200:
+        decoded = msgspec.json.decode(response_dict["body"], type=_REPLIES[operation_model.name])
+        customized_response_dict["reply"] = decoded
+        response_dict["body"] = b"{}"

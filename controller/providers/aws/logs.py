@@ -1,0 +1,116 @@
+"""What a job wrote, from CloudWatch Logs. Called by ``jennah logs``; it makes clients of its own."""
+
+import asyncio
+import functools
+import os
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any, TypeVar
+
+from controller.domain.errors import NotFound
+from controller.domain.job import Job
+from controller.providers.aws import errors, observation
+from controller.providers.aws.connection import make_client
+from controller.providers.aws.observation import NativeState
+
+T = TypeVar("T")
+
+EVENTS_A_PAGE = 10_000
+DESCRIBE_PAGE = 100
+
+
+async def lines(job: Job) -> AsyncIterator[str]:
+    """The lines of all attempts, the first one first; those of an array's task begin with ``[INDEX] ``.
+
+    Raises NotFound where the service has no such job any more, Forbidden with the IAM action that is missing,
+    Unavailable.
+    """
+    arn = job.status.resource_path or ""
+    if arn.count(":") < 5:
+        raise NotFound(f"the job {job.metadata.name!r} was not submitted to AWS Batch yet")
+    region, job_id = arn.split(":")[3], arn.rpartition("/")[2]
+    batch = await asyncio.to_thread(make_client, "batch", region, os.environ.get("AWS_BATCH_ENDPOINT") or None)
+    logs = await asyncio.to_thread(make_client, "logs", region, os.environ.get("AWS_ENDPOINT_URL_LOGS") or None)
+    try:
+        found = await _describe(batch, [job_id], region)
+        if not found:
+            raise NotFound(f"AWS Batch in {region} no longer knows the job {job_id}")
+        [detail] = found
+        if not detail.get("arrayProperties", {}).get("size"):
+            async for line in _of_task(logs, detail, region):
+                yield line
+            return
+        async for task in _tasks(batch, job_id, region):
+            index = task.get("arrayProperties", {}).get("index", "?")
+            async for line in _of_task(logs, task, region):
+                yield f"[{index}] {line}"
+    finally:
+        batch.close()
+        logs.close()
+
+
+async def _tasks(batch: Any, job_id: str, region: str) -> AsyncIterator[dict[str, Any]]:
+    """The details of an array's tasks that have started, by index."""
+    ids: list[str] = []
+    for state in (NativeState.RUNNABLE, NativeState.RUNNING, NativeState.SUCCEEDED, NativeState.FAILED):
+        wanted: dict[str, Any] = {"arrayJobId": job_id, "jobStatus": state.value}
+        while True:
+            page = await _call(functools.partial(batch.list_jobs, **wanted), "batch:ListJobs", region)
+            ids += [task["jobId"] for task in page["jobSummaryList"]]
+            if not page.get("nextToken"):
+                break
+            wanted = {**wanted, "nextToken": page["nextToken"]}
+    ids = sorted(set(ids), key=lambda task: int(task.rpartition(":")[2]))
+    for start in range(0, len(ids), DESCRIBE_PAGE):
+        for task in await _describe(batch, ids[start : start + DESCRIBE_PAGE], region):
+            yield task
+
+
+async def _describe(batch: Any, ids: list[str], region: str) -> list[dict[str, Any]]:
+    """In the order of the ids."""
+    reply = await _call(functools.partial(batch.describe_jobs, jobs=ids), "batch:DescribeJobs", region)
+    found = {one["jobId"]: one for one in reply["jobs"]}
+    return [found[job_id] for job_id in ids if job_id in found]
+
+
+async def _of_task(logs: Any, detail: Mapping[str, Any], region: str) -> AsyncIterator[str]:
+    container = detail.get("container", {})
+    options = container.get("logConfiguration", {}).get("options", {})
+    group = options.get("awslogs-group", observation.DEFAULT_LOG_GROUP)
+    attempts = (attempt.get("container", {}) for attempt in detail.get("attempts", ()))
+    streams = [one["logStreamName"] for one in (*attempts, container) if one.get("logStreamName")]
+    for stream in dict.fromkeys(streams):
+        async for line in _of_stream(logs, group, stream, region):
+            yield line
+
+
+async def _of_stream(logs: Any, group: str, stream: str, region: str) -> AsyncIterator[str]:
+    """All pages; the last one's token is its own. A stream that has nothing yet may not exist: no lines."""
+    wanted = {"logGroupName": group, "logStreamName": stream, "startFromHead": True, "limit": EVENTS_A_PAGE}
+    token = ""
+    while True:
+        more = {"nextToken": token} if token else {}
+        try:
+            page = await _call(functools.partial(logs.get_log_events, **wanted, **more), "logs:GetLogEvents", region)
+        except NotFound:
+            return
+        for event in page["events"]:
+            yield str(event["message"]).rstrip("\n")
+        if page["nextForwardToken"] == token:
+            return
+        token = page["nextForwardToken"]
+
+
+async def _call(send: Callable[[], T], action: str, region: str) -> T:
+    """One request in a thread. Raises our errors."""
+    service, _, operation = action.partition(":")
+
+    def caught() -> T:
+        with errors.caught():
+            return send()
+
+    try:
+        return await asyncio.to_thread(caught)
+    except errors.Failed as failed:
+        if failed.failure.code == "ResourceNotFoundException":
+            raise NotFound(failed.failure.words) from None
+        raise errors.translated(failed.failure, operation, region, service=service) from None

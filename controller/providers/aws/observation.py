@@ -1,0 +1,218 @@
+"""What the service says of a job, as an Observation: pure and total (providers.md §2c)."""
+
+import logging
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from controller.domain import reasons
+from controller.domain.conditions import shorten
+from controller.domain.job import TaskCounts
+from controller.domain.phases import Phase
+from controller.ports import Observation
+from controller.providers.aws import links, remarks, tags
+from controller.providers.aws.wire import ArrayProperties, Container, Detail, Summary
+
+log = logging.getLogger(__name__)
+
+CANCEL_MARK = "Jennah: "
+"""Every reason that we end a job with begins so: the service has no state for a cancelled job."""
+REASON_MAX = 1024
+DEFAULT_LOG_GROUP = "/aws/batch/job"
+
+
+class NativeState(StrEnum):
+    """JobStatus in its order. The lists of active jobs are asked for in this order, too."""
+
+    SUBMITTED = "SUBMITTED"
+    PENDING = "PENDING"
+    RUNNABLE = "RUNNABLE"
+    STARTING = "STARTING"
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+
+
+PHASES = {
+    NativeState.SUBMITTED: Phase.PENDING,
+    NativeState.PENDING: Phase.PENDING,
+    NativeState.RUNNABLE: Phase.PENDING,
+    NativeState.STARTING: Phase.SCHEDULED,
+    NativeState.RUNNING: Phase.RUNNING,
+    NativeState.SUCCEEDED: Phase.COMPLETED,
+    NativeState.FAILED: Phase.FAILED,
+}
+"""Total. A FAILED job that we ended is Cancelled; an array that waits for its tasks is where they are."""
+
+ACTIVE = tuple(state for state in NativeState if not PHASES[state].is_terminal)
+ORDER = {state: place for place, state in enumerate(NativeState)}
+
+_WAITING = ("CAPACITY:", "MISCONFIGURATION:", "ACTION_REQUIRED", "UNDETERMINED")
+_unknown_states: set[str] = set()
+
+
+def cancel_reason(reason: str) -> str:
+    """What is sent with TerminateJob, so that the job's end can be told from a failure."""
+    return f"{CANCEL_MARK}{reason}"[:REASON_MAX]
+
+
+def native_state(job: Summary) -> NativeState | None:
+    """Where the service says it is. None, and one line in the log, for a state that we do not know."""
+    status = job.status or ""
+    if status in ORDER:
+        return NativeState(status)
+    if status not in _unknown_states and len(_unknown_states) < 100:
+        _unknown_states.add(status)
+        log.warning("AWS Batch has a job state that is not known here: %r", status)
+    return None
+
+
+def observation(job: Detail, region: str, failed_task: Summary | None = None) -> Observation | None:
+    """What that means. None for a state that we do not know. `failed_task` is one of a failed array's tasks."""
+    state = native_state(job)
+    if state is None:
+        return None
+    phase = _phase(job, state)
+    arn = job.job_arn or ""
+    had_start = state is NativeState.RUNNING or phase.is_terminal
+    exit_code, reason, message = _end(failed_task or job, job, phase)
+    waits = _waits_because(job, state)
+    container, attempts = job.container or Container(), job.attempts or ()
+    stream = container.log_stream_name or next(
+        (a.container.log_stream_name for a in reversed(attempts) if a.container and a.container.log_stream_name), None
+    )
+    return Observation(
+        external_name=job.job_name,
+        uid=(job.tags or {}).get(tags.UID, ""),
+        resource_path=job.job_arn or job.job_id,
+        phase=phase,
+        is_cancelling=bool(job.is_terminated or job.is_cancelled) and not phase.is_terminal,
+        submitted_at=_time(job.created_at),
+        started_at=_time(job.started_at) if had_start else None,
+        completed_at=_time(job.stopped_at) if phase.is_terminal else None,
+        exit_code=exit_code,
+        retries=_retries(job, phase),
+        tasks=_tasks(job, phase),
+        reason=reason,
+        message=message,
+        waits_because=waits,
+        remarks=remarks.decode((job.tags or {}).get(tags.ASKED, "")),
+        console_url=links.job(arn, region, job.job_id),
+        logs_url=links.log(arn, region, log_group(container), stream) if stream else None,
+    )
+
+
+def log_group(container: Container) -> str:
+    """The CloudWatch log group that a container's streams are in."""
+    configuration = container.log_configuration
+    options = (configuration.options if configuration else None) or {}
+    return options.get("awslogs-group", DEFAULT_LOG_GROUP)
+
+
+def is_array(job: Summary) -> bool:
+    """Whether it is the parent of an array."""
+    return job.array_properties is not None and bool(job.array_properties.size) and job.array_properties.index is None
+
+
+def _phase(job: Detail, state: NativeState) -> Phase:
+    if state is NativeState.FAILED and (job.status_reason or "").startswith(CANCEL_MARK):
+        return Phase.CANCELLED
+    phase = PHASES[state]
+    if not is_array(job) or phase.is_terminal:
+        return phase
+    counts = _counts(job.array_properties)
+    if any(counts[s] for s in (NativeState.RUNNING, NativeState.SUCCEEDED, NativeState.FAILED)):
+        return Phase.RUNNING
+    return Phase.SCHEDULED if counts[NativeState.STARTING] else phase
+
+
+def _counts(array: ArrayProperties | None) -> dict[NativeState, int]:
+    summary = (array.status_summary if array else None) or {}
+    return {state: max(summary.get(state.value, 0), 0) for state in NativeState}
+
+
+def _tasks(job: Detail, phase: Phase) -> TaskCounts:
+    if not is_array(job):
+        return _one_task(phase)
+    total = (job.array_properties.size if job.array_properties else None) or 0
+    counts = _counts(job.array_properties)
+    succeeded = min(counts[NativeState.SUCCEEDED], total)
+    failed = min(counts[NativeState.FAILED], total - succeeded)
+    running = min(counts[NativeState.RUNNING], total - succeeded - failed)
+    if phase is Phase.COMPLETED:  # the summary may be older than the state
+        succeeded, failed, running = total, 0, 0
+    elif phase.is_terminal:
+        failed, running = total - succeeded, 0
+    return TaskCounts(
+        total=total, pending=total - succeeded - failed - running, running=running, succeeded=succeeded, failed=failed
+    )
+
+
+def _one_task(phase: Phase) -> TaskCounts:
+    return TaskCounts(
+        total=1,
+        pending=int(phase in (Phase.PENDING, Phase.SCHEDULED)),
+        running=int(phase is Phase.RUNNING),
+        succeeded=int(phase is Phase.COMPLETED),
+        failed=int(phase in (Phase.FAILED, Phase.CANCELLED)),
+    )
+
+
+def _retries(job: Detail, phase: Phase) -> int:
+    """Attempts beyond the first. An attempt that runs may or may not be among them: only stopped ones count then."""
+    attempts = job.attempts or ()
+    if phase.is_terminal:
+        return max(len(attempts) - 1, 0)
+    return sum(1 for attempt in attempts if attempt.stopped_at)
+
+
+def _end(task: Summary, job: Summary, phase: Phase) -> tuple[int | None, str | None, str | None]:
+    """Exit code, reason and message of a job that ended; `task` says why, which for an array is one of its tasks."""
+    if phase is Phase.COMPLETED:
+        return 0, None, None
+    if not phase.is_terminal:
+        return None, None, None
+    container = task.container or Container()
+    if phase is Phase.CANCELLED:
+        return container.exit_code, reasons.CANCELLED, shorten((job.status_reason or "").removeprefix(CANCEL_MARK))
+    words = [text for text in (container.reason, task.status_reason) if text]
+    reason = _reason(" ".join(words).lower(), container.exit_code, ended_by_hand=_was_ended(job))
+    if reason == reasons.NON_ZERO_EXIT:
+        words.insert(0, f"the container ended with exit code {container.exit_code}")
+    return container.exit_code, reason, shorten(": ".join(dict.fromkeys(words)) or "AWS Batch says no reason")
+
+
+def _was_ended(job: Summary) -> bool:
+    return bool(job.is_terminated or job.is_cancelled)
+
+
+def _reason(words: str, exit_code: int | None, *, ended_by_hand: bool) -> str:
+    """The word for what the service's texts say, in lower case."""
+    if ended_by_hand:
+        return reasons.DELETED_EXTERNALLY
+    if "attempt duration exceeded timeout" in words:
+        return reasons.DEADLINE_EXCEEDED
+    if "outofmemory" in words:
+        return reasons.OUT_OF_MEMORY
+    if "cannotpull" in words:
+        return reasons.IMAGE_PULL_FAILED
+    if "executable file not found" in words or "exec format error" in words:
+        return reasons.COMMAND_NOT_FOUND
+    if ("host ec2" in words and "terminated" in words) or ("spot" in words and "interrupt" in words):
+        return reasons.PREEMPTED
+    return reasons.NON_ZERO_EXIT if exit_code else reasons.FAILED
+
+
+def _waits_because(job: Detail, state: NativeState) -> str | None:
+    """Why it gets no machine. After an attempt the text may still be about that attempt: then only known words."""
+    text = job.status_reason
+    if state is not NativeState.RUNNABLE or not text:
+        return None
+    return text if not job.attempts or text.startswith(_WAITING) else None
+
+
+def _time(millis: float | None) -> datetime | None:
+    """Milliseconds since 1970; 0 and what no clock shows are "the service does not say"."""
+    try:
+        return datetime.fromtimestamp(millis / 1000, UTC) if millis and millis > 0 else None
+    except (ValueError, OverflowError, OSError):
+        return None

@@ -1,0 +1,198 @@
+"""AWS Batch behind `ports.BatchProvider`.
+
+The service makes a new job with every SubmitJob, so `submit` is one request that is never repeated here; what makes
+that exactly once is the reconciler's protocol (design §3), which `prepare` and `find` serve.
+"""
+
+import asyncio
+import re
+from collections import OrderedDict
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from controller.cloud_settings import AwsSettings
+from controller.domain import reasons
+from controller.domain.errors import ConfigError, Forbidden, Permanent, Retryable, Unavailable
+from controller.domain.job import TaskCounts
+from controller.domain.phases import Phase
+from controller.ports import Clock, JobRef, Observation, SubmitRequest
+from controller.providers.aws import definition, links, queues, remarks, tags
+from controller.providers.aws import request as mapping
+from controller.providers.aws.catalogue import Catalogue
+from controller.providers.aws.connection import AwsConnection
+from controller.providers.aws.ending import Ending
+from controller.providers.aws.errors import Refused
+from controller.providers.aws.listing import Listing
+from controller.providers.aws.observation import cancel_reason
+from controller.providers.aws.queues import Queue
+
+REMEMBERED = 10_000
+"""Prepared submissions, and ids of submitted jobs, that are kept at most."""
+SHORTEST_SECRET = 3
+"""Values of fewer characters are part of any text."""
+
+_QUEUE_IS_AWAY = re.compile(
+    r"queue.*\b(DISABLED|UPDATING|INVALID|CREATING|DELETING|not (in )?\S*enabled)\b", re.IGNORECASE | re.DOTALL
+)
+_DEFINITION_IS_AWAY = re.compile(
+    r"job\s?definition.*\b(INACTIVE|DEREGISTERED|not (in )?\S*active|no longer|does not exist|not found)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+"""The service has no codes for these (the words are UNCONFIRMED, providers.md §2f)."""
+
+
+class Prepared(msgspec.Struct, frozen=True):
+    """What was looked up for a submission."""
+
+    queue: Queue
+    definition: str
+    """``name:revision``."""
+
+
+class AwsProvider:
+    """One region of one account."""
+
+    name = "aws"
+    names_are_ids = False
+
+    def __init__(self, settings: AwsSettings, clock: Clock) -> None:
+        self.region = settings.region
+        self._settings = settings
+        self._connection = AwsConnection(settings, clock)
+        self._catalogue = Catalogue(self._connection, clock)
+        self._listing = Listing(self._connection, settings, clock)
+        self._ending = Ending(self._connection, clock)
+        self._prepared: OrderedDict[str, Prepared] = OrderedDict()
+        self._ids: OrderedDict[str, str] = OrderedDict()
+
+    async def open(self) -> None:
+        """See that every configured queue exists. Raises ConfigError, Unavailable."""
+        wanted = queues.configured(self._settings)
+        try:
+            existing = await self._catalogue.existing(wanted)
+        except Forbidden as error:
+            raise ConfigError([str(error)]) from error
+        except Refused as error:
+            raise ConfigError([f"AWS_JOB_QUEUE or AWS_JOB_QUEUES: {error}"]) from error
+        missing = [name for name in wanted if name not in existing]
+        if missing:
+            variable = {self._settings.job_queue: "AWS_JOB_QUEUE"}
+            where = f"in {self.region} there is no queue"
+            raise ConfigError([f"{variable.get(name, 'AWS_JOB_QUEUES')}: {where} {name!r}" for name in missing])
+
+    async def prepare(self, request: SubmitRequest) -> None:
+        """Check and map the request, have its definition, and wait for a place in SubmitJob's rate."""
+        self._remember(self._prepared, request.external_name, await self._look_up(request))
+        await self._connection.submits.take()
+
+    async def submit(self, request: SubmitRequest) -> Observation:
+        """One SubmitJob request. Raises as the port says: only Unavailable leaves the outcome unknown."""
+        prepared = self._prepared.pop(request.external_name, None)
+        if prepared is None:
+            try:
+                prepared = await self._look_up(request)
+            except Unavailable as error:
+                if type(error) is not Unavailable:
+                    raise
+                raise Retryable(str(error)) from error  # nothing was submitted
+        sent = self._parameters(request, prepared.queue, prepared.definition)
+        try:
+            reply = await self._connection.submit(sent, request.send_by)
+        except Refused as refused:
+            raise self._refusal(refused, request, prepared) from None
+        job_id = str(reply["jobId"])
+        arn = str(reply.get("jobArn") or job_id)
+        self._remember(self._ids, request.external_name, job_id)
+        return Observation(
+            external_name=request.external_name,
+            uid=request.uid,
+            resource_path=arn,
+            phase=Phase.PENDING,
+            tasks=TaskCounts(total=request.spec.completions, pending=request.spec.completions),
+            remarks=remarks.decode(sent["tags"].get(tags.ASKED, "")),
+            console_url=links.job(arn, self.region, job_id),
+        )
+
+    async def find(self, ref: JobRef) -> Sequence[Observation]:
+        """By name in every queue that it can be in, confirmed by its tag."""
+        where = queues.possible(ref.spec, self._settings)
+        return [seen for _, seen in await self._listing.named(ref.external_name, ref.uid, where)]
+
+    async def get(self, ref: JobRef) -> Observation | None:
+        job_id = self._id_of(ref)
+        if job_id is None:
+            return next(iter(await self.find(ref)), None)
+        for job in (await self._listing.describe([job_id])).values():
+            return await self._listing.meaning_of(job)
+        return None
+
+    async def observe(self, refs: Collection[JobRef]) -> Mapping[str, Observation]:
+        ids = {ref.external_name: job_id for ref in refs if (job_id := self._id_of(ref))}
+        return await self._listing.observe(refs, ids)
+
+    async def cancel(self, ref: JobRef, *, reason: str) -> None:
+        """TerminateJob, always: CancelJob does nothing to a job that runs."""
+        job_id = self._id_of(ref)
+        ids = (
+            [job_id] if job_id else [_id_in(seen.resource_path) for seen in await self.find(ref) if not seen.has_ended]
+        )
+        await asyncio.gather(*(self._ending.end(one, cancel_reason(reason)) for one in ids))
+
+    async def delete(self, ref: JobRef) -> None:
+        """The service removes ended jobs by itself, and nobody else can."""
+
+    async def close(self) -> None:
+        await self._ending.close()
+        await self._catalogue.close()
+        await self._connection.close()
+
+    async def _look_up(self, request: SubmitRequest) -> Prepared:
+        """The queue and the definition for that request, which is checked before a definition is registered."""
+        spec = request.spec
+        name = queues.choose(spec, self._settings)
+        is_from_spec = spec.aws is not None and spec.aws.job_queue == name
+        queue = await self._catalogue.queue(name, is_from_spec=is_from_spec)
+        needed = definition.parameters(spec, queue.platform, self._settings.execution_role_arn)
+        self._parameters(request, queue, f"{needed['jobDefinitionName']}:{2**31}")
+        return Prepared(queue, await self._catalogue.definition(needed))
+
+    def _parameters(self, request: SubmitRequest, queue: Queue, definition: str) -> dict[str, Any]:
+        return mapping.parameters(request, queue, definition=definition, instance=self._settings.instance)
+
+    def _refusal(self, refused: Refused, request: SubmitRequest, prepared: Prepared) -> Exception:
+        """What the service's words mean: a queue or definition that changed meanwhile is worth another try."""
+        words = refused.failure.words
+        if _DEFINITION_IS_AWAY.search(words):
+            self._catalogue.forget_definition(prepared.definition)
+            return Retryable(f"the job definition {prepared.definition} is no longer active")
+        if _QUEUE_IS_AWAY.search(words):
+            self._catalogue.forget_queue(prepared.queue.name)
+            return Retryable(f"the queue {prepared.queue.name!r} takes no jobs now", delay=15.0)
+        return Permanent(_without(str(refused), request.env.values()), reason=reasons.SUBMISSION_REFUSED)
+
+    def _id_of(self, ref: JobRef) -> str | None:
+        if ref.resource_path:
+            return _id_in(ref.resource_path)
+        return self._ids.get(ref.external_name)
+
+    @staticmethod
+    def _remember(memory: OrderedDict[str, Any], key: str, value: object) -> None:
+        memory[key] = value
+        memory.move_to_end(key)
+        while len(memory) > REMEMBERED:
+            memory.popitem(last=False)
+
+
+def _id_in(path: str) -> str:
+    """The job id at the end of an ARN."""
+    return path.rpartition("/")[2]
+
+
+def _without(text: str, values: Collection[str]) -> str:
+    """The text without these secret values."""
+    for value in sorted(values, key=len, reverse=True):
+        if len(value) >= SHORTEST_SECRET:
+            text = text.replace(value, "***")
+    return text

@@ -1,0 +1,68 @@
+"""Which queue a job goes to, and which it can be in: pure, from the settings and the spec."""
+
+from enum import StrEnum
+
+import msgspec
+
+from controller.cloud_settings import AwsSettings
+from controller.domain import reasons
+from controller.domain.errors import Permanent
+from controller.domain.job import JobSpec
+
+
+class Platform(StrEnum):
+    """What a queue's compute environments are; decides the sizes, and what a definition may say."""
+
+    EC2 = "EC2"
+    FARGATE = "FARGATE"
+
+
+class Queue(msgspec.Struct, frozen=True, kw_only=True):
+    """What has to be known of a queue to submit to it."""
+
+    name: str
+    """As it was asked for: a name or an ARN."""
+    platform: Platform
+    has_policy: bool
+    """Whether it has a scheduling policy: then every job needs a share identifier, else none may have one."""
+
+
+def choose(spec: JobSpec, settings: AwsSettings) -> str:
+    """The queue that a new job goes to: spec.aws.jobQueue, else by machine type, GPU and spot, else the default.
+
+    Machine types, GPU types and spot belong to a queue's compute environment, so each needs a queue in
+    AWS_JOB_QUEUES. Raises Permanent(INVALID_SPEC) where there is none.
+    """
+    if spec.aws is not None and spec.aws.job_queue:
+        return spec.aws.job_queue
+    gpu = spec.resources.gpu if spec.resources else None
+    if spec.machine_type:
+        field, key = "machineType", spec.machine_type
+    elif gpu is not None and gpu.type:
+        field, key = "resources.gpu.type", gpu.type
+    elif gpu is not None:
+        field, key = "resources.gpu", "gpu"
+    elif spec.spot:
+        field, key = "spot", "spot"
+    else:
+        return settings.job_queue
+    if spec.spot and key != "spot":
+        field, key = f"{field} with spec.spot", f"{key}+spot"
+    queue = settings.job_queues.get(key)
+    if queue is not None:
+        return queue
+    if key == "gpu":
+        return settings.job_queue  # whether its machines have GPUs is not visible from here: the job may wait
+    raise Permanent(f"spec.{field}: AWS_JOB_QUEUES has no queue for {key!r}", reason=reasons.INVALID_SPEC)
+
+
+def possible(spec: JobSpec | None, settings: AwsSettings) -> tuple[str, ...]:
+    """Every queue that a job can be in; more than `choose` says, as the settings may have been others then."""
+    if spec is not None and spec.aws is not None and spec.aws.job_queue:
+        return (spec.aws.job_queue,)
+    return configured(settings)
+
+
+def configured(settings: AwsSettings) -> tuple[str, ...]:
+    """The queues of the settings, the default one first, each once."""
+    return tuple(dict.fromkeys((settings.job_queue, *settings.job_queues.values())))

@@ -1,0 +1,3 @@
+"""A stand-in for AWS Batch: `jobs` (how a job moves in time), `service` (what the operations do), `shapes` (requests
+checked against botocore's model), `server` (HTTP, and the faults). Run it by ``python -m dev.emulators.aws_batch``.
+"""

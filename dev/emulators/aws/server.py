@@ -1,0 +1,136 @@
+"""The service over HTTP, as boto3 speaks it (REST-JSON), with faults on demand; usable in a test's own process."""
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections import Counter, defaultdict, deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+
+import msgspec
+from aiohttp import web
+
+from dev.emulators import control
+from dev.emulators.aws import shapes
+from dev.emulators.aws.service import QUEUES, ClientFault, QueueSpec, Service
+from dev.emulators.faults import Dice, Faults
+
+MUTATING = frozenset(
+    {"SubmitJob", "RegisterJobDefinition", "DeregisterJobDefinition", "CancelJob", "TerminateJob", "TerminateJobs"}
+)
+
+Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Emulator:
+    """A stand-in: its service, its dice, and what it was asked."""
+
+    def __init__(
+        self,
+        faults: Faults | None = None,
+        *,
+        seed: int | None = None,
+        region: str = "eu-west-1",
+        queues: Sequence[QueueSpec] = QUEUES,
+        step_seconds: float = 0.05,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.dice = Dice(faults or Faults(), seed)
+        self.service = Service(
+            clock,
+            region=region,
+            queues=queues,
+            step_seconds=step_seconds,
+            hidden=lambda: self.dice.up_to(self.dice.faults.hidden_seconds),
+        )
+        self.counts: Counter[str] = Counter()
+        """Requests that arrived, by operation, whatever became of them."""
+        self.instead: defaultdict[str, deque[Answer]] = defaultdict(deque)
+        """Answers that the next requests of an operation get, instead of being done."""
+        self.url = ""
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """One request of the service."""
+        operation = shapes.operations().get(request.path)
+        body = await request.read()
+        if operation is None or request.method != "POST":
+            return failed(404, "UnknownOperationException", "Unknown operation")
+        self.counts[operation] += 1
+        if self.instead[operation]:
+            return await self.instead[operation].popleft()(request)
+        faults, dice = self.dice.faults, self.dice
+        if dice.hits(faults.throttled):
+            return failed(429, "TooManyRequestsException", "Too Many Requests")
+        if operation in MUTATING and dice.hits(faults.lost_requests):
+            return drop(request)
+        answer = self._answer(operation, body)
+        if operation in MUTATING and dice.hits(faults.lost_replies):
+            return drop(request) if dice.hits(0.5) else failed(500, "ServerException", "Internal server error")
+        return answer
+
+    def _answer(self, operation: str, body: bytes) -> web.Response:
+        try:
+            wanted = msgspec.json.decode(body or b"{}", type=dict)
+        except msgspec.MsgspecError:
+            return failed(400, "ClientException", "The request is not JSON")
+        if fault := shapes.fault(operation, wanted):
+            return failed(400, "ClientException", f"Error executing request, Exception : {fault}")
+        try:
+            return reply(self.service.call(operation, wanted))
+        except ClientFault as error:
+            return failed(400, "ClientException", str(error))
+        except NotImplementedError:
+            return failed(404, "UnknownOperationException", f"{operation} is not played here")
+
+    @contextlib.asynccontextmanager
+    async def serving(self, port: int = 0, control_port: int = 0) -> AsyncIterator[tuple[str, int]]:
+        """Answer on loopback; the URL and the control port."""
+        app = web.Application(client_max_size=4 * 2**20)
+        app.router.add_route("*", "/{path:.*}", self.handle)
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", port)
+        await site.start()
+        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        try:
+            async with control.serving(self.service.ledger, self.dice, control_port) as side_port:
+                yield self.url, side_port
+        finally:
+            await runner.cleanup()
+
+    @contextlib.contextmanager
+    def in_thread(self) -> Iterator[str]:
+        """Answer from a thread with an event loop of its own: boto3 blocks its caller's; the URL."""
+        loop = asyncio.new_event_loop()
+        thread = threading.Thread(target=loop.run_forever, name="aws-emulator", daemon=True)
+        thread.start()
+        serving = self.serving()
+        try:
+            url, _ = asyncio.run_coroutine_threadsafe(serving.__aenter__(), loop).result(10)
+            yield url
+            asyncio.run_coroutine_threadsafe(serving.__aexit__(None, None, None), loop).result(10)
+        finally:
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join(10)
+            loop.close()
+
+
+def reply(wire: object) -> web.Response:
+    return web.Response(body=msgspec.json.encode(wire), content_type="application/json")
+
+
+def failed(status: int, code: str, message: str) -> web.Response:
+    """An error as REST-JSON has it: the code in a header, the text in the body."""
+    return web.Response(
+        status=status,
+        body=msgspec.json.encode({"message": message}),
+        content_type="application/json",
+        headers={"x-amzn-ErrorType": code, "x-amzn-RequestId": "00000000-0000-0000-0000-000000000000"},
+    )
+
+
+def drop(request: web.Request) -> web.Response:
+    """Close the connection without an answer."""
+    if request.transport is not None:
+        request.transport.close()
+    return web.Response(status=500)
