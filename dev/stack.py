@@ -1,4 +1,4 @@
-"""The whole system on one machine: API server, operator and API as three processes of one stack.
+"""The whole system on one machine: API server, operator and API (and a cloud's stand-in) as processes of one stack.
 
 The operator and the API are the very programs of a real installation (``jennah operator``, ``jennah api``);
 only what they connect to is local. State is kept in JENNAH_DATA_DIR (.jennah).
@@ -18,6 +18,7 @@ import yaml
 
 from controller.domain.errors import AlreadyExists
 from controller.kube.client import KubeClient, load_configuration
+from dev.emulators import clouds
 from dev.processes import Child, ProcessFailed
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,7 +30,7 @@ class StackError(Exception):
 
 
 class Stack:
-    """Three processes and where they are. `on_line` gets each line that they write."""
+    """The processes and where they are. `on_line` gets each line that they write."""
 
     def __init__(
         self,
@@ -50,6 +51,8 @@ class Stack:
         self._on_line = on_line
         self._env = dict(env or {})
         self.kubeapi: Child | None = None
+        self.cloud: Child | None = None
+        self._cloud_env: dict[str, str] = {}
         self.operator: Child | None = None
         self.api: Child | None = None
 
@@ -67,6 +70,7 @@ class Stack:
             "WORKER_HOST": self.host,
             "STOP_DELAY_SECONDS": "0",  # no load balancer in front
             "STOP_GRACE_SECONDS": "2",
+            **self._cloud_env,
         }
         outside = {name: os.environ[name] for name in mine if os.environ.get(name)}
         fixed = {
@@ -83,6 +87,7 @@ class Stack:
             with _only_one(self.data_dir):
                 try:
                     await self.start_kubeapi()
+                    await self.start_cloud()
                     await self.start_operator()
                     await self.start_api()
                     yield self
@@ -102,6 +107,21 @@ class Stack:
         self.kubeapi = await self._start("kubeapi", arguments, "ready:", faults_only)
         await self._install_crds()
 
+    async def start_cloud(self) -> None:
+        """The stand-in of the chosen cloud, unless the environment points at another."""
+        stand_in = clouds.STAND_INS.get(self.env["BATCH_PROVIDER"])
+        if stand_in is None or os.environ.get(stand_in.endpoint_variable):
+            return
+        arguments = ["-m", stand_in.module, "--port", str(free_port(0)), "--control-port", str(free_port(0))]
+        ready: list[str] = []
+
+        def on_line(line: str) -> None:
+            (ready if line.startswith("ready:") else []).append(line)
+            self._on_line(line)
+
+        self.cloud = await self._start(self.env["BATCH_PROVIDER"], arguments, "ready:", on_line)
+        self._cloud_env = stand_in.settings(ready[0])
+
     async def start_operator(self) -> None:
         self.operator = await self._start("operator", ["-m", "api.cli", "operator"], "Watching JennahJobs")
 
@@ -111,13 +131,13 @@ class Stack:
 
     async def stop(self) -> None:
         """First what takes new work, last what the others need. Running jobs go on."""
-        for child in (self.api, self.operator, self.kubeapi):
+        for child in (self.api, self.operator, self.cloud, self.kubeapi):
             if child is not None:
                 await child.stop()
 
     async def wait(self) -> Child:
         """The first process that ends by itself."""
-        children = [child for child in (self.kubeapi, self.operator, self.api) if child is not None]
+        children = [child for child in (self.kubeapi, self.cloud, self.operator, self.api) if child is not None]
         waits = {asyncio.create_task(child.wait()): child for child in children}
         try:
             done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import msgspec
 
-from controller.domain.job import Job
+from controller.domain.job import Job, JobStatus
 from controller.domain.phases import Phase
 from controller.domain.resources import DEFAULT_BOOT_DISK_GIB, ResourceSet
 
@@ -141,6 +141,11 @@ def routing(job_machine_type: str | None, resources: ResourceSet, completions: i
     )
 
 
+def _is_gcp(status: JobStatus) -> bool:
+    """Whether the job is at Google Cloud Batch, whose jobs have task groups (one each: providers.md §1d)."""
+    return status.provider == "gcp" and status.resource_path is not None
+
+
 def job_row(
     job: Job, *, tenant_id: str, resources: ResourceSet, env: Mapping[str, str] | None, now: datetime
 ) -> JobRow:
@@ -167,6 +172,7 @@ def job_row(
         max_retries=spec.backoff_limit,
         error_message=(status.message or status.reason) if failed else None,
         resource_path=status.resource_path,
+        task_group=f"{status.resource_path}/taskGroups/group0" if _is_gcp(status) else None,
         env_vars_json=None if not env else json.dumps(dict(sorted(env.items())), separators=(",", ":")),
         name=spec.display_name or job.metadata.name,
         resource_profile=spec.resources.profile if spec.resources else None,

@@ -81,7 +81,7 @@ class Doubt(msgspec.Struct, frozen=True, kw_only=True):
 NO_DOUBT = Doubt()
 
 LOOKS = 2
-"""Searches in vain, `look_again` apart, after which a submission in doubt is known to have made no job."""
+"""Searches in vain, half of `submit_settle` apart, after which a submission in doubt is known to have made no job."""
 
 
 def decide(job: Job, seen: Observation | Unseen, now: datetime, policy: Policy, doubt: Doubt = NO_DOUBT) -> Action:
@@ -253,8 +253,9 @@ def _settle(job: Job, seen: Observation | Unseen, now: datetime, policy: Policy,
         return Wait(seconds=left)
     if doubt.looks >= LOOKS and seen is Unseen.ABSENT:
         return None
-    if doubt.looks and doubt.looked < policy.look_again:
-        return Wait(seconds=policy.look_again - doubt.looked)
+    apart = policy.submit_settle / 2
+    if doubt.looks and doubt.looked < apart:
+        return Wait(seconds=apart - doubt.looked)
     return LookUp()
 
 

@@ -1,0 +1,1 @@
+"""Everything is killed, and every ledger must agree afterwards: Kubernetes, the database and the cloud."""

@@ -1,0 +1,42 @@
+"""The stand-ins by provider, and what the operator is told to use one."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+
+class StandIn(msgspec.Struct, frozen=True, kw_only=True):
+    """A program of this package: ``python -m MODULE`` prints ``ready: ENDPOINT control: HOST:PORT``."""
+
+    module: str
+    endpoint_variable: str
+    defaults: Mapping[str, str]
+    """Settings of the operator that the stand-in agrees with."""
+
+    def settings(self, ready_line: str) -> dict[str, str]:
+        """The operator's environment for the stand-in that printed that line."""
+        return {**self.defaults, self.endpoint_variable: endpoint(ready_line)}
+
+
+def endpoint(ready_line: str) -> str:
+    """Where the service is."""
+    return ready_line.split()[1]
+
+
+def control(ready_line: str) -> str:
+    """Where its side door is: host:port."""
+    return ready_line.split()[3]
+
+
+STAND_INS = {
+    "gcp": StandIn(
+        module="dev.emulators.gcp_batch",
+        endpoint_variable="GCP_BATCH_ENDPOINT",
+        defaults={"BATCH_PROJECT_ID": "jennah-dev", "BATCH_REGION": "us-central1"},
+    ),
+    "aws": StandIn(
+        module="dev.emulators.aws_batch",
+        endpoint_variable="AWS_BATCH_ENDPOINT",
+        defaults={"BATCH_REGION": "eu-west-1", "AWS_JOB_QUEUE": "jennah", "AWS_EC2_METADATA_DISABLED": "true"},
+    ),
+}
