@@ -1,9 +1,12 @@
-"""/livez and /readyz for the kubelet: of the operator, and of the API while it waits for its database."""
+"""/livez and /readyz for the kubelet, /metrics for Prometheus: of the operator, and of the API while it starts."""
 
 import contextlib
 from collections.abc import AsyncIterator, Callable
 
 from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from controller import metrics
 
 
 @contextlib.asynccontextmanager
@@ -19,9 +22,13 @@ async def serving(port: int, is_ready: Callable[[], bool], *, host: str | None =
     async def readyz(_: web.Request) -> web.Response:
         return web.Response(text="ok") if is_ready() else web.Response(status=503, text="not ready")
 
+    async def get_metrics(_: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(metrics.REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
     app = web.Application()
     app.router.add_get("/livez", livez)
     app.router.add_get("/readyz", readyz)
+    app.router.add_get("/metrics", get_metrics)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, host, port).start()

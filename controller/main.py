@@ -6,7 +6,7 @@ import logging
 import uuid
 from collections.abc import AsyncIterator, Coroutine
 
-from controller import clouds, databases, health
+from controller import clouds, databases, health, metrics
 from controller.clock import SystemClock
 from controller.domain.errors import NotFound, Unavailable
 from controller.kube import paths
@@ -90,6 +90,7 @@ class Controller:
         self._queue = WorkQueue(clock)
         self._events = EventPoster(client, clock, settings.common.worker_id)
         self._writer = GroupWriter(store)
+        metrics.QUEUE_DEPTH.set_function(lambda: len(self._queue))
         self._observer = Observer(
             provider,
             clock=clock,
