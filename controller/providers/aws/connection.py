@@ -112,16 +112,17 @@ class AwsConnection:
         if self._client is None:
             async with self._opening:
                 if self._client is None:
-                    make = functools.partial(make_client, "batch", self.region, self._endpoint)
-                    self._submit_client = await self._on_thread(
-                        self._threads, functools.partial(make, connections=SUBMIT_THREADS)
-                    )
-                    self._submit_client.meta.events.register("before-send.batch.SubmitJob", self._check_deadline)
-                    client = await self._on_thread(self._threads, functools.partial(make, connections=THREADS))
+                    submit_client, client = await self._on_thread(self._threads, self._make_clients)
+                    submit_client.meta.events.register("before-send.batch.SubmitJob", self._check_deadline)
                     for operation in _REPLIES:
                         client.meta.events.register(f"before-parse.batch.{operation}", _parse)
-                    self._client = client
+                    self._submit_client, self._client = submit_client, client
         return self._client
+
+    def _make_clients(self) -> tuple[Any, Any]:
+        session = Session()
+        submit = session.client("batch", self.region, self._endpoint, connections=SUBMIT_THREADS)
+        return submit, session.client("batch", self.region, self._endpoint, connections=THREADS)
 
     async def _on_thread(self, threads: ThreadPoolExecutor, function: Callable[[], T]) -> T:
         if self._is_closed:
@@ -153,32 +154,38 @@ class AwsConnection:
         metrics.PROVIDER_CALLS.labels("aws", operation, result).inc()
 
 
-def make_client(service: str, region: str, endpoint: str | None, *, connections: int = 10) -> Any:
-    """A client that sends everything once. Blocks: reads files, and may ask for credentials. Raises ConfigError.
+class Session:
+    """Makes clients; reading the service's model takes a while, and a session does it once."""
 
-    Stand-ins are spoken to by plain http; they get no real credentials.
-    """
-    # At debug level it logs whole requests, the jobs' environment with them.
-    logging.getLogger("botocore").setLevel(logging.WARNING)
-    config = Config(
-        retries={"mode": "standard", "total_max_attempts": 1},
-        connect_timeout=CONNECT_SECONDS,
-        read_timeout=READ_SECONDS,
-        max_pool_connections=connections,
-        tcp_keepalive=True,
-        parameter_validation=False,  # its errors quote values; the stand-in checks every request in the tests
-    )
-    keys = {}
-    if endpoint and endpoint.startswith("http://"):
-        keys = {"aws_access_key_id": "stand-in", "aws_secret_access_key": "stand-in"}
-    try:
-        with _MAKING_A_CLIENT:
-            return boto3.session.Session().client(
-                service, region_name=region, endpoint_url=endpoint, config=config, **keys
-            )
-    except (BotoCoreError, ValueError) as error:
-        name = type(error).__name__
-        raise ConfigError([f"AWS cannot be used with these settings (BATCH_REGION, AWS_*): {name}"]) from None
+    def __init__(self) -> None:
+        self._session: Any = None
+
+    def client(self, service: str, region: str, endpoint: str | None, *, connections: int = 10) -> Any:
+        """A client that sends everything once. Blocks: reads files, may ask for credentials. Raises ConfigError.
+
+        Stand-ins are spoken to by plain http; they get no real credentials.
+        """
+        # At debug level it logs whole requests, the jobs' environment with them.
+        logging.getLogger("botocore").setLevel(logging.WARNING)
+        config = Config(
+            retries={"mode": "standard", "total_max_attempts": 1},
+            connect_timeout=CONNECT_SECONDS,
+            read_timeout=READ_SECONDS,
+            max_pool_connections=connections,
+            tcp_keepalive=True,
+            parameter_validation=False,  # its errors quote values; the stand-in checks every request in the tests
+        )
+        keys = {}
+        if endpoint and endpoint.startswith("http://"):
+            keys = {"aws_access_key_id": "stand-in", "aws_secret_access_key": "stand-in"}
+        try:
+            with _MAKING_A_CLIENT:
+                if self._session is None:
+                    self._session = boto3.session.Session()
+                return self._session.client(service, region_name=region, endpoint_url=endpoint, config=config, **keys)
+        except (BotoCoreError, ValueError) as error:
+            name = type(error).__name__
+            raise ConfigError([f"AWS cannot be used with these settings (BATCH_REGION, AWS_*): {name}"]) from None
 
 
 def _invoke(client: Any, operation: str, parameters: Mapping[str, Any]) -> Any:

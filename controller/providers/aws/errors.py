@@ -93,7 +93,7 @@ def failure(error: Exception) -> Failure:
     if isinstance(error, ClientError):
         return _answered(error)
     name = type(error).__name__
-    if isinstance(error, TooLate | _NOT_SENT):
+    if isinstance(error, (TooLate, *_NOT_SENT)):
         return Failure(kind=Kind.NOT_SENT, code=name)
     if isinstance(error, _NO_CREDENTIALS):
         return Failure(kind=Kind.FORBIDDEN, code=name)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from controller.domain.errors import NotFound
 from controller.domain.job import Job
 from controller.providers.aws import errors, observation
-from controller.providers.aws.connection import make_client
+from controller.providers.aws.connection import Session
 from controller.providers.aws.observation import NativeState
 
 T = TypeVar("T")
@@ -28,8 +28,7 @@ async def lines(job: Job) -> AsyncIterator[str]:
     if arn.count(":") < 5:
         raise NotFound(f"the job {job.metadata.name!r} was not submitted to AWS Batch yet")
     region, job_id = arn.split(":")[3], arn.rpartition("/")[2]
-    batch = await asyncio.to_thread(make_client, "batch", region, os.environ.get("AWS_BATCH_ENDPOINT") or None)
-    logs = await asyncio.to_thread(make_client, "logs", region, os.environ.get("AWS_ENDPOINT_URL_LOGS") or None)
+    batch, logs = await asyncio.to_thread(_clients, region)
     try:
         found = await _describe(batch, [job_id], region)
         if not found:
@@ -46,6 +45,12 @@ async def lines(job: Job) -> AsyncIterator[str]:
     finally:
         batch.close()
         logs.close()
+
+
+def _clients(region: str) -> tuple[Any, Any]:
+    session = Session()
+    batch = session.client("batch", region, os.environ.get("AWS_BATCH_ENDPOINT") or None)
+    return batch, session.client("logs", region, os.environ.get("AWS_ENDPOINT_URL_LOGS") or None)
 
 
 async def _tasks(batch: Any, job_id: str, region: str) -> AsyncIterator[dict[str, Any]]:

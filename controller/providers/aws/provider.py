@@ -34,10 +34,10 @@ SHORTEST_SECRET = 3
 """Values of fewer characters are part of any text."""
 
 _QUEUE_IS_AWAY = re.compile(
-    r"queue.*\b(DISABLED|UPDATING|INVALID|CREATING|DELETING|not (in )?\S*enabled)\b", re.IGNORECASE | re.DOTALL
+    r"queue.*\b(DISABLED|UPDATING|INVALID|CREATING|DELETING|not (in (the )?)?\S*enabled)\b", re.IGNORECASE | re.DOTALL
 )
 _DEFINITION_IS_AWAY = re.compile(
-    r"job\s?definition.*\b(INACTIVE|DEREGISTERED|not (in )?\S*active|no longer|does not exist|not found)\b",
+    r"job\s?definition.*\b(INACTIVE|DEREGISTERED|not (in (the )?)?\S*active|no longer|does not exist|not found)\b",
     re.IGNORECASE | re.DOTALL,
 )
 """The service has no codes for these (the words are UNCONFIRMED, providers.md §2f)."""

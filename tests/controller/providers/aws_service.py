@@ -1,0 +1,66 @@
+"""What the tests of the AWS adapter share: an emulator in a thread, adapters on it, and requests."""
+
+import uuid
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from controller.clock import SystemClock
+from controller.cloud_settings import AwsSettings
+from controller.domain import names
+from controller.domain.job import JobSpec
+from controller.domain.resources import ResourceSet
+from controller.ports import Clock, JobRef, SubmitRequest
+from controller.providers.aws.provider import AwsProvider
+from dev.emulators.aws.server import Emulator
+
+ROLE = "arn:aws:iam::123456789012:role/execution"
+
+
+class Service:
+    """An emulator whose time the test moves (`now`), and the adapters that were made for it."""
+
+    def __init__(self, url: str, emulator: Emulator, tell: Callable[[float], None]) -> None:
+        self.url = url
+        self.emulator = emulator
+        self.advance = tell
+
+    def settings(self, **other: object) -> AwsSettings:
+        fields = {
+            "region": "eu-west-1",
+            "instance": "test",
+            "job_queue": "jennah",
+            "execution_role_arn": ROLE,
+            "endpoint": self.url,
+            "calls_per_second": 10_000,
+            "submits_per_second": 10_000,
+        }
+        return AwsSettings(**{**fields, **other})
+
+    def provider(self, clock: Clock | None = None, **other: object) -> AwsProvider:
+        return AwsProvider(self.settings(**other), clock or SystemClock())
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return self.emulator.counts
+
+    def answer(self, operation: str, *answers: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> None:
+        """Have the next requests of that operation answered so, instead of being done."""
+        self.emulator.instead[operation].extend(answers)
+
+
+def wanted(name: str = "job", *, command: tuple[str, ...] = ("sleep", "60"), env=None, **spec: object) -> SubmitRequest:
+    uid = str(uuid.uuid4())
+    return SubmitRequest(
+        external_name=names.external_name(name, uid),
+        uid=uid,
+        job_id=name,
+        tenant_id="tenant",
+        spec=JobSpec(image="busybox", **{"args": command, "backoff_limit": 0, **spec}),
+        resources=ResourceSet(cpu_millis=1000, memory_mib=2048, max_run_duration_seconds=3600),
+        env=env or {},
+    )
+
+
+def ref(request: SubmitRequest, path: str | None = None) -> JobRef:
+    return JobRef(external_name=request.external_name, uid=request.uid, resource_path=path, spec=request.spec)
