@@ -1,4 +1,4 @@
-"""The ``jennah`` command: operator, api and migrate. Settings come from the environment."""
+"""The ``jennah`` command: operator, api, migrate and logs. Settings come from the environment."""
 
 import argparse
 import asyncio
@@ -15,7 +15,11 @@ all:       DB_PROVIDER (spanner, postgres, dynamodb, cosmosdb, sqlite)  DB_ENDPO
            DB_DATABASE  DB_REGION  DB_KEY  DB_REDACT_ENV  JOB_CONFIG_PATH  WORKER_ID  JENNAH_DATA_DIR
            LOG_LEVEL (debug, info, warning, error)  LOG_FORMAT (text, json)
 operator:  BATCH_PROVIDER  BATCH_REGION  WATCH_NAMESPACES  RECONCILE_WORKERS  OBSERVE_MIN_SECONDS
-           OBSERVE_MAX_SECONDS  MISSING_GRACE_SECONDS  ENV_WAIT_SECONDS  HEALTH_PORT
+           OBSERVE_MAX_SECONDS  MISSING_GRACE_SECONDS  ENV_WAIT_SECONDS  HEALTH_PORT  JENNAH_INSTANCE
+           SUBMIT_SETTLE_SECONDS  DUPLICATE_LOOK_SECONDS  UNSCHEDULED_AFTER_SECONDS
+gcp:       BATCH_PROJECT_ID  GCP_BATCH_ENDPOINT  GCP_READS_PER_SECOND  GCP_MUTATIONS_PER_SECOND
+aws:       AWS_JOB_QUEUE  AWS_JOB_QUEUES  AWS_ACCOUNT_ID  AWS_EXECUTION_ROLE_ARN  AWS_BATCH_ENDPOINT
+           AWS_CALLS_PER_SECOND  AWS_SUBMITS_PER_SECOND
 api:       WORKER_PORT (8081)  WORKER_HOST (0.0.0.0)  JENNAH_NAMESPACE (default)  CANCEL_WAIT_SECONDS (5)
            MAX_REQUEST_BYTES (4 MiB)  API_AUTH (none, token, kubernetes)  API_TOKENS_FILE  ALLOWED_ORIGINS
            STOP_DELAY_SECONDS (5)  STOP_GRACE_SECONDS (30)
@@ -31,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if command == "migrate":
             return _migrate(dry_run=found.dry_run)
+        if command == "logs":
+            return _logs(found.namespace, found.job)
         return _operator() if command == "operator" else _api()
     except ConfigError as error:
         for fault in error.faults:
@@ -50,11 +56,14 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_SETTINGS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="{operator,api,migrate}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="{operator,api,migrate,logs}")
     commands.add_parser("operator", help="run the controller: turns JennahJob resources into cloud jobs")
     commands.add_parser("api", help="run the API: DeploymentService over Connect, for the Gateway, the CLI and curl")
     migrate = commands.add_parser("migrate", help="create the database's schema, or bring it up to date")
     migrate.add_argument("--dry-run", action="store_true", help="print the statements and run none")
+    logs = commands.add_parser("logs", help="print what a job has written so far")
+    logs.add_argument("job", metavar="JOB", help="the name of the JennahJob, or its job id")
+    logs.add_argument("-n", "--namespace", default="default", help="the JennahJob's namespace (default: default)")
     return parser
 
 
@@ -86,6 +95,13 @@ def _migrate(*, dry_run: bool) -> int:
     found = settings.read_for_migration()
     logs.set_up(found.log_level, found.log_format)
     return asyncio.run(migrate.run(found.database, dry_run=dry_run))
+
+
+def _logs(namespace: str, job: str) -> int:
+    from controller import joblogs
+
+    asyncio.run(joblogs.show(namespace, job))
+    return 0
 
 
 if __name__ == "__main__":

@@ -1,0 +1,50 @@
+"""``jennah logs``: what a job wrote, wherever it runs. The job is found in Kubernetes, its lines at its provider."""
+
+from collections.abc import AsyncIterator
+
+from controller.domain import names
+from controller.domain.errors import ConfigError, NotFound
+from controller.domain.job import Job, parse
+from controller.kube import paths
+from controller.kube.client import KubeClient, load_configuration
+from controller.startup import say
+
+
+async def show(namespace: str, name: str) -> None:
+    """Print the lines of the job of that name or job id. Raises NotFound, ConfigError, Forbidden, Unavailable."""
+    async with KubeClient(await load_configuration()) as client:
+        job = await _find(client, namespace, name)
+    async for line in _lines(job):
+        say(line)
+
+
+async def _find(client: KubeClient, namespace: str, name: str) -> Job:
+    try:
+        return parse(await client.get(paths.job(namespace, name)))
+    except NotFound:
+        selector = f"{names.LABEL_JOB_ID}={name}"
+        found = await client.get(paths.jobs(namespace), labelSelector=selector)
+        if not found["items"]:
+            raise NotFound(f"no JennahJob {name!r} in namespace {namespace}") from None
+        return parse(found["items"][0])
+
+
+def _lines(job: Job) -> AsyncIterator[str]:
+    provider = job.status.provider
+    try:
+        match provider:
+            case "local":
+                from controller.providers.local import logs as local
+
+                return local.lines(job)
+            case "gcp":
+                from controller.providers.gcp import logs as gcp
+
+                return gcp.lines(job)
+            case "aws":
+                from controller.providers.aws import logs as aws
+
+                return aws.lines(job)
+    except ModuleNotFoundError as error:
+        raise ConfigError([f"reading logs needs an extra: pip install 'jennah-controller[{provider}]'"]) from error
+    raise NotFound(f"{job.metadata.name} has not been taken on by the controller yet")

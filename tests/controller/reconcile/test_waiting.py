@@ -1,0 +1,123 @@
+"""What a service says beside the phase: why a job waits, that somebody removes it, what it did otherwise."""
+
+import pytest
+
+from controller.domain import conditions, names, reasons
+from controller.domain.job import Job
+from controller.domain.phases import Phase
+from controller.ports import Remark
+from tests.controller.fakes import START
+from tests.controller.reconcile.harness import World
+
+WORDS = "no quota for 8 CPUs in us-central1"
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def condition(job: Job, kind: str) -> tuple[str, str, str] | None:
+    found = conditions.find(job.status.conditions, kind)
+    return (found.status, found.reason, found.message) if found else None
+
+
+async def waiting(world: World, **spec: object) -> Job:
+    """A submitted job that the service has no machine for."""
+    job = world.kube.create(**spec)
+    await world.reconcile(job)
+    world.provider.move(Phase.PENDING, waits_because=WORDS, waits_reason=reasons.QUOTA_EXCEEDED)
+    return await world.observe(job)
+
+
+async def test_why_a_job_waits_is_told_once_it_lasts_and_taken_back_when_it_is_over(world: World) -> None:
+    job = await waiting(world)
+    assert condition(job, conditions.SCHEDULED) is None
+    assert await world.reconcile(job) == 120, "and the pass comes back for it, though nothing changes at the service"
+    await world.clock.advance(120)
+    await world.reconcile(job)
+    assert condition(world.kube.current(job), conditions.SCHEDULED) == ("False", reasons.QUOTA_EXCEEDED, WORDS)
+    world.provider.move(Phase.RUNNING, waits_because=None)
+    job = await world.observe(job)
+    assert condition(job, conditions.SCHEDULED)[:2] == ("True", reasons.SCHEDULED)
+
+
+async def test_a_job_that_waits_longer_than_its_pending_deadline_is_ended_and_failed(world: World) -> None:
+    job = await waiting(world, pending_deadline_seconds=600)
+    await world.clock.advance(599)
+    await world.reconcile(job)
+    assert world.provider.cancelled == []
+    await world.clock.advance(1)
+    await world.reconcile(job)
+    assert world.provider.cancelled == [job.external_name]
+    world.provider.move(Phase.CANCELLED, waits_because=None, completed_at=START)
+    job = await world.observe(job)
+    assert (job.status.phase, job.status.reason) == (Phase.FAILED, reasons.PENDING_DEADLINE_EXCEEDED)
+
+
+async def test_a_job_that_got_its_machine_has_no_pending_deadline_any_more(world: World) -> None:
+    job = await waiting(world, pending_deadline_seconds=600)
+    world.provider.move(Phase.RUNNING, waits_because=None, started_at=START)
+    await world.observe(job)
+    await world.clock.advance(3600)
+    assert await world.reconcile(job) is None
+    assert world.provider.cancelled == []
+
+
+async def test_a_state_without_a_phase_leaves_the_phase_as_it_was(world: World) -> None:
+    job = world.kube.create()
+    await world.reconcile(job)
+    world.provider.move(Phase.RUNNING)
+    await world.observe(job)
+    world.provider.move(None, is_cancelling=True)
+    job = await world.observe(job)
+    assert job.status.phase is Phase.RUNNING
+
+
+async def test_a_job_that_somebody_removes_at_the_service_fails_without_a_grace_period(world: World) -> None:
+    job = world.kube.create()
+    await world.reconcile(job)
+    world.provider.move(None, is_being_deleted=True, is_cancelling=True)
+    job = await world.observe(job)
+    assert condition(job, conditions.OBSERVED)[:2] == ("False", reasons.DELETED_EXTERNALLY)
+    world.provider.jobs.clear()
+    job = await world.observe(job)
+    assert (job.status.phase, job.status.reason) == (Phase.FAILED, reasons.DELETED_EXTERNALLY)
+
+
+async def test_a_job_that_we_wanted_to_end_is_cancelled_when_it_is_gone(world: World) -> None:
+    job = world.kube.create()
+    await world.reconcile(job)
+    world.kube.edit(job, cancel=True)
+    world.provider.move(None, is_being_deleted=True, is_cancelling=True)
+    await world.observe(job)
+    world.provider.jobs.clear()
+    await world.observe(job)
+    await world.clock.advance(20)
+    await world.reconcile(job)
+    assert world.kube.current(job).status.phase is Phase.CANCELLED
+
+
+async def test_what_a_service_did_otherwise_becomes_a_condition(world: World) -> None:
+    job = world.kube.create()
+    await world.reconcile(job)
+    remark = Remark(condition=conditions.PARALLELISM_HONOURED, reason=reasons.NOT_SUPPORTED, message="no such limit")
+    world.provider.move(Phase.RUNNING, remarks=(remark,))
+    job = await world.observe(job)
+    assert condition(job, conditions.PARALLELISM_HONOURED) == ("False", reasons.NOT_SUPPORTED, "no such limit")
+
+
+@pytest.mark.parametrize(("purged", "left"), [(True, 1), (False, 0)])
+async def test_delete_job_removes_the_cloud_job_as_well_a_deleted_object_alone_does_not(
+    world: World, purged: bool, left: int
+) -> None:
+    job = world.kube.create()
+    await world.reconcile(job)
+    annotations = {names.ANNOTATION_PURGE: "true"} if purged else {}
+    world.kube.edit(job, metadata={"deletion_timestamp": START, "annotations": annotations})
+    await world.reconcile(job)
+    world.provider.move(Phase.CANCELLED, completed_at=START)
+    await world.observer._round()
+    await world.reconcile(job)
+    assert not world.kube.objects
+    assert len(world.provider.deleted) == left
