@@ -12,7 +12,8 @@ from typing import Any
 
 import google.auth
 import grpc  # type: ignore[import-untyped]
-from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
+from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError, TransportError
+from google.auth.transport.requests import Request
 from google.cloud import batch_v1
 from google.cloud.batch_v1.services.batch_service.transports import BatchServiceGrpcAsyncIOTransport
 
@@ -20,8 +21,7 @@ from controller.cloud_settings import GcpSettings
 from controller.domain import reasons
 from controller.domain.errors import AlreadyExists, ConfigError, Forbidden, NotFound, Permanent, Unavailable
 from controller.ports import Clock, JobRef, Observation, SubmitRequest
-from controller.providers.gcp import bulk, calls, observation, redaction, request
-from controller.providers.gcp.places import Place, external_name, task_group
+from controller.providers.gcp import bulk, calls, observation, places, redaction, request
 from controller.providers.limits import TokenBucket
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class GcpProvider:
         self.region = settings.region
         self._settings = settings
         self._clock = clock
-        self._place = Place(project=settings.project, region=settings.region, instance=settings.instance)
+        self._place = places.Place(project=settings.project, region=settings.region, instance=settings.instance)
         self._reads = TokenBucket(settings.reads_per_second, clock)
         self._mutations = TokenBucket(settings.mutations_per_second, clock)
         self._made: batch_v1.BatchServiceAsyncClient | None = None
@@ -95,7 +95,10 @@ class GcpProvider:
     async def observe(self, refs: Collection[JobRef]) -> Mapping[str, Observation]:
         if not refs:
             return {}
-        jobs, left = await self._bulk.find(refs)
+        # Names of projects may come back as numbers, so a job is known to be elsewhere by its region only.
+        here = [ref for ref in refs if places.region_of(self._path(ref)) == self.region]
+        jobs, left = await self._bulk.find(here)
+        left += [ref for ref in refs if places.region_of(self._path(ref)) != self.region]
 
         async def get(ref: JobRef) -> None:
             job = await self._get_if_there(ref)
@@ -222,7 +225,9 @@ class GcpProvider:
         tasks: list[Any] = []
         token = ""
         while True:
-            asked = batch_v1.ListTasksRequest(parent=task_group(path), page_size=TASKS_PAGE_SIZE, page_token=token)
+            asked = batch_v1.ListTasksRequest(
+                parent=places.task_group(path), page_size=TASKS_PAGE_SIZE, page_token=token
+            )
 
             async def call(asked: batch_v1.ListTasksRequest = asked) -> Any:
                 pager = await client.list_tasks(asked, retry=None, timeout=calls.CALL_SECONDS)
@@ -261,7 +266,7 @@ class GcpProvider:
     def _path(self, ref: JobRef) -> str:
         """Where the job was made, which may be another region than that of new jobs."""
         path = ref.resource_path or ""
-        if path.startswith("projects/") and external_name(path) == ref.external_name:
+        if places.region_of(path) and places.external_name(path) == ref.external_name:
             return path
         return self._place.path(ref.external_name)
 
@@ -277,14 +282,22 @@ class GcpProvider:
         if endpoint:
             channel = grpc.aio.insecure_channel(endpoint, options=_CHANNEL_OPTIONS)
             return batch_v1.BatchServiceAsyncClient(transport=BatchServiceGrpcAsyncIOTransport(channel=channel))
-        try:
-            # Looks at files and asks the metadata server: not on the event loop.
-            credentials, _ = await asyncio.to_thread(google.auth.default, scopes=SCOPES)
-        except DefaultCredentialsError as error:
+        # In a thread: it reads files and asks servers, and waits for them.
+        return batch_v1.BatchServiceAsyncClient(credentials=await asyncio.to_thread(_credentials))
+
+
+def _credentials() -> Any:
+    """The application default credentials, with a first token: inside a call a refused one would look like a service
+    that cannot be reached. Raises ConfigError, Unavailable."""
+    try:
+        credentials, _ = google.auth.default(scopes=SCOPES)
+        credentials.refresh(Request())  # type: ignore[no-untyped-call]
+        _ = credentials.universe_domain  # asked of the metadata server once, and by the SDK on the event loop
+    except GoogleAuthError as error:
+        if isinstance(error, DefaultCredentialsError) or not (error.retryable or isinstance(error, TransportError)):
             raise calls.missing_rights(error) from error
-        except GoogleAuthError as error:
-            raise Unavailable(f"no credentials were to be had: {error}") from error
-        return batch_v1.BatchServiceAsyncClient(credentials=credentials)
+        raise Unavailable(f"no access token was to be had: {error}") from error
+    return credentials
 
 
 async def _first_page(pages: Any) -> Any:
