@@ -10,23 +10,17 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-import google.auth
-import grpc  # type: ignore[import-untyped]
-from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError, TransportError
-from google.auth.transport.requests import Request
 from google.cloud import batch_v1
-from google.cloud.batch_v1.services.batch_service.transports import BatchServiceGrpcAsyncIOTransport
 
 from controller.cloud_settings import GcpSettings
 from controller.domain import reasons
 from controller.domain.errors import AlreadyExists, ConfigError, Forbidden, NotFound, Permanent, Unavailable
 from controller.ports import Clock, JobRef, Observation, SubmitRequest
-from controller.providers.gcp import bulk, calls, observation, places, redaction, request
+from controller.providers.gcp import bulk, calls, clients, observation, places, redaction, request
 from controller.providers.limits import TokenBucket
 
 log = logging.getLogger(__name__)
 
-SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
 TASKS_PAGE_SIZE = 1000
 AT_ONCE = 16
 """Calls for single jobs that a round of observation makes at once."""
@@ -34,11 +28,6 @@ BREATH = 500
 """Jobs that are mapped before others get the event loop again."""
 STALE_AFTER = timedelta(seconds=30)
 """A job that a create call answers with and that is older was made by an earlier one: the answer may be that one's."""
-
-_CHANNEL_OPTIONS = (
-    ("grpc.max_receive_message_length", -1),  # a page of jobs may have many megabytes
-    ("grpc.max_send_message_length", -1),
-)
 
 
 class GcpProvider:
@@ -274,30 +263,8 @@ class GcpProvider:
         """The SDK's client, made with the first call. Raises ConfigError where there are no credentials."""
         async with self._making:
             if self._made is None:
-                self._made = await self._make_client()
+                self._made = await clients.make(self._settings.endpoint)
             return self._made
-
-    async def _make_client(self) -> batch_v1.BatchServiceAsyncClient:
-        endpoint = self._settings.endpoint
-        if endpoint:
-            channel = grpc.aio.insecure_channel(endpoint, options=_CHANNEL_OPTIONS)
-            return batch_v1.BatchServiceAsyncClient(transport=BatchServiceGrpcAsyncIOTransport(channel=channel))
-        # In a thread: it reads files and asks servers, and waits for them.
-        return batch_v1.BatchServiceAsyncClient(credentials=await asyncio.to_thread(_credentials))
-
-
-def _credentials() -> Any:
-    """The application default credentials, with a first token: inside a call a refused one would look like a service
-    that cannot be reached. Raises ConfigError, Unavailable."""
-    try:
-        credentials, _ = google.auth.default(scopes=SCOPES)
-        credentials.refresh(Request())  # type: ignore[no-untyped-call]
-        _ = credentials.universe_domain  # asked of the metadata server once, and by the SDK on the event loop
-    except GoogleAuthError as error:
-        if isinstance(error, DefaultCredentialsError) or not (error.retryable or isinstance(error, TransportError)):
-            raise calls.missing_rights(error) from error
-        raise Unavailable(f"no access token was to be had: {error}") from error
-    return credentials
 
 
 async def _first_page(pages: Any) -> Any:

@@ -20,6 +20,7 @@ from controller.domain.errors import ConfigError, Forbidden, Permanent, Retryabl
 from controller.domain.job import GcpOptions
 from controller.domain.phases import Phase
 from controller.domain.resources import ResourceSet
+from controller.metrics import REGISTRY
 from controller.ports import JobRef, Observation, SubmitRequest
 from controller.providers.gcp import bulk, calls
 from controller.providers.gcp.provider import GcpProvider
@@ -398,6 +399,31 @@ async def test_nothing_of_a_request_is_logged(world: World, caplog: pytest.LogCa
         await world.provider.get(ref)
     assert "correct-horse" not in caplog.text
     assert not any("correct-horse" in str(vars(record)) for record in caplog.records)
+
+
+async def test_the_tasks_of_a_large_job_are_read_page_by_page(world: World) -> None:
+    ref, _ = await world.submitted("sh", "-c", "exit 3", completions=2500, backoff_limit=1)
+    world.ahead(5)
+    seen = await world.seen(ref)
+    assert (seen.tasks.failed, seen.retries, seen.exit_code) == (2500, 2500, 3)
+    assert world.server.calls["ListTasks"] == 3
+
+
+async def test_calls_are_counted_by_method_and_result(world: World) -> None:
+    def counted(method: str, result: str) -> float:
+        return (
+            REGISTRY.get_sample_value(
+                "jennah_provider_calls_total", {"provider": "gcp", "method": method, "result": result}
+            )
+            or 0.0
+        )
+
+    created, refused = counted("create", "ok"), counted("create", "Unavailable")
+    await world.submitted("true")
+    world.aborting(("CreateJob", grpc.StatusCode.UNAVAILABLE, "no"))
+    with pytest.raises(Unavailable):
+        await world.submitted("true")
+    assert (counted("create", "ok"), counted("create", "Unavailable")) == (created + 1, refused + 1)
 
 
 async def test_one_unreadable_job_fails_the_round_rather_than_being_left_out(world: World) -> None:
