@@ -56,6 +56,7 @@ class Bulk:
         self._place = place
         self._list_page = list_page
         self._mask = MASK
+        self._mask_keeps_tokens = False
 
     @property
     def sends_mask(self) -> bool:
@@ -68,11 +69,12 @@ class Bulk:
         """
         found, left = await self._search(refs)
         missing = [ref for ref in refs if ref.external_name not in found]
-        if self._mask and not left and len(missing) > FEW:
-            # So many are hardly gone: a mask that also dropped the page token would look the same.
+        if self._mask and not self._mask_keeps_tokens and not left and len(missing) > FEW:
+            # So many are hardly gone: a mask that also dropped the page token would look the same. Find out, once.
             more, left = await self._search(missing, mask="")
             if more:
                 self._give_up_mask("it drops the page token")
+            self._mask_keeps_tokens = not more
             found |= more
         return found, left
 
@@ -108,6 +110,7 @@ class Bulk:
             self._give_up_mask(str(refused))
             return page
         if all(_is_complete(job) for job in page.jobs):
+            self._mask_keeps_tokens = self._mask_keeps_tokens or bool(page.next_token)
             return page
         page = await self._list_page(text, token, PAGE_SIZE, "")
         self._give_up_mask("it drops fields that are needed")

@@ -95,7 +95,7 @@ def translated(error: Exception) -> JennahError:
         case auth.DefaultCredentialsError():
             return Forbidden(f"there are no credentials: {text}")
         case api.DeadlineExceeded():
-            return Unavailable(f"no answer within {CALL_SECONDS:g} s")
+            return Unavailable("the service did not answer in time")
         case api.InvalidArgument() | api.FailedPrecondition() | api.OutOfRange() | api.BadRequest():
             return Refused(text)
         case auth.GoogleAuthError():

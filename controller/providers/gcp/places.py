@@ -30,6 +30,12 @@ def external_name(path: str) -> str:
     return path.rpartition("/")[2]
 
 
+def region_of(path: str) -> str:
+    """The region in a job's resource name; "" for another kind of path."""
+    parts = path.split("/")
+    return parts[3] if len(parts) == 6 and parts[::2] == ["projects", "locations", "jobs"] else ""
+
+
 def task_group(path: str) -> str:
     """The resource name of a job's tasks as a group."""
     return f"{path}/taskGroups/{TASK_GROUP}"

@@ -10,23 +10,17 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-import google.auth
-import grpc  # type: ignore[import-untyped]
-from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
 from google.cloud import batch_v1
-from google.cloud.batch_v1.services.batch_service.transports import BatchServiceGrpcAsyncIOTransport
 
 from controller.cloud_settings import GcpSettings
 from controller.domain import reasons
 from controller.domain.errors import AlreadyExists, ConfigError, Forbidden, NotFound, Permanent, Unavailable
 from controller.ports import Clock, JobRef, Observation, SubmitRequest
-from controller.providers.gcp import bulk, calls, observation, redaction, request
-from controller.providers.gcp.places import Place, external_name, task_group
+from controller.providers.gcp import bulk, calls, clients, observation, places, redaction, request
 from controller.providers.limits import TokenBucket
 
 log = logging.getLogger(__name__)
 
-SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
 TASKS_PAGE_SIZE = 1000
 AT_ONCE = 16
 """Calls for single jobs that a round of observation makes at once."""
@@ -34,11 +28,6 @@ BREATH = 500
 """Jobs that are mapped before others get the event loop again."""
 STALE_AFTER = timedelta(seconds=30)
 """A job that a create call answers with and that is older was made by an earlier one: the answer may be that one's."""
-
-_CHANNEL_OPTIONS = (
-    ("grpc.max_receive_message_length", -1),  # a page of jobs may have many megabytes
-    ("grpc.max_send_message_length", -1),
-)
 
 
 class GcpProvider:
@@ -51,7 +40,7 @@ class GcpProvider:
         self.region = settings.region
         self._settings = settings
         self._clock = clock
-        self._place = Place(project=settings.project, region=settings.region, instance=settings.instance)
+        self._place = places.Place(project=settings.project, region=settings.region, instance=settings.instance)
         self._reads = TokenBucket(settings.reads_per_second, clock)
         self._mutations = TokenBucket(settings.mutations_per_second, clock)
         self._made: batch_v1.BatchServiceAsyncClient | None = None
@@ -95,7 +84,10 @@ class GcpProvider:
     async def observe(self, refs: Collection[JobRef]) -> Mapping[str, Observation]:
         if not refs:
             return {}
-        jobs, left = await self._bulk.find(refs)
+        # Names of projects may come back as numbers, so a job is known to be elsewhere by its region only.
+        here = [ref for ref in refs if places.region_of(self._path(ref)) == self.region]
+        jobs, left = await self._bulk.find(here)
+        left += [ref for ref in refs if places.region_of(self._path(ref)) != self.region]
 
         async def get(ref: JobRef) -> None:
             job = await self._get_if_there(ref)
@@ -222,7 +214,9 @@ class GcpProvider:
         tasks: list[Any] = []
         token = ""
         while True:
-            asked = batch_v1.ListTasksRequest(parent=task_group(path), page_size=TASKS_PAGE_SIZE, page_token=token)
+            asked = batch_v1.ListTasksRequest(
+                parent=places.task_group(path), page_size=TASKS_PAGE_SIZE, page_token=token
+            )
 
             async def call(asked: batch_v1.ListTasksRequest = asked) -> Any:
                 pager = await client.list_tasks(asked, retry=None, timeout=calls.CALL_SECONDS)
@@ -261,7 +255,7 @@ class GcpProvider:
     def _path(self, ref: JobRef) -> str:
         """Where the job was made, which may be another region than that of new jobs."""
         path = ref.resource_path or ""
-        if path.startswith("projects/") and external_name(path) == ref.external_name:
+        if places.region_of(path) and places.external_name(path) == ref.external_name:
             return path
         return self._place.path(ref.external_name)
 
@@ -269,22 +263,8 @@ class GcpProvider:
         """The SDK's client, made with the first call. Raises ConfigError where there are no credentials."""
         async with self._making:
             if self._made is None:
-                self._made = await self._make_client()
+                self._made = await clients.make(self._settings.endpoint)
             return self._made
-
-    async def _make_client(self) -> batch_v1.BatchServiceAsyncClient:
-        endpoint = self._settings.endpoint
-        if endpoint:
-            channel = grpc.aio.insecure_channel(endpoint, options=_CHANNEL_OPTIONS)
-            return batch_v1.BatchServiceAsyncClient(transport=BatchServiceGrpcAsyncIOTransport(channel=channel))
-        try:
-            # Looks at files and asks the metadata server: not on the event loop.
-            credentials, _ = await asyncio.to_thread(google.auth.default, scopes=SCOPES)
-        except DefaultCredentialsError as error:
-            raise calls.missing_rights(error) from error
-        except GoogleAuthError as error:
-            raise Unavailable(f"no credentials were to be had: {error}") from error
-        return batch_v1.BatchServiceAsyncClient(credentials=credentials)
 
 
 async def _first_page(pages: Any) -> Any:

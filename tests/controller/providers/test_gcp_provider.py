@@ -1,27 +1,33 @@
 """What is the GCP adapter's own: doubt, limits, rights, masks. Its laws: tests/contract/test_provider_contract.py."""
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import grpc
 import msgspec
 import pytest
+from aiohttp import web
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from controller.domain import reasons
 from controller.domain.errors import ConfigError, Forbidden, Permanent, Retryable, Throttled, Unavailable
 from controller.domain.job import GcpOptions
 from controller.domain.phases import Phase
 from controller.domain.resources import ResourceSet
+from controller.metrics import REGISTRY
 from controller.ports import JobRef, Observation, SubmitRequest
 from controller.providers.gcp import bulk, calls
 from controller.providers.gcp.provider import GcpProvider
 from dev.emulators.faults import Faults
 from dev.emulators.gcp.jobs import NO_CAPACITY_MACHINE, NO_QUOTA_MACHINE, UNKNOWN_MACHINE
 from tests.controller.fakes import FakeClock
-from tests.controller.providers.gcp_harness import PROJECT, World, request_for, settings_for
+from tests.controller.providers.gcp_harness import PROJECT, World, ref_of, request_for, settings_for
 
 TRIES = 60
 
@@ -208,6 +214,41 @@ async def test_missing_credentials_stop_the_start(monkeypatch: pytest.MonkeyPatc
     await provider.close()
 
 
+@pytest.fixture
+async def token_server() -> AsyncIterator[tuple[str, list[int]]]:
+    """A server that refuses every token request with the last status of that list; its URL."""
+    statuses = [400]
+
+    async def refuse(_: web.Request) -> web.Response:
+        return web.json_response({"error": "invalid_grant"}, status=statuses[-1])
+
+    app = web.Application()
+    app.router.add_post("/token", refuse)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}/token", statuses
+    await runner.cleanup()
+
+
+async def test_refused_credentials_stop_the_start_before_any_call(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, token_server: tuple[str, list[int]]
+) -> None:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    account = {"type": "service_account", "client_email": "a@b.c", "token_uri": token_server[0], "private_key": pem}
+    file = tmp_path / "key.json"
+    file.write_text(json.dumps({**account, "project_id": PROJECT, "private_key_id": "k", "client_id": "1"}))
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
+    provider = GcpProvider(settings_for(""), FakeClock())
+    with pytest.raises(ConfigError, match=r"roles/batch\.jobsEditor") as stopped:
+        await provider.open()
+    assert "invalid_grant" in str(stopped.value)
+    assert "PRIVATE" not in str(stopped.value)
+    await provider.close()
+
+
 async def test_a_service_that_cannot_be_reached_is_waited_for() -> None:
     async with World().running() as world:
         endpoint = world.server.endpoint
@@ -335,6 +376,54 @@ async def test_tasks_are_asked_for_once_a_failed_job(world: World) -> None:
         seen = await world.provider.observe([*refs, done])
     assert {one.exit_code for one in seen.values()} == {0, 3}
     assert world.server.calls["ListTasks"] == 5
+
+
+async def test_jobs_of_another_region_are_got_singly(world: World) -> None:
+    elsewhere = GcpProvider(
+        msgspec.structs.replace(settings_for(world.server.endpoint), region="europe-west4"), FakeClock()
+    )
+    request = request_for()
+    made = await elsewhere.submit(request)
+    await elsewhere.close()
+    ref = msgspec.structs.replace(ref_of(request), resource_path=made.resource_path)
+    here, _ = await world.submitted("sleep", "60")
+    assert set(await world.provider.observe([ref, here])) == {ref.external_name, here.external_name}
+    assert world.server.calls["GetJob"] == 1
+
+
+async def test_nothing_of_a_request_is_logged(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        ref = ref_of(request := request_for(env={"PASSWORD": "correct-horse"}))
+        await world.provider.submit(request)
+        await world.provider.observe([ref])
+        await world.provider.get(ref)
+    assert "correct-horse" not in caplog.text
+    assert not any("correct-horse" in str(vars(record)) for record in caplog.records)
+
+
+async def test_the_tasks_of_a_large_job_are_read_page_by_page(world: World) -> None:
+    ref, _ = await world.submitted("sh", "-c", "exit 3", completions=2500, backoff_limit=1)
+    world.ahead(5)
+    seen = await world.seen(ref)
+    assert (seen.tasks.failed, seen.retries, seen.exit_code) == (2500, 2500, 3)
+    assert world.server.calls["ListTasks"] == 3
+
+
+async def test_calls_are_counted_by_method_and_result(world: World) -> None:
+    def counted(method: str, result: str) -> float:
+        return (
+            REGISTRY.get_sample_value(
+                "jennah_provider_calls_total", {"provider": "gcp", "method": method, "result": result}
+            )
+            or 0.0
+        )
+
+    created, refused = counted("create", "ok"), counted("create", "Unavailable")
+    await world.submitted("true")
+    world.aborting(("CreateJob", grpc.StatusCode.UNAVAILABLE, "no"))
+    with pytest.raises(Unavailable):
+        await world.submitted("true")
+    assert (counted("create", "ok"), counted("create", "Unavailable")) == (created + 1, refused + 1)
 
 
 async def test_one_unreadable_job_fails_the_round_rather_than_being_left_out(world: World) -> None:
