@@ -51,6 +51,34 @@ class AwsSettings(msgspec.Struct, frozen=True, kw_only=True):
     """AWS_SUBMITS_PER_SECOND; the service allows 50 an account and region (providers.md §2g)."""
 
 
+class AzureSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Azure Batch."""
+
+    region: str
+    """BATCH_REGION."""
+    instance: str
+    """JENNAH_INSTANCE: tells the jobs of one installation from those of another in the same account."""
+    subscription_id: str
+    """AZURE_SUBSCRIPTION_ID: only for links to the portal."""
+    resource_group: str
+    """AZURE_RESOURCE_GROUP: only for links to the portal."""
+    account: str
+    """AZURE_BATCH_ACCOUNT."""
+    endpoint: str
+    """AZURE_BATCH_ENDPOINT; https://ACCOUNT.REGION.batch.azure.com by default."""
+    account_key: str = ""
+    """AZURE_BATCH_KEY: the account's shared key; empty means azure-identity's default chain. Never log it."""
+    pool: str
+    """AZURE_BATCH_POOL: the pool that jobs go to unless AZURE_BATCH_POOLS or their spec says otherwise."""
+    pools: dict[str, str] = {}
+    """AZURE_BATCH_POOLS: pools by what a job asks for, as AWS_JOB_QUEUES."""
+    calls_per_second: float
+    """AZURE_CALLS_PER_SECOND; the service publishes no limit."""
+
+    def __repr__(self) -> str:
+        return f"AzureSettings({self.account})"
+
+
 def read_gcp(env: Environment, region: str) -> GcpSettings:
     """Google Cloud Batch; faults stay in `env`."""
     return GcpSettings(
@@ -75,6 +103,23 @@ def read_aws(env: Environment, region: str) -> AwsSettings:
         endpoint=env.text("AWS_BATCH_ENDPOINT", ""),
         calls_per_second=env.number("AWS_CALLS_PER_SECOND", 10, least=0.1, most=10_000),
         submits_per_second=env.number("AWS_SUBMITS_PER_SECOND", 40, least=0.1, most=10_000),
+    )
+
+
+def read_azure(env: Environment, region: str) -> AzureSettings:
+    """Azure Batch; faults stay in `env`."""
+    account = env.text("AZURE_BATCH_ACCOUNT")
+    return AzureSettings(
+        region=region,
+        instance=_instance(env),
+        subscription_id=env.text("AZURE_SUBSCRIPTION_ID"),
+        resource_group=env.text("AZURE_RESOURCE_GROUP"),
+        account=account,
+        endpoint=env.text("AZURE_BATCH_ENDPOINT", f"https://{account}.{region}.batch.azure.com"),
+        account_key=env.text("AZURE_BATCH_KEY", ""),
+        pool=env.text("AZURE_BATCH_POOL"),
+        pools=env.pairs("AZURE_BATCH_POOLS"),
+        calls_per_second=env.number("AZURE_CALLS_PER_SECOND", 20, least=0.1, most=10_000),
     )
 
 

@@ -56,6 +56,8 @@ class SubmitRequest(msgspec.Struct, frozen=True, kw_only=True):
     spec: JobSpec
     resources: ResourceSet
     env: Mapping[str, str]
+    created_at: datetime
+    """The object's creationTimestamp: never changes, so a place that is derived from it is the same for every try."""
     send_by: float | None = None
     """`Clock.monotonic` time after which the call must not be begun any more (names_are_ids False): what is sent
     later could be a second job. None: no such limit."""
@@ -117,6 +119,8 @@ class JobRef(msgspec.Struct, frozen=True, kw_only=True):
     """When the service took it, as status has it: bounds lists by time of creation."""
     spec: JobSpec | None = None
     """What was asked for: tells in which queue or pool to look where the path is not known."""
+    created_at: datetime | None = None
+    """As in `SubmitRequest`."""
 
     def __repr__(self) -> str:
         return f"JobRef({self.external_name})"

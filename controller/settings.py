@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from controller.cloud_settings import AwsSettings, GcpSettings, read_aws, read_gcp
+from controller.cloud_settings import AwsSettings, AzureSettings, GcpSettings, read_aws, read_azure, read_gcp
 from controller.domain import names
 from controller.domain.resources import Profiles
 from controller.variables import Environment
@@ -71,7 +71,7 @@ class OperatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     """BATCH_PROVIDER: which service jobs go to unless their spec says otherwise."""
     region: str
     """BATCH_REGION: the service's region; "local" for the local provider."""
-    cloud: GcpSettings | AwsSettings | None
+    cloud: GcpSettings | AwsSettings | AzureSettings | None
     """What the chosen cloud needs; None for the local provider."""
     watch_namespaces: tuple[str, ...]
     """WATCH_NAMESPACES: comma-separated; empty means all."""
@@ -177,12 +177,14 @@ def read_operator(variables: Mapping[str, str] | None = None) -> OperatorSetting
     return settings
 
 
-def _read_cloud(env: Environment, provider: str, region: str) -> GcpSettings | AwsSettings | None:
+def _read_cloud(env: Environment, provider: str, region: str) -> GcpSettings | AwsSettings | AzureSettings | None:
     match provider:
         case "gcp":
             return read_gcp(env, region)
         case "aws":
             return read_aws(env, region)
+        case "azure":
+            return read_azure(env, region)
         case _:
             return None
 

@@ -26,6 +26,7 @@ def ref_of(job: Job) -> JobRef:
         resource_path=job.status.resource_path,
         submitted_at=job.status.submitted_at,
         spec=job.spec,
+        created_at=job.metadata.creation_timestamp,
     )
 
 

@@ -1,7 +1,7 @@
 """Submitting one job: its environment, the request, the call. What comes of it is left to `decide`."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -36,6 +36,7 @@ def request_for(job: Job, environment: Environment, profiles: Profiles) -> Submi
         spec=job.spec,
         resources=resolve(job.spec, profiles),
         env=environment.values,
+        created_at=job.metadata.creation_timestamp or datetime.fromtimestamp(0, UTC),
     )
 
 

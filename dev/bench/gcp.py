@@ -128,6 +128,7 @@ async def submitted(provider: GcpProvider, jobs: int) -> list[JobRef]:
         for _ in left:
             uid = str(uuid.uuid4())
             request = SubmitRequest(
+                created_at=datetime(2026, 1, 1, tzinfo=UTC),
                 external_name=names.external_name("bench", uid),
                 uid=uid,
                 job_id=uid,

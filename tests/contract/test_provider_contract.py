@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -119,6 +120,7 @@ async def provider(adapters: OpenProvider) -> BatchProvider:
 def request_for(command: tuple[str, ...], name: str = "job", **spec: object) -> SubmitRequest:
     uid = str(uuid.uuid4())
     return SubmitRequest(
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
         external_name=names.external_name(name, uid),
         uid=uid,
         job_id=f"id-{name}",

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 
 from aiohttp import web
 
@@ -52,6 +53,7 @@ class Service:
 def wanted(name: str = "job", *, command: tuple[str, ...] = ("sleep", "60"), env=None, **spec: object) -> SubmitRequest:
     uid = str(uuid.uuid4())
     return SubmitRequest(
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
         external_name=names.external_name(name, uid),
         uid=uid,
         job_id=name,

@@ -4,6 +4,7 @@ import contextlib
 import time
 import uuid
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 
 import grpc
 
@@ -82,6 +83,7 @@ def request_for(
 ) -> SubmitRequest:
     uid = str(uuid.uuid4())
     return SubmitRequest(
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
         external_name=names.external_name("job", uid),
         uid=uid,
         job_id="id-1",

@@ -1,5 +1,7 @@
 """The pure parts of the AWS adapter: tables, laws, and what is refused with the field's name."""
 
+from datetime import UTC, datetime
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -33,6 +35,7 @@ FARGATE = Queue(name="fargate", platform=Platform.FARGATE, has_policy=False)
 
 def asked(*, cpu: int = 1000, memory: int = 2048, seconds: int = 3600, env=None, **spec: object) -> SubmitRequest:
     return SubmitRequest(
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
         external_name="job-0123456789abcdef0123456789abcdef",
         uid="01234567-89ab-cdef-0123-456789abcdef",
         job_id="job",

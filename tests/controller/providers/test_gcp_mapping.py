@@ -30,6 +30,7 @@ TaskState = batch_v1.TaskStatus.State
 
 def submission(env: dict[str, str] | None = None, resources: ResourceSet | None = None, **spec: Any) -> SubmitRequest:
     return SubmitRequest(
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
         external_name=names.external_name("job", UID),
         uid=UID,
         job_id="id.1",

@@ -8,6 +8,7 @@ import sys
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -62,6 +63,7 @@ def request_for(
     command: tuple[str, ...] | None, *, seconds: int = 60, env: dict[str, str] | None = None, **spec: object
 ) -> SubmitRequest:
     return SubmitRequest(
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
         external_name=NAME,
         uid=UID,
         job_id="my-job",

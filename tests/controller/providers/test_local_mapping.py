@@ -90,6 +90,7 @@ def test_no_time_limit_is_none(seconds: int, limit: int | None) -> None:
 
 def request(spec: JobSpec | None = None, env: dict[str, str] | None = None, seconds: int = 60) -> SubmitRequest:
     return SubmitRequest(
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
         external_name="name-1",
         uid="u",
         job_id="j",
