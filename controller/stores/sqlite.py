@@ -14,7 +14,7 @@ from controller.domain.phases import Phase
 from controller.domain.records import JobRow, NotificationRow, Recorded, TenantRow, Transition, TransitionRow
 from controller.ports import Page, RecordFailure
 from controller.stores import paging, sqlite_rows, sqlite_schema
-from controller.stores.merge import Stored, merge
+from controller.stores.merge import merge
 from controller.stores.sqlite_connection import SqliteConnection, error_name, transaction
 
 # S608: these statements are put together from column names, never from values.
@@ -47,6 +47,8 @@ _SELECT_NOTIFICATIONS = (
     f"SELECT {_NOTIFICATION_COLUMNS} FROM notifications "  # noqa: S608
     "WHERE tenant_id = ? ORDER BY occurred_at DESC, notification_id LIMIT ?"
 )
+_REFUSALS = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, OverflowError, UnicodeError)
+"""What SQLite and its driver raise for values that they will never take."""
 
 
 class SqliteStore:
@@ -131,34 +133,41 @@ class SqliteStore:
 
 
 def _record(db: sqlite3.Connection, transitions: Sequence[Transition]) -> list[Recorded | RecordFailure]:
-    with transaction(db):
-        return [_record_one(db, transition) for transition in transitions]
+    try:
+        with transaction(db):
+            tenants: set[str] = set()
+            return [_record_one(db, transition, tenants) for transition in transitions]
+    except _REFUSALS:  # of one of them, and part of it may be written: once more, so that it harms no other
+        with transaction(db):
+            return [_record_alone(db, transition) for transition in transitions]
 
 
-def _record_one(db: sqlite3.Connection, transition: Transition) -> Recorded | RecordFailure:
-    """One transition in a savepoint of its own: what is wrong with its values harms no other."""
+def _record_alone(db: sqlite3.Connection, transition: Transition) -> Recorded | RecordFailure:
+    """One transition in a savepoint of its own."""
     db.execute("SAVEPOINT one")
     try:
-        recorded: Recorded | RecordFailure = _apply(db, transition).recorded
-    except Permanent as error:
-        recorded = RecordFailure(error=error)
-    except (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, OverflowError, UnicodeError) as error:
+        recorded = _record_one(db, transition, set())
+    except _REFUSALS as error:
+        db.execute("ROLLBACK TO one")
         # Not an operational error of the database: these values will never be taken.
         refused = Permanent(f"the database refused the row: {error_name(error)}", reason=reasons.RECORD_REJECTED)
         refused.__cause__ = error
         recorded = RecordFailure(error=refused)
-    if isinstance(recorded, RecordFailure):
-        db.execute("ROLLBACK TO one")
     db.execute("RELEASE one")
     return recorded
 
 
-def _apply(db: sqlite3.Connection, transition: Transition) -> Stored:
+def _record_one(db: sqlite3.Connection, transition: Transition, tenants: set[str]) -> Recorded | RecordFailure:
+    """`tenants` are those that this transaction has seen to exist. Raises what SQLite does."""
     row = transition.row
     found = db.execute(_SELECT_STORED, (row.tenant_id, row.job_id)).fetchone()
-    merged = merge(sqlite_rows.stored(found) if found else None, transition)
-    if found is None:
+    try:
+        merged = merge(sqlite_rows.stored(found) if found else None, transition)
+    except Permanent as error:
+        return RecordFailure(error=error)
+    if found is None and row.tenant_id not in tenants:
         db.execute(_INSERT_TENANT, sqlite_rows.tenant_values(transition))
+        tenants.add(row.tenant_id)
     if merged.is_changed:
         db.execute(_UPSERT_STORED, sqlite_rows.stored_values(merged.stored))
     if merged.is_applied:
@@ -166,7 +175,7 @@ def _apply(db: sqlite3.Connection, transition: Transition) -> Stored:
         if row.status.is_terminal:
             values = sqlite_rows.notification_values(transition.uid, merged.stored.row, transition.at)
             db.execute(_INSERT_NOTIFICATION, (*values, sqlite_rows.time_text(transition.at)))
-    return merged.stored
+    return merged.stored.recorded
 
 
 def _delete_job(db: sqlite3.Connection, tenant_id: str, job_id: str) -> bool:
