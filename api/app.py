@@ -2,7 +2,7 @@
 
 import logging
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from aiohttp import http_exceptions, web
@@ -65,7 +65,8 @@ def create_app(
     authorize = auth.make(settings.auth, tokens_file=settings.auth_tokens_file, client=client, clock=clock)
     endpoint = Endpoint(PATH, service.methods(), max_bytes=settings.max_request_bytes, authorize=authorize)
     probes = Probes({"kubernetes": objects.check, "database": lambda: store.get_tenant("readyz")})
-    return _application(Cors(settings.allowed_origins, endpoint.handle), probes, (submissions, recorder, writer))
+    cors = Cors(settings.allowed_origins, endpoint.handle)
+    return _application(cors, endpoint.paths, probes, (submissions, recorder, writer))
 
 
 def make_runner(app: web.Application, *, grace_seconds: float = 30.0) -> web.AppRunner:
@@ -98,13 +99,15 @@ class Closable(Protocol):
     async def close(self) -> None: ...
 
 
-def _application(cors: Cors, probes: Probes, parts: Sequence[Closable]) -> web.Application:
+def _application(cors: Cors, paths: Iterable[str], probes: Probes, parts: Sequence[Closable]) -> web.Application:
     """`parts` are closed in their order, when the last request has ended."""
     app = web.Application()
     app[PROBES] = probes
     app.router.add_get("/health", probes.health)
     app.router.add_get("/livez", probes.livez)
     app.router.add_get("/readyz", probes.readyz)
+    for path in paths:
+        app.router.add_route("*", path, cors.handle)  # found at once; the next one is tried last, as a pattern
     app.router.add_route("*", "/{path:.*}", cors.handle)
 
     async def close(_: web.Application) -> None:

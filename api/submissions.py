@@ -93,6 +93,8 @@ class Submissions:
             if existing is None:
                 raise AlreadyExists(BEING_DELETED) from None
             return await self._join(existing, submission)
+        if not submission.env_vars:
+            return await self._record(job, submission)
         _, phase = await asyncio.gather(self._write_secret(job, submission), self._record(job, submission))
         return phase
 
@@ -102,7 +104,11 @@ class Submissions:
         Looked at before anything is created: a job whose object is gone must not run again, and a Secret
         that is not the job's must not become its environment. Raises AlreadyExists for another request.
         """
-        row, secret = await asyncio.gather(self._row(submission), self._secret(submission))
+        secret: EnvSecret | None = None
+        if submission.env_vars:
+            row, secret = await asyncio.gather(self._row(submission), self._secrets.get(submission.job_id))
+        else:
+            row = await self._row(submission)
         if row is None and secret is None:
             return None
         existing = await self._objects.get(submission.job_id)
@@ -122,9 +128,6 @@ class Submissions:
         except Retryable as error:
             LOG.warning("job %s is submitted without a look at the record: %s", submission.job_id, error)
             return None
-
-    async def _secret(self, submission: Submission) -> EnvSecret | None:
-        return await self._secrets.get(submission.job_id) if submission.env_vars else None
 
     async def _join(self, existing: Job, submission: Submission) -> Phase:
         """The same request again: complete what the first one left undone. Raises AlreadyExists for another."""

@@ -6,7 +6,7 @@ protocol's headers, who calls, the body, the message, the method. An error is al
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Final
 
 from aiohttp import hdrs, http_exceptions, web
@@ -36,6 +36,10 @@ class Endpoint:
         self._methods = {prefix + method.name: method for method in methods}
         self._max_bytes = max_bytes
         self._authorize = authorize
+
+    @property
+    def paths(self) -> Collection[str]:
+        return self._methods.keys()
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answer one request. Never raises but for cancellation."""

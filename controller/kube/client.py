@@ -16,6 +16,7 @@ from typing import Any, Self
 from urllib.parse import urlencode
 
 import aiohttp
+import msgspec
 from kubernetes.aio import client as kube
 from kubernetes.aio import config as kube_config
 
@@ -68,11 +69,9 @@ class KubeClient:
     """One connection pool to one API server. Use as ``async with KubeClient(configuration) as client``."""
 
     def __init__(self, configuration: kube.Configuration) -> None:
-        # aiohttp reads ~/.netrc and the proxies of the environment anew for every request, and keeps cookies that
-        # no API server sets: together a tenth of a call's CPU, so only where a proxy is set at all.
-        uses_proxy = any(os.environ.get(name) for name in _PROXIES)
-        configuration.client_session_kwargs = {"trust_env": uses_proxy, "cookie_jar": aiohttp.DummyCookieJar()}
-        self._api = kube.ApiClient(configuration)
+        self._configuration = configuration
+        self._session: aiohttp.ClientSession | None = None
+        self._options: dict[str, Any] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -83,7 +82,9 @@ class KubeClient:
         await self.close()
 
     async def close(self) -> None:
-        await self._api.close()
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
 
     async def get(self, path: str, **query: str) -> Object:
         return await self.call("GET", path, query=query)
@@ -111,26 +112,56 @@ class KubeClient:
         query: Mapping[str, str] | None = None,
     ) -> Object:
         """One call. Raises NotFound, AlreadyExists, Conflict, Invalid, Throttled, Forbidden or Unavailable."""
-        url = self._api.configuration.host + path
+        url = self._configuration.host + path
         if query:
             url += "?" + urlencode(query)
         headers = {"Accept": "application/json", "Content-Type": content_type, "User-Agent": "jennah-controller"}
+        data = None if body is None else _encode(body)
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
-                await self._api.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
-                response = await self._api.rest_client.request(
-                    method, url, headers=headers, body=body, _request_timeout=aiohttp.ClientTimeout(TIMEOUT_SECONDS)
-                )
-                data = await response.read()
+                token = await self._configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
+                if token:
+                    headers["Authorization"] = token
+                session = self._session or self._open()
+                async with session.request(method, url, headers=headers, data=data, **self._options) as response:
+                    data = await response.read()
         except (aiohttp.ClientError, kube_config.ConfigException, TimeoutError, OSError, ssl.SSLError) as error:
             raise Unavailable(f"Kubernetes API: {method} {path}: {type(error).__name__}: {error}") from error
         if 200 <= response.status < 300:
             try:
-                result: Object = json.loads(data)
+                result: Object = msgspec.json.decode(data)
             except ValueError as error:
                 raise Unavailable(f"Kubernetes API: {method} {path}: the reply is no JSON") from error
             return result
         raise _error(method, path, response.status, data, response.headers.get("Retry-After"))
+
+    def _open(self) -> aiohttp.ClientSession:
+        """The connection pool; made by the first call, within its event loop."""
+        configuration = self._configuration
+        rest = kube.rest.RESTClientObject(configuration)  # for its TLS alone
+        # aiohttp reads ~/.netrc and the proxies of the environment anew for every request, and keeps cookies that
+        # no API server sets: together a tenth of a call's CPU, so only where a proxy is set at all.
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=configuration.connection_pool_maxsize, ssl=rest.ssl_context),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(),  # none: the call's own is around it
+            trust_env=any(os.environ.get(name) for name in _PROXIES),
+            read_bufsize=2**21,  # as kubernetes.aio: lists are long
+        )
+        options = {
+            "server_hostname": configuration.tls_server_name,
+            "proxy": configuration.proxy,
+            "proxy_headers": configuration.proxy_headers,
+        }
+        self._options = {name: value for name, value in options.items() if value}
+        return self._session
+
+
+def _encode(body: Object) -> bytes:
+    try:
+        return msgspec.json.encode(body)
+    except UnicodeEncodeError:  # half a character, in the message of some service: escaped, as Kubernetes takes it
+        return json.dumps(body).encode()
 
 
 def _error(method: str, path: str, status: int, data: bytes, retry_after: str | None) -> JennahError:

@@ -3,8 +3,9 @@
 Two connections: one writes, one reads, so that a reader never waits for a commit (WAL).
 """
 
+import itertools
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -25,7 +26,10 @@ _UPDATES = ", ".join(f"{column} = excluded.{column}" for column in sqlite_rows.S
 
 _SELECT_JOB = f"SELECT {_JOB_COLUMNS} FROM jobs WHERE tenant_id = ? AND job_id = ?"  # noqa: S608
 _SELECT_JOBS = f"SELECT {_JOB_COLUMNS} FROM jobs WHERE"  # noqa: S608
-_SELECT_STORED = f"SELECT {_STORED_COLUMNS} FROM jobs WHERE tenant_id = ? AND job_id = ?"  # noqa: S608
+_SELECT_STORED = (  # with IN, SQLite would read the whole table
+    "WITH wanted (tenant, job) AS (VALUES {}) "  # noqa: S608
+    f"SELECT {_STORED_COLUMNS} FROM wanted CROSS JOIN jobs ON tenant_id = tenant AND job_id = job"
+)
 _UPSERT_STORED = (
     f"INSERT INTO jobs ({_STORED_COLUMNS}) VALUES ({_MARKS}) "  # noqa: S608
     f"ON CONFLICT (tenant_id, job_id) DO UPDATE SET {_UPDATES}"
@@ -47,6 +51,8 @@ _SELECT_NOTIFICATIONS = (
     f"SELECT {_NOTIFICATION_COLUMNS} FROM notifications "  # noqa: S608
     "WHERE tenant_id = ? ORDER BY occurred_at DESC, notification_id LIMIT ?"
 )
+_REFUSALS = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, OverflowError, UnicodeError)
+"""What SQLite and its driver raise for values that they will never take."""
 
 
 class SqliteStore:
@@ -131,42 +137,66 @@ class SqliteStore:
 
 
 def _record(db: sqlite3.Connection, transitions: Sequence[Transition]) -> list[Recorded | RecordFailure]:
-    with transaction(db):
-        return [_record_one(db, transition) for transition in transitions]
+    try:
+        with transaction(db):
+            return _write(db, transitions)
+    except _REFUSALS:  # of one of them: once more, so that it harms no other
+        with transaction(db):
+            return [_write_alone(db, transition) for transition in transitions]
 
 
-def _record_one(db: sqlite3.Connection, transition: Transition) -> Recorded | RecordFailure:
-    """One transition in a savepoint of its own: what is wrong with its values harms no other."""
+def _write_alone(db: sqlite3.Connection, transition: Transition) -> Recorded | RecordFailure:
+    """One transition in a savepoint of its own."""
     db.execute("SAVEPOINT one")
     try:
-        recorded: Recorded | RecordFailure = _apply(db, transition).recorded
-    except Permanent as error:
-        recorded = RecordFailure(error=error)
-    except (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, OverflowError, UnicodeError) as error:
+        [result] = _write(db, [transition])
+    except _REFUSALS as error:
+        db.execute("ROLLBACK TO one")
         # Not an operational error of the database: these values will never be taken.
         refused = Permanent(f"the database refused the row: {error_name(error)}", reason=reasons.RECORD_REJECTED)
         refused.__cause__ = error
-        recorded = RecordFailure(error=refused)
-    if isinstance(recorded, RecordFailure):
-        db.execute("ROLLBACK TO one")
+        result = RecordFailure(error=refused)
     db.execute("RELEASE one")
-    return recorded
+    return result
 
 
-def _apply(db: sqlite3.Connection, transition: Transition) -> Stored:
-    row = transition.row
-    found = db.execute(_SELECT_STORED, (row.tenant_id, row.job_id)).fetchone()
-    merged = merge(sqlite_rows.stored(found) if found else None, transition)
-    if found is None:
-        db.execute(_INSERT_TENANT, sqlite_rows.tenant_values(transition))
-    if merged.is_changed:
-        db.execute(_UPSERT_STORED, sqlite_rows.stored_values(merged.stored))
-    if merged.is_applied:
-        db.execute(_INSERT_TRANSITION, (row.tenant_id, row.job_id, *sqlite_rows.transition_values(transition)))
-        if row.status.is_terminal:
-            values = sqlite_rows.notification_values(transition.uid, merged.stored.row, transition.at)
-            db.execute(_INSERT_NOTIFICATION, (*values, sqlite_rows.time_text(transition.at)))
-    return merged.stored
+def _write(db: sqlite3.Connection, transitions: Sequence[Transition]) -> list[Recorded | RecordFailure]:
+    """Read, merge, write; the writes of a table together, since each call of SQLite passes Python's lock to and fro."""
+    known = _read_stored(db, {(transition.row.tenant_id, transition.row.job_id) for transition in transitions})
+    results: list[Recorded | RecordFailure] = []
+    tenants, jobs, audits, notifications = {}, {}, [], []
+    for transition in transitions:
+        key = transition.row.tenant_id, transition.row.job_id
+        try:
+            merged = merge(known.get(key), transition)
+        except Permanent as error:
+            results.append(RecordFailure(error=error))
+            continue
+        if key not in known:
+            tenants[transition.row.tenant_id] = sqlite_rows.tenant_values(transition)
+        known[key] = merged.stored
+        if merged.is_changed:
+            jobs[key] = sqlite_rows.stored_values(merged.stored)
+        if merged.is_applied:
+            audits.append((*key, *sqlite_rows.transition_values(transition)))
+            if transition.row.status.is_terminal:
+                values = sqlite_rows.notification_values(transition.uid, merged.stored.row, transition.at)
+                notifications.append((*values, sqlite_rows.time_text(transition.at)))
+        results.append(merged.stored.recorded)
+    db.executemany(_INSERT_TENANT, tenants.values())
+    db.executemany(_UPSERT_STORED, jobs.values())
+    db.executemany(_INSERT_TRANSITION, audits)
+    db.executemany(_INSERT_NOTIFICATION, notifications)
+    return results
+
+
+def _read_stored(db: sqlite3.Connection, keys: Collection[tuple[str, str]]) -> dict[tuple[str, str], Stored]:
+    """The records that there are, by tenant and job id."""
+    if not keys:
+        return {}
+    marks = ", ".join(["(?, ?)"] * len(keys))
+    found = db.execute(_SELECT_STORED.format(marks), list(itertools.chain.from_iterable(keys)))
+    return {(stored.row.tenant_id, stored.row.job_id): stored for stored in map(sqlite_rows.stored, found)}
 
 
 def _delete_job(db: sqlite3.Connection, tenant_id: str, job_id: str) -> bool:

@@ -3,17 +3,18 @@
 A whole transaction is one function, run on that thread in one hop: it cannot be cut by the cancellation of
 its caller, and the file's write lock is never held while the event loop is busy with something else.
 (aiosqlite hops once a statement and has no public call for this: seven times the CPU of a transition, measured.)
+Functions that are called while the thread is at work gather and go there together: a hop costs more than a row.
 """
 
 import asyncio
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from controller.domain.errors import ConfigError, Unavailable
 
@@ -32,6 +33,8 @@ class SqliteConnection:
         self._path = path
         self._prepare = prepare
         self._executor: ThreadPoolExecutor | None = None
+        self._waiting: list[tuple[Callable[[], Any], asyncio.Future[Any]]] = []
+        self._hops: asyncio.Task[None] | None = None
         self._db: sqlite3.Connection | None = None
 
     async def open(self) -> None:
@@ -61,15 +64,50 @@ class SqliteConnection:
         self._stop()
 
     async def _on_thread(self, function: Callable[[], T]) -> T:
-        assert self._executor is not None
+        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._waiting.append((function, answer))
+        if self._hops is None:
+            self._hops = asyncio.create_task(self._hop(), name="sqlite")
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._executor, function)
+            return await answer
         except sqlite3.Error as error:
             raise Unavailable(f"the database failed: {error_name(error)}") from error
+
+    async def _hop(self) -> None:
+        """To the thread and back, until nothing waits. Who was cancelled while it waited is left out."""
+        loop = asyncio.get_running_loop()
+        calls: Sequence[tuple[Callable[[], Any], asyncio.Future[Any]]] = ()
+        try:
+            while self._waiting:
+                calls, self._waiting = [call for call in self._waiting if not call[1].done()], []
+                outcomes = await loop.run_in_executor(self._executor, _run_all, [function for function, _ in calls])
+                for (_, answer), (result, error) in zip(calls, outcomes, strict=True):
+                    if answer.done():
+                        continue
+                    if error is None:
+                        answer.set_result(result)
+                    else:
+                        answer.set_exception(error)
+        finally:
+            self._hops = None
+            for _, answer in (*calls, *self._waiting):
+                answer.cancel()  # of use only where this task was cancelled: the others have their answer
+            self._waiting = []
 
     def _stop(self) -> None:
         if self._executor is not None:
             self._executor.shutdown(wait=False)
+
+
+def _run_all(functions: Sequence[Callable[[], Any]]) -> list[tuple[Any, Exception | None]]:
+    """Each one's result, or what it raised."""
+    outcomes: list[tuple[Any, Exception | None]] = []
+    for function in functions:
+        try:
+            outcomes.append((function(), None))
+        except Exception as error:
+            outcomes.append((None, error))
+    return outcomes
 
 
 def error_name(error: Exception) -> str:

@@ -1,9 +1,11 @@
 """Records as SQLite's values and back: pure. `sqlite` puts them into statements."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
+
+import msgspec
 
 from controller.domain import names
 from controller.domain.phases import Phase
@@ -23,7 +25,7 @@ NOTIFICATION_COLUMNS = NotificationRow.__struct_fields__
 
 def time_text(moment: datetime) -> str:
     """ISO 8601 in UTC with microseconds and Z: text that sorts as time."""
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")[: -len("+00:00")] + "Z"
 
 
 def stored_values(stored: Stored) -> tuple[SqlValue, ...]:
@@ -110,21 +112,20 @@ def notification_values(uid: str, row: JobRow, at: datetime) -> tuple[SqlValue, 
 
 
 def _values(record: JobRow | TenantRow | TransitionRow | NotificationRow) -> tuple[SqlValue, ...]:
-    return tuple(_value(getattr(record, field)) for field in record.__struct_fields__)
+    return tuple(map(_value, msgspec.structs.astuple(record)))
 
 
-def _value(value: object) -> SqlValue:
-    match value:
-        case None | int():  # bool is an int for SQLite as for Python
-            return value
-        case Phase():
-            return value.wire
-        case str():
-            return value
-        case datetime():
-            return time_text(value)
-        case _:
-            return json.dumps(value, separators=(",", ":"))
+def _value(value: Any) -> SqlValue:
+    convert = _CONVERSIONS.get(type(value))
+    return convert(value) if convert else value
+
+
+_CONVERSIONS: dict[type, Callable[[Any], str]] = {
+    Phase: lambda phase: phase.wire,
+    datetime: time_text,
+    tuple: lambda items: json.dumps(items, separators=(",", ":")),
+}
+"""The types of a record's fields that SQLite does not know; a bool is an int for it as for Python."""
 
 
 def _fields(columns: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:

@@ -1,7 +1,10 @@
 """SubmitJob under load, beside what a bare client reaches that creates the same resources itself, in the same run.
 
 ``python -m dev.bench.api``: the in-memory API server and ``jennah api`` as processes, SQLite, no operator. The two ways
-take turns. Without env_vars, so that one submission is one Kubernetes write in both.
+take turns. Without env_vars, so that one submission is one Kubernetes write in both. The bare client has the API
+server's machine to itself but for its own process; SubmitJob shares it with the load, which is therefore the cheapest
+that there is: callers with prepared requests, each on a connection of its own, as the Gateway's (Go) cost next to
+nothing as well.
 """
 
 import argparse
@@ -10,16 +13,16 @@ import itertools
 import json
 import os
 import platform
+import re
 import statistics
 import tempfile
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-
-import aiohttp
 
 from api import mapping
 from api.gen import deployment_pb2 as pb
@@ -31,6 +34,7 @@ RESULT = Path(__file__).parents[2] / "bench" / "results" / "api.json"
 RPC = "/jennah.v1.DeploymentService/SubmitJob"
 TENANT = "bench"
 AIM_RATIO, AIM_P50_MS = 0.6, 20.0
+TURNS = 4
 
 Call = Callable[[str], Awaitable[bool]]
 """Submits a job of that id; whether it worked."""
@@ -57,20 +61,24 @@ async def measure(callers: int, seconds: float) -> dict[str, object]:
         try:
             await stack.start_kubeapi()
             await stack.start_api()
-            async with await stack.client() as kube, aiohttp.ClientSession(stack.api_url) as http:
-                await load(through_api(http), callers, 2.0)  # warm-up
-                bare = [await load(by_hand(kube), callers, seconds / 4)]
-                api = await load(through_api(http), callers, seconds)
-                few = await load(through_api(http), 10, seconds / 2)
-                bare.append(await load(by_hand(kube), callers, seconds / 4))
+            assert stack.api is not None and stack.kubeapi is not None
+            pids = {"api": stack.api.process.pid, "api_server": stack.kubeapi.process.pid, "load": os.getpid()}
+            bare, api, few = Load(pids), Load(pids), Load(pids)
+            async with await stack.client() as kube:
+                by_hand = [bare_call(kube)] * callers
+                through_api = [(await Connection.open(stack.api_port)).call for _ in range(callers)]
+                await Load(pids).run(through_api, 2.0)  # warm-up
+                for _ in range(TURNS):
+                    await bare.run(by_hand, seconds / 2 / TURNS)
+                    await api.run(through_api, seconds / TURNS)
+                await few.run(through_api[:10], seconds / 2)
         finally:
             await stack.stop()
-    raw = statistics.mean(one["per_second"] for one in bare)
     return {
-        "api": {"callers": callers, **api},
-        "api_10_callers": few,
-        "bare_client": {"callers": callers, "per_second": round(raw, 1)},
-        "ratio_to_bare_client": round(api["per_second"] / raw, 3),
+        "api": {"callers": callers, **api.summary()},
+        "api_10_callers": few.summary(),
+        "bare_client": {"callers": callers, **bare.summary()},
+        "ratio_to_bare_client": round(api.per_second / bare.per_second, 3),
         "aims": {"ratio_to_bare_client": AIM_RATIO, "p50_ms_at_10_callers": AIM_P50_MS},
         "machine": f"{platform.machine()}, {os.cpu_count()} cores shared by client, API and API server",
         "versions": {"python": platform.python_version(), "aiohttp": version("aiohttp")},
@@ -78,19 +86,49 @@ async def measure(callers: int, seconds: float) -> dict[str, object]:
     }
 
 
-def through_api(http: aiohttp.ClientSession) -> Call:
-    """SubmitJob as the Gateway sends it: binary, with an id that it made."""
-    headers = {"Content-Type": "application/proto", "X-Tenant-Id": TENANT}
+class Connection(asyncio.Protocol):
+    """One caller of SubmitJob, as the Gateway sends it: binary, gzip accepted, with an id that it made."""
 
-    async def call(job_id: str) -> bool:
-        async with http.post(RPC, data=request(job_id).SerializeToString(), headers=headers) as response:
-            await response.read()
-            return response.status == 200
+    def __init__(self) -> None:
+        self._data = b""
+        self._answer: asyncio.Future[bool] | None = None
+        self._transport: asyncio.Transport | None = None
 
-    return call
+    @classmethod
+    async def open(cls, port: int) -> "Connection":
+        _, connection = await asyncio.get_running_loop().create_connection(cls, "127.0.0.1", port)
+        return connection
+
+    async def call(self, job_id: str) -> bool:
+        assert self._transport is not None
+        body = request(job_id).SerializeToString()
+        self._data, self._answer = b"", asyncio.get_running_loop().create_future()
+        self._transport.write(HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        return await self._answer
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._data += data
+        head, end, body = self._data.partition(b"\r\n\r\n")
+        length = re.search(rb"(?i)content-length: (\d+)", head)
+        if end and length and len(body) >= int(length[1]) and self._answer is not None:
+            self._answer.set_result(head.startswith(b"HTTP/1.1 200"))
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(error or ConnectionResetError())
 
 
-def by_hand(kube: KubeClient) -> Call:
+HEAD = (
+    f"POST {RPC} HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: connect-go\r\nX-Tenant-Id: {TENANT}\r\n"
+    "Content-Type: application/proto\r\nConnect-Protocol-Version: 1\r\nAccept-Encoding: gzip\r\n"
+).encode()
+
+
+def bare_call(kube: KubeClient) -> Call:
     """The same resource, posted by a bare client."""
 
     async def call(job_id: str) -> bool:
@@ -107,30 +145,57 @@ def request(job_id: str) -> pb.SubmitJobRequest:
     )
 
 
-async def load(call: Call, callers: int, seconds: float) -> dict[str, float]:
-    """That many callers for so long: rate, latencies in milliseconds, errors."""
-    latencies: list[float] = []
-    errors = 0
-    begin = time.perf_counter()
-    prefix, numbers = uuid.uuid4().hex[:8], itertools.count()
+class Load:
+    """What became of the calls of one way, over all its turns."""
 
-    async def caller() -> None:
-        nonlocal errors
-        while time.perf_counter() - begin < seconds:
-            start = time.perf_counter()
-            errors += not await call(f"{prefix}-{next(numbers)}")
-            latencies.append((time.perf_counter() - start) * 1000)
+    def __init__(self, pids: Mapping[str, int]) -> None:
+        """`pids` by the name under which their CPU time is told."""
+        self._pids = pids
+        self._latencies: list[float] = []
+        self._errors = 0
+        self._took = 0.0
+        self._cpu: Counter[str] = Counter()
 
-    await asyncio.gather(*(caller() for _ in range(callers)))
-    took = time.perf_counter() - begin
-    cuts = statistics.quantiles(latencies, n=100)
-    return {
-        "per_second": round(len(latencies) / took, 1),
-        "p50_ms": round(cuts[49], 1),
-        "p95_ms": round(cuts[94], 1),
-        "p99_ms": round(cuts[98], 1),
-        "errors": errors,
-    }
+    async def run(self, callers: Sequence[Call], seconds: float) -> None:
+        """All those callers for so long, each with one call after the other."""
+        before = self._cpu_seconds()
+        begin = time.perf_counter()
+        prefix, numbers = uuid.uuid4().hex[:8], itertools.count()
+
+        async def caller(call: Call) -> None:
+            while time.perf_counter() - begin < seconds:
+                start = time.perf_counter()
+                self._errors += not await call(f"{prefix}-{next(numbers)}")
+                self._latencies.append((time.perf_counter() - start) * 1000)
+
+        await asyncio.gather(*map(caller, callers))
+        self._took += time.perf_counter() - begin
+        self._cpu.update(self._cpu_seconds() - before)
+
+    @property
+    def per_second(self) -> float:
+        return len(self._latencies) / self._took
+
+    def summary(self) -> dict[str, object]:
+        """Rate, latencies in milliseconds, errors, and the CPU time that one call took of each process."""
+        cuts = statistics.quantiles(self._latencies, n=100)
+        return {
+            "per_second": round(self.per_second, 1),
+            "p50_ms": round(cuts[49], 1),
+            "p95_ms": round(cuts[94], 1),
+            "p99_ms": round(cuts[98], 1),
+            "errors": self._errors,
+            "cpu_ms": {name: round(self._cpu[name] * 1000 / len(self._latencies), 3) for name in self._pids},
+        }
+
+    def _cpu_seconds(self) -> Counter[str]:
+        return Counter({name: _cpu_seconds(pid) for name, pid in self._pids.items()})
+
+
+def _cpu_seconds(pid: int) -> float:
+    """User and system time of that process so far (Linux)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 if __name__ == "__main__":

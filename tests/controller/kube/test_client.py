@@ -135,6 +135,19 @@ async def test_patches_are_sent_as_merge_patches_and_deletes_with_their_uid(
     assert bodies[1][2]["preconditions"] == {"uid": "u"}
 
 
+async def test_text_that_is_no_unicode_is_sent_escaped(setting: tuple[Setting, KubeClient]) -> None:
+    made, client = setting
+    bodies = []
+
+    async def keep(request: web.Request) -> web.Response:
+        bodies.append(await request.read())
+        return web.json_response({})
+
+    made.reply = keep
+    await client.post("/x", {"message": "broken \udc80 text"})
+    assert bodies == [b'{"message": "broken \\udc80 text"}']
+
+
 async def test_without_any_configuration_the_error_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KUBECONFIG", "/does/not/exist")
     with pytest.raises(Unavailable, match="no Kubernetes configuration"):

@@ -1,9 +1,11 @@
 """What is SQLite's own: the file, two processes on it, its errors. The laws are in tests/contract/test_stores.py."""
 
+import asyncio
 import json
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,8 +14,8 @@ import pytest
 
 from controller.domain.errors import ConfigError, Unavailable
 from controller.domain.phases import Phase
-from controller.domain.records import JobRow, NotificationRow, TenantRow, Transition
-from controller.stores import sqlite_connection
+from controller.domain.records import JobRow, NotificationRow, Recorded, TenantRow, Transition
+from controller.stores import sqlite, sqlite_connection
 from controller.stores.sqlite import SqliteStore
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -192,3 +194,40 @@ async def test_a_store_that_is_not_open_is_unavailable(path: Path) -> None:
     with pytest.raises(Unavailable, match="not open"):
         await store.get_job("t", "j")
     await store.close()
+
+
+async def test_calls_that_go_to_the_thread_together_each_hear_their_own_result(path: Path) -> None:
+    connection = sqlite_connection.SqliteConnection(path, lambda db: None)
+    await connection.open()
+    first = asyncio.create_task(connection.run(lambda db: time.sleep(0.05)))
+    await asyncio.sleep(0.01)  # the thread is at work: the others gather
+    done: list[str] = []
+    gone = asyncio.create_task(connection.run(lambda db: done.append("cancelled")))
+    others = [
+        asyncio.create_task(connection.run(lambda db: db.execute("SELECT 1").fetchone())),
+        asyncio.create_task(connection.run(lambda db: db.execute("no SQL"))),
+        asyncio.create_task(connection.run(lambda db: db.execute("SELECT 2").fetchone())),
+    ]
+    await asyncio.sleep(0)
+    gone.cancel()
+    one, error, two = await asyncio.gather(*others, return_exceptions=True)
+    assert (one, two) == ((1,), (2,))
+    assert isinstance(error, Unavailable)
+    assert first.done() and done == []
+    await connection.close()
+
+
+async def test_transitions_of_one_group_build_on_each_other_and_a_refused_one_is_left_out(
+    store: SqliteStore, path: Path
+) -> None:
+    group = [transition(), transition(1, Phase.RUNNING, error_message="\udc80"), transition(2, Phase.COMPLETED)]
+    results = await store.record(group)
+    assert [isinstance(result, Recorded) for result in results] == [True, False, True]
+    assert query(path, "SELECT transition, status FROM jobs") == [(2, Phase.COMPLETED.wire)]
+    assert query(path, "SELECT count(*) FROM job_state_transitions") == [(2,)]
+
+
+async def test_a_group_is_read_by_the_key_and_not_from_the_whole_table(store: SqliteStore, path: Path) -> None:
+    statement = sqlite._SELECT_STORED.format("('t', 'j'), ('t', 'k')")
+    plan = query(path, f"EXPLAIN QUERY PLAN {statement}")
+    assert any("SEARCH jobs" in str(step) for step in plan), plan
