@@ -152,7 +152,7 @@ async def test_a_reply_that_does_not_come_in_time_leaves_the_outcome_unknown(
     monkeypatch.setattr(connections, "READ_SECONDS", 0.2)
 
     async def silent(_: web.Request) -> web.StreamResponse:
-        await asyncio.sleep(3)
+        await asyncio.sleep(1)
         return reply({"jobId": "late", "jobName": "late"})
 
     request = wanted()
