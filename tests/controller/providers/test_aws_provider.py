@@ -560,6 +560,31 @@ async def test_a_round_that_cannot_be_read_is_an_error_not_an_empty_answer(
         await provider.observe(refs)
 
 
+async def test_a_question_that_is_refused_says_nothing_against_the_job(service: Service, provider: AwsProvider) -> None:
+    request = wanted()
+    path = (await provider.submit(request)).resource_path
+    for operation, ask in (
+        ("ListJobs", lambda: provider.find(ref(request))),
+        ("ListJobs", lambda: provider.observe([ref(request, path)])),
+        ("DescribeJobs", lambda: provider.get(ref(request, path))),
+    ):
+        service.answer(operation, refused(400, "ClientException"))
+        with pytest.raises(Unavailable):
+            await ask()
+
+
+async def test_a_job_found_by_name_is_not_looked_for_again(service: Service, provider: AwsProvider) -> None:
+    request = wanted(command=("true",))
+    await provider.submit(request)
+    service.advance(10)
+    later = service.provider()
+    seen = await later.observe([ref(request)])
+    service.counts.clear()
+    assert await later.observe([ref(request)]) == seen
+    assert service.counts == {"ListJobs": 5}
+    await later.close()
+
+
 async def test_a_throttled_read_is_repeated_behind_the_rate_limit(service: Service) -> None:
     clock = FakeClock()
     provider = service.provider(clock)
