@@ -60,10 +60,11 @@ format: $(DEV_STAMP) ## Format the code
 proto: $(DEV_STAMP) ## Generate api/gen from the .proto
 	@$(BIN)/python -m api.proto.generate
 
-bench: $(DEV_STAMP) ## Measure: SubmitJob under load, the record in groups, observing GCP Batch; results go to bench/results
+bench: $(DEV_STAMP) ## Measure: SubmitJob under load, the record in groups, observing each cloud; results go to bench/results
 	@$(BIN)/python -m dev.bench.api
 	@$(BIN)/python -m dev.bench.record
 	@$(BIN)/python -m dev.bench.gcp
+	@$(BIN)/python -m dev.bench.aws
 
 lock: $(DEV_STAMP) ## Refresh the two lock files from pyproject.toml
 	@$(UV_COMPILE) --upgrade --group dev --all-extras -o requirements-dev.lock

@@ -2,8 +2,11 @@
 
 import asyncio
 
+from controller.domain.errors import Throttled
 from controller.ports import Clock
 
+PLACE_SECONDS = 5.0
+"""How long a call waits for its place, at most. Shorter than the lease: a leader that waits may be none afterwards."""
 BACKOFF_BASE_SECONDS = 1.0
 BACKOFF_CAP_SECONDS = 60.0
 
@@ -31,7 +34,15 @@ class TokenBucket:
         return self._rate
 
     async def take(self) -> None:
-        """Wait for a place."""
+        """Wait for a place. Raises Throttled after `PLACE_SECONDS`: who waits for long acts on what was long ago."""
+        try:
+            async with asyncio.timeout(PLACE_SECONDS):
+                await self._take()
+        except TimeoutError:
+            message = "the service asks for fewer calls, and others wait already"
+            raise Throttled(message, delay=PLACE_SECONDS) from None
+
+    async def _take(self) -> None:
         async with self._turn:  # fair: asyncio.Lock wakes waiters in order
             while (pause := self._pause()) > 0:
                 await self._clock.sleep(pause)

@@ -60,6 +60,7 @@ class AwsConnection:
 
         Raises Throttled, Unavailable, Forbidden, Refused.
         """
+        begin = self._clock.monotonic()
         for attempt in range(1, READ_ATTEMPTS + 1):
             try:
                 return await self.call(operation, parameters)
@@ -67,7 +68,8 @@ class AwsConnection:
                 if attempt == READ_ATTEMPTS:
                     raise
             except Unavailable as error:
-                if attempt > 1 or type(error) is not Unavailable:
+                is_slow = self._clock.monotonic() - begin > READ_SECONDS / 2
+                if attempt > 1 or is_slow or type(error) is not Unavailable:
                     raise
         raise AssertionError("unreachable")
 
@@ -189,8 +191,11 @@ class Session:
 
 
 def _invoke(client: Any, operation: str, parameters: Mapping[str, Any]) -> Any:
+    method = getattr(client, _METHODS[operation], None)
+    if method is None:  # TerminateJobs is newer than the oldest boto3 that we take
+        raise errors.Failed(errors.Failure(kind=errors.Kind.REFUSED, code="UnknownOperation"))
     with errors.caught():
-        reply = getattr(client, _METHODS[operation])(**parameters)
+        reply = method(**parameters)
         return reply["reply"] if operation in _REPLIES else reply
 
 

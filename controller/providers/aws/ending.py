@@ -55,7 +55,7 @@ class Ending:
         finally:
             for future in group.values():
                 if not future.done():  # this task was cancelled
-                    future.cancel()
+                    future.set_exception(Unavailable("the connection to AWS Batch is closed"))
 
     async def _gather(self) -> None:
         await self._clock.sleep(GATHER_SECONDS)

@@ -3,6 +3,7 @@ the operation's name go into messages.
 """
 
 import contextlib
+import re
 from collections.abc import Iterator
 from enum import StrEnum
 
@@ -77,6 +78,8 @@ IAM_ACTIONS = {"TerminateJobs": "batch:TerminateJob", "CancelJobs": "batch:Cance
 _SERVICES = {"batch": "AWS Batch", "logs": "CloudWatch Logs"}
 _NOT_SENT = (EndpointConnectionError, ConnectTimeoutError, ProxyConnectionError)
 _NO_CREDENTIALS = (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError, TokenRetrievalError)
+_NO_CREDENTIALS_NAMES = frozenset(error.__name__ for error in _NO_CREDENTIALS)
+_ACTION = re.compile(r"not authorized to perform: ([a-z0-9-]+:[A-Za-z]+)")
 _THROTTLED = frozenset(
     {"TooManyRequestsException", "ThrottlingException", "Throttling", "ThrottledException", "RequestThrottled"}
     | {"RequestLimitExceeded", "RequestThrottledException", "SlowDown"}
@@ -127,7 +130,10 @@ def translated(happened: Failure, operation: str, region: str, *, service: str =
         case Kind.THROTTLED:
             return Throttled(f"{where} asks for fewer calls: {operation}", delay=happened.delay)
         case Kind.FORBIDDEN:
-            action = IAM_ACTIONS.get(operation, f"{service}:{operation}")
+            if happened.code in _NO_CREDENTIALS_NAMES:
+                return Forbidden(f"no AWS credentials were found for {where} ({happened.code})")
+            named = _ACTION.search(happened.words)  # it can be another than the call's: iam:PassRole
+            action = named[1] if named else IAM_ACTIONS.get(operation, f"{service}:{operation}")
             return Forbidden(f"{where} refuses our credentials: {action} is needed ({happened.code})")
         case Kind.REFUSED:
             words = happened.words or happened.code

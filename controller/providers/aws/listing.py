@@ -49,6 +49,8 @@ class Listing:
         self._settings = settings
         self._clock = clock
         self._known: dict[str, Known] = {}
+        self._ids: dict[str, str] = {}
+        """By name, those of the last round: a name that was looked for once is not looked for again."""
 
     async def observe(self, refs: Collection[JobRef], ids: Mapping[str, str]) -> dict[str, Observation]:
         """How these jobs stand, by name; `ids` are job ids by name, as far as they are known.
@@ -56,13 +58,15 @@ class Listing:
         A name without an id is looked for among the active jobs, then by itself.
         """
         if not refs:
-            self._known = {}
+            self._known, self._ids = {}, {}
             return {}
         names = {queue for ref in refs for queue in queues.possible(ref.spec, self._settings)}
         active = await self._active(sorted(names))
+        ids = {**self._ids, **ids}
+        wanted = {ref.external_name: ids[ref.external_name] for ref in refs if ref.external_name in ids}
         nameless = {ref.external_name: ref for ref in refs if ref.external_name not in ids}
-        found = await self._by_name(nameless, active)
-        wanted = {**{ref.external_name: ids[ref.external_name] for ref in refs if ref.external_name in ids}, **found}
+        wanted |= await self._by_name(nameless, active)
+        self._ids = wanted
         self._known = await self._look(wanted.values(), active)
         return {
             name: known.seen

@@ -110,7 +110,8 @@ def log_group(container: Container) -> str:
 
 def is_array(job: Summary) -> bool:
     """Whether it is the parent of an array."""
-    return job.array_properties is not None and bool(job.array_properties.size) and job.array_properties.index is None
+    array = job.array_properties
+    return array is not None and (array.size or 0) > 0 and array.index is None
 
 
 def _phase(job: Detail, state: NativeState) -> Phase:

@@ -5,9 +5,10 @@ that exactly once is the reconciler's protocol (design §3), which `prepare` and
 """
 
 import asyncio
+import contextlib
 import re
 from collections import OrderedDict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -118,19 +119,22 @@ class AwsProvider:
     async def find(self, ref: JobRef) -> Sequence[Observation]:
         """By name in every queue that it can be in, confirmed by its tag."""
         where = queues.possible(ref.spec, self._settings)
-        return [seen for _, seen in await self._listing.named(ref.external_name, ref.uid, where)]
+        with _unanswered():
+            return [seen for _, seen in await self._listing.named(ref.external_name, ref.uid, where)]
 
     async def get(self, ref: JobRef) -> Observation | None:
         job_id = self._id_of(ref)
         if job_id is None:
             return next(iter(await self.find(ref)), None)
-        for job in (await self._listing.describe([job_id])).values():
-            return await self._listing.meaning_of(job)
+        with _unanswered():
+            for job in (await self._listing.describe([job_id])).values():
+                return await self._listing.meaning_of(job)
         return None
 
     async def observe(self, refs: Collection[JobRef]) -> Mapping[str, Observation]:
         ids = {ref.external_name: job_id for ref in refs if (job_id := self._id_of(ref))}
-        return await self._listing.observe(refs, ids)
+        with _unanswered():
+            return await self._listing.observe(refs, ids)
 
     async def cancel(self, ref: JobRef, *, reason: str) -> None:
         """TerminateJob, always: CancelJob does nothing to a job that runs."""
@@ -183,6 +187,15 @@ class AwsProvider:
         memory.move_to_end(key)
         while len(memory) > REMEMBERED:
             memory.popitem(last=False)
+
+
+@contextlib.contextmanager
+def _unanswered() -> Iterator[None]:
+    """A question that the service refuses is one without an answer, and says nothing against the job."""
+    try:
+        yield
+    except Refused as refused:
+        raise Unavailable(str(refused)) from None
 
 
 def _id_in(path: str) -> str:

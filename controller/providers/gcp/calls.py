@@ -56,7 +56,7 @@ async def make(method: str, bucket: TokenBucket, call: Callable[[], Awaitable[T]
     Raises NotFound, AlreadyExists, Refused, Throttled, Forbidden, and Unavailable for everything else: then the
     outcome is unknown.
     """
-    await _place(bucket)
+    await bucket.take()
     try:
         result = await call()
     except (api.GoogleAPICallError, api.RetryError, auth.GoogleAuthError) as error:
@@ -68,14 +68,6 @@ async def make(method: str, bucket: TokenBucket, call: Callable[[], Awaitable[T]
     bucket.accepted()
     PROVIDER_CALLS.labels("gcp", method, "ok").inc()
     return result
-
-
-async def _place(bucket: TokenBucket) -> None:
-    try:
-        async with asyncio.timeout(PLACE_SECONDS):
-            await bucket.take()
-    except TimeoutError:
-        raise Throttled("the service asks for fewer calls, and others wait already", delay=PLACE_SECONDS) from None
 
 
 def translated(error: Exception) -> JennahError:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 import msgspec
 import pytest
 from aiohttp import web
+from botocore.exceptions import NoCredentialsError
 
 from controller import metrics
 from controller.clock import SystemClock
@@ -17,6 +18,7 @@ from controller.domain.job import AwsOptions
 from controller.domain.phases import Phase
 from controller.ports import JobRef
 from controller.providers.aws import connection as connections
+from controller.providers.aws import errors
 from controller.providers.aws.provider import AwsProvider
 from dev.emulators.aws.server import Emulator, drop, failed, reply
 from tests.controller.fakes import FakeClock
@@ -146,13 +148,28 @@ async def test_whatever_fails_a_submission_is_sent_once_and_named_rightly(
         assert (error.value.reason, "jobName is wrong" in str(error.value)) == (reasons.SUBMISSION_REFUSED, True)
 
 
+async def test_the_action_that_the_service_names_is_the_one_that_is_missing(
+    service: Service, provider: AwsProvider
+) -> None:
+    words = "User: arn:aws:sts::1:x is not authorized to perform: iam:PassRole on resource: arn:aws:iam::1:role/r"
+    service.answer("RegisterJobDefinition", refused(403, "AccessDeniedException", words))
+    with pytest.raises(Forbidden, match="iam:PassRole is needed"):
+        await provider.prepare(wanted())
+
+
+def test_missing_credentials_are_forbidden_and_have_sent_nothing() -> None:
+    error = errors.for_submit(errors.failure(NoCredentialsError()), "eu-west-1")
+    assert isinstance(error, Forbidden)
+    assert "no AWS credentials" in str(error)
+
+
 async def test_a_reply_that_does_not_come_in_time_leaves_the_outcome_unknown(
     service: Service, provider: AwsProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connections, "READ_SECONDS", 0.2)
 
     async def silent(_: web.Request) -> web.StreamResponse:
-        await asyncio.sleep(3)
+        await asyncio.sleep(1)
         return reply({"jobId": "late", "jobName": "late"})
 
     request = wanted()
@@ -558,6 +575,49 @@ async def test_a_round_that_cannot_be_read_is_an_error_not_an_empty_answer(
     service.answer("ListJobs", *[refused(500, "ServerException")] * 5)
     with pytest.raises(Unavailable):
         await provider.observe(refs)
+
+
+async def test_a_list_that_cannot_be_read_is_no_answer(service: Service, provider: AwsProvider) -> None:
+    refs = await submit_many(provider, 1)
+    for answer in (garbage, dropped):
+        service.answer("ListJobs", *[answer] * 2)
+        with pytest.raises(Unavailable):
+            await provider.observe(refs)
+        service.emulator.instead.clear()
+
+
+async def test_a_boto3_without_the_bulk_call_ends_each_by_itself(
+    service: Service, provider: AwsProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(connections._METHODS, "TerminateJobs", "not_there_yet")
+    refs = await submit_many(provider, 2)
+    await asyncio.gather(*(provider.cancel(one, reason="because") for one in refs))
+    assert service.counts["TerminateJob"] == 2
+
+
+async def test_a_question_that_is_refused_says_nothing_against_the_job(service: Service, provider: AwsProvider) -> None:
+    request = wanted()
+    path = (await provider.submit(request)).resource_path
+    for operation, ask in (
+        ("ListJobs", lambda: provider.find(ref(request))),
+        ("ListJobs", lambda: provider.observe([ref(request, path)])),
+        ("DescribeJobs", lambda: provider.get(ref(request, path))),
+    ):
+        service.answer(operation, refused(400, "ClientException"))
+        with pytest.raises(Unavailable):
+            await ask()
+
+
+async def test_a_job_found_by_name_is_not_looked_for_again(service: Service, provider: AwsProvider) -> None:
+    request = wanted(command=("true",))
+    await provider.submit(request)
+    service.advance(10)
+    later = service.provider()
+    seen = await later.observe([ref(request)])
+    service.counts.clear()
+    assert await later.observe([ref(request)]) == seen
+    assert service.counts == {"ListJobs": 5}
+    await later.close()
 
 
 async def test_a_throttled_read_is_repeated_behind_the_rate_limit(service: Service) -> None:

@@ -1,0 +1,172 @@
+"""Observing 10,000 active jobs on AWS Batch: calls, CPU seconds and memory a round.
+
+``python -m dev.bench.aws``: the stand-in is a process of its own, the adapter this one, without its rate limit (what
+the calls take at the limit that is the default is told beside them). The jobs are submitted through the adapter, each
+with ten variables in its environment, and run for ever.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import platform
+import statistics
+import sys
+import time
+import uuid
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from controller import metrics
+from controller.clock import SystemClock
+from controller.cloud_settings import AwsSettings
+from controller.domain import names
+from controller.domain.job import JobSpec
+from controller.domain.phases import Phase
+from controller.domain.resources import ResourceSet
+from controller.ports import JobRef, SubmitRequest
+from controller.providers.aws.provider import AwsProvider
+
+RESULT = Path(__file__).parents[2] / "bench" / "results" / "aws.json"
+DEFAULT_CALLS_PER_SECOND = 10
+SUBMITTERS = 16
+ENDED_SHARE = 100
+"""One job in so many ends between two rounds of the busy kind."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m dev.bench.aws", description="observation of many AWS Batch jobs")
+    parser.add_argument("--jobs", type=int, default=10_000)
+    parser.add_argument("--rounds", type=int, default=10)
+    options = parser.parse_args()
+    result = asyncio.run(measure(options.jobs, options.rounds))
+    RESULT.parent.mkdir(parents=True, exist_ok=True)
+    RESULT.write_text(json.dumps(result, indent=2) + "\n")
+    print(json.dumps(result, indent=2))
+    return 0
+
+
+async def measure(jobs: int, rounds: int) -> dict[str, object]:
+    """The figures of the first round, of quiet ones, and of ones in which jobs end."""
+    async with stand_in() as url:
+        settings = AwsSettings(
+            region="eu-west-1",
+            instance="bench",
+            job_queue="jennah",
+            endpoint=url,
+            calls_per_second=10_000,
+            submits_per_second=10_000,
+        )
+        provider = AwsProvider(settings, SystemClock())
+        await provider.open()
+        empty = rss_mib()
+        begin = time.perf_counter()
+        refs = await submit(provider, jobs)
+        submits_per_second = jobs / (time.perf_counter() - begin)
+        await asyncio.sleep(1)  # until all of them run
+        before = rss_mib()
+        first = await observe(provider, refs)
+        quiet = [await observe(provider, refs) for _ in range(rounds)]
+        busy = []
+        for number in range(rounds):
+            ending = refs[number::ENDED_SHARE][: jobs // ENDED_SHARE]
+            await asyncio.gather(*(provider.cancel(ref, reason="bench") for ref in ending))
+            await asyncio.sleep(0.3)
+            busy.append(await observe(provider, refs))
+        after = rss_mib()
+        await provider.close()
+    return {
+        "jobs": jobs,
+        "first_round": first,
+        "quiet_round": median(quiet),
+        "round_in_which_1_percent_ended": median(busy),
+        "rss_mib": {"without_jobs": empty, "after_submitting": before, "after_all_rounds": after},
+        "submits_per_second": round(submits_per_second, 1),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores shared by adapter and stand-in",
+        "versions": {"python": platform.python_version(), "boto3": version("boto3")},
+        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+@contextlib.asynccontextmanager
+async def stand_in() -> AsyncIterator[str]:
+    """The URL of a stand-in in a process of its own."""
+    command = [sys.executable, "-m", "dev.emulators.aws_batch", "--seed", "1"]
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+    )
+    try:
+        assert process.stdout is not None
+        line = (await process.stdout.readline()).decode()
+        yield line.split()[1]
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def submit(provider: AwsProvider, jobs: int) -> list[JobRef]:
+    """Jobs that run for ever."""
+    numbers = iter(range(jobs))
+    refs: list[JobRef] = []
+
+    async def submitter() -> None:
+        for number in numbers:
+            one = request(number)
+            await provider.prepare(one)
+            seen = await provider.submit(one)
+            refs.append(
+                JobRef(external_name=one.external_name, uid=one.uid, resource_path=seen.resource_path, spec=one.spec)
+            )
+
+    await asyncio.gather(*(submitter() for _ in range(SUBMITTERS)))
+    return refs
+
+
+def request(number: int) -> SubmitRequest:
+    uid = str(uuid.uuid4())
+    return SubmitRequest(
+        external_name=names.external_name(f"bench-{number}", uid),
+        uid=uid,
+        job_id=uid,
+        tenant_id=f"tenant-{number % 20}",
+        spec=JobSpec(image="busybox", args=("sleep", "1000000")),
+        resources=ResourceSet(cpu_millis=1000, memory_mib=2048),
+        env={f"VARIABLE_{n}": f"value-{n}-{uid}" for n in range(10)},
+    )
+
+
+async def observe(provider: AwsProvider, refs: list[JobRef]) -> dict[str, float]:
+    """One round."""
+    calls, cpu, begin = count_calls(), time.process_time(), time.perf_counter()
+    seen = await provider.observe(refs)
+    seconds = time.perf_counter() - begin
+    made = count_calls() - calls
+    assert len(seen) == len(refs)
+    assert {one.phase for one in seen.values()} <= {Phase.RUNNING, Phase.CANCELLED}
+    return {
+        "calls": made,
+        "cpu_seconds": round(time.process_time() - cpu, 3),
+        "seconds": round(seconds, 3),
+        "seconds_at_default_rate_at_least": made / DEFAULT_CALLS_PER_SECOND,
+    }
+
+
+def median(rounds: list[dict[str, float]]) -> dict[str, float]:
+    return {name: round(statistics.median(one[name] for one in rounds), 3) for name in rounds[0]}
+
+
+def count_calls() -> float:
+    samples = [sample for metric in metrics.PROVIDER_CALLS.collect() for sample in metric.samples]
+    return sum(sample.value for sample in samples if sample.name.endswith("_total"))
+
+
+def rss_mib() -> float:
+    [line] = [one for one in Path("/proc/self/status").read_text().splitlines() if one.startswith("VmRSS")]
+    return round(int(line.split()[1]) / 1024, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

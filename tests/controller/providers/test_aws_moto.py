@@ -1,0 +1,192 @@
+"""The AWS adapter against moto's server: another's idea of what requests and replies look like.
+
+moto has no states in between and no bulk termination (providers.md §2f): those are the stand-in's to test.
+"""
+
+import json
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import boto3
+import pytest
+
+from controller.clock import SystemClock
+from controller.cloud_settings import AwsSettings
+from controller.domain.errors import ConfigError, NotFound
+from controller.domain.job import AwsOptions, Job, JobStatus, Metadata
+from controller.domain.phases import Phase
+from controller.providers.aws import logs
+from controller.providers.aws.provider import AwsProvider
+from dev.emulators.aws.server import Emulator
+from tests.controller.providers.aws_service import Service, ref, wanted
+
+REGION = "eu-west-1"
+
+
+@pytest.fixture(scope="module")
+def moto() -> Iterator[str]:
+    """The URL of a server whose jobs are not run in Docker."""
+    command = [sys.executable, "-m", "tests.contract.databases.moto_server"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        try:
+            url = f"http://127.0.0.1:{process.stdout.readline().strip()}"
+            config = json.dumps({"batch": {"use_docker": False}}).encode()
+            with urllib.request.urlopen(urllib.request.Request(f"{url}/moto-api/config", config, method="POST")):
+                pass
+            yield url
+        finally:
+            process.terminate()
+
+
+def client(url: str, service: str) -> Any:
+    keys = {"aws_access_key_id": "x", "aws_secret_access_key": "x"}
+    return boto3.client(service, region_name=REGION, endpoint_url=url, **keys)
+
+
+@pytest.fixture(scope="module")
+def queues(moto: str) -> tuple[str, str]:
+    """The ARNs of a queue on EC2 and one on Fargate."""
+    ec2, batch = client(moto, "ec2"), client(moto, "batch")
+    subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]
+    group = ec2.describe_security_groups()["SecurityGroups"][0]["GroupId"]
+    role = client(moto, "iam").create_role(RoleName="batch", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    arns = []
+    for name, kind in (("on-ec2", None), ("on-fargate", "FARGATE")):
+        resources = {"type": kind, "maxvCpus": 4, "subnets": [subnet], "securityGroupIds": [group]}
+        batch.create_compute_environment(
+            computeEnvironmentName=name,
+            serviceRole=role,
+            **({"type": "MANAGED", "computeResources": resources} if kind else {"type": "UNMANAGED"}),
+        )
+        order = [{"order": 1, "computeEnvironment": name}]
+        queue = batch.create_job_queue(jobQueueName=name, state="ENABLED", priority=1, computeEnvironmentOrder=order)
+        arns.append(queue["jobQueueArn"])
+    return arns[0], arns[1]
+
+
+@pytest.fixture
+async def provider(moto: str, queues: tuple[str, str]) -> AsyncIterator[AwsProvider]:
+    settings = AwsSettings(
+        region=REGION,
+        instance="test",
+        job_queue=queues[0],
+        execution_role_arn="arn:aws:iam::123456789012:role/execution",
+        endpoint=moto,
+        calls_per_second=1000,
+        submits_per_second=1000,
+    )
+    provider = AwsProvider(settings, SystemClock())
+    yield provider
+    await provider.close()
+
+
+async def test_its_queues_are_found_and_others_are_not(provider: AwsProvider, moto: str) -> None:
+    await provider.open()
+    settings = AwsSettings(
+        region=REGION, instance="t", job_queue="none", endpoint=moto, calls_per_second=9, submits_per_second=9
+    )
+    other = AwsProvider(settings, SystemClock())
+    with pytest.raises(ConfigError, match="AWS_JOB_QUEUE"):
+        await other.open()
+    await other.close()
+
+
+@pytest.mark.parametrize("kind", [0, 1], ids=["ec2", "fargate"])
+async def test_a_job_is_submitted_found_and_seen_at_its_end(
+    provider: AwsProvider, queues: tuple[str, str], kind: int
+) -> None:
+    request = wanted("job", env={"A": "1"}, labels={"team": "x"}, aws=AwsOptions(job_queue=queues[kind]))
+    await provider.prepare(request)
+    submitted = await provider.submit(request)
+    [found] = await provider.find(ref(request))
+    assert (found.uid, found.resource_path) == (request.uid, submitted.resource_path)
+    one = ref(request, submitted.resource_path)
+    seen = (await provider.observe([one]))[request.external_name]
+    assert (seen.phase, seen.exit_code) == (Phase.COMPLETED, 0)
+    assert await provider.get(one) == seen
+    await provider.cancel(one, reason="too late")
+
+
+async def test_definitions_are_registered_once(provider: AwsProvider, moto: str) -> None:
+    for _ in range(3):
+        request = wanted("again", aws=AwsOptions(log_group="mine"))
+        await provider.prepare(request)
+        await provider.submit(request)
+    other = AwsProvider(provider._settings, SystemClock())
+    await other.prepare(wanted("again", aws=AwsOptions(log_group="mine")))
+    await other.close()
+    definitions = client(moto, "batch").describe_job_definitions(status="ACTIVE")["jobDefinitions"]
+    names = [one["jobDefinitionName"] for one in definitions]
+    assert len(names) == len(set(names))
+
+
+async def test_an_array_counts_its_tasks(provider: AwsProvider) -> None:
+    request = wanted("array", completions=3)
+    submitted = await provider.submit(request)
+    [found] = await provider.find(ref(request))
+    assert found.resource_path == submitted.resource_path
+    assert found.tasks.total == 3
+
+
+async def test_where_bulk_termination_is_not_there_each_is_ended_by_itself(provider: AwsProvider) -> None:
+    ids = [(await provider.submit(wanted(name))).resource_path.rpartition("/")[2] for name in ("a", "b")]
+    outcomes = await provider._ending._end_all(ids, "because")
+    assert outcomes == dict.fromkeys(ids)
+    assert not provider._ending._has_bulk
+
+
+# --- logs: the job is the stand-in's, its lines are in moto's CloudWatch Logs -----------------------------
+
+
+@pytest.fixture
+def stage(moto: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
+    now = [1_800_000_000.0]
+
+    def advance(seconds: float) -> None:
+        now[0] += seconds
+
+    emulator = Emulator(clock=lambda: now[0], step_seconds=1.0)
+    with emulator.in_thread() as url:
+        monkeypatch.setenv("AWS_BATCH_ENDPOINT", url)
+        monkeypatch.setenv("AWS_ENDPOINT_URL_LOGS", moto)
+        yield Service(url, emulator, advance)
+
+
+def job(path: str | None, spec) -> Job:
+    return Job(metadata=Metadata(name="job"), spec=spec, status=JobStatus(resource_path=path))
+
+
+async def test_the_lines_of_all_attempts_are_told_in_order(stage: Service, moto: str) -> None:
+    provider = stage.provider()
+    request = wanted("logs", command=("sh", "-c", "sleep 1; exit 1"), backoff_limit=1)
+    path = (await provider.submit(request)).resource_path
+    await provider.close()
+    stage.advance(60)
+    [stored] = stage.emulator.service.jobs.values()
+    cloudwatch = client(moto, "logs")
+    cloudwatch.create_log_group(logGroupName="/aws/batch/job")
+    for number, run in enumerate(stored.life.runs):
+        place = {"logGroupName": "/aws/batch/job", "logStreamName": run.stream}
+        cloudwatch.create_log_stream(**place)
+        events = [{"timestamp": int(time.time() * 1000) + n, "message": f"{number}-{n}"} for n in range(2)]
+        cloudwatch.put_log_events(**place, logEvents=events)
+    assert [line async for line in logs.lines(job(path, request.spec))] == ["0-0", "0-1", "1-0", "1-1"]
+
+
+async def test_an_array_has_a_line_for_each_task_and_missing_streams_have_none(stage: Service) -> None:
+    provider = stage.provider()
+    request = wanted("logs", completions=3)
+    path = (await provider.submit(request)).resource_path
+    await provider.close()
+    stage.advance(10)
+    assert [line async for line in logs.lines(job(path, request.spec))] == []
+
+
+async def test_a_job_that_is_not_there_has_no_logs(stage: Service) -> None:
+    for path in (None, "arn:aws:batch:eu-west-1:1:job/none"):
+        with pytest.raises(NotFound):
+            [line async for line in logs.lines(job(path, wanted().spec))]
