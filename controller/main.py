@@ -143,7 +143,7 @@ def _policy(settings: OperatorSettings, provider: BatchProvider) -> Policy:
         intent_first=frozenset() if provider.names_are_ids else frozenset({provider.name}),
         missing_grace=settings.missing_grace_seconds,
         submit_settle=settings.submit_settle_seconds,
-        duplicate_look=settings.duplicate_look_seconds,
+        duplicate_watch=settings.duplicate_watch_seconds,
         unscheduled_after=settings.unscheduled_after_seconds,
     )
 

@@ -86,8 +86,9 @@ class OperatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     submit_settle_seconds: float
     """SUBMIT_SETTLE_SECONDS: from the end of a submission whose outcome is unknown until the service must show its
     job (AWS only)."""
-    duplicate_look_seconds: float
-    """DUPLICATE_LOOK_SECONDS: from the end of such a doubt until duplicates are looked for once more (AWS only)."""
+    duplicate_watch_seconds: float
+    """DUPLICATE_WATCH_SECONDS: how long after such a submission its duplicates are looked for (AWS only). A signed
+    request is good for five minutes there, so a shorter time can miss one."""
     unscheduled_after_seconds: float
     """UNSCHEDULED_AFTER_SECONDS: how long a job waits for a machine before the condition Scheduled says why."""
     env_wait_seconds: float
@@ -166,7 +167,7 @@ def read_operator(variables: Mapping[str, str] | None = None) -> OperatorSetting
         observe_max_seconds=env.number("OBSERVE_MAX_SECONDS", _default_observe_max(provider), least=0.05, most=3600),
         missing_grace_seconds=env.number("MISSING_GRACE_SECONDS", 300, least=0, most=86400),
         submit_settle_seconds=env.number("SUBMIT_SETTLE_SECONDS", 30, least=0, most=3600),
-        duplicate_look_seconds=env.number("DUPLICATE_LOOK_SECONDS", 120, least=0, most=86400),
+        duplicate_watch_seconds=env.number("DUPLICATE_WATCH_SECONDS", 330, least=0, most=86400),
         unscheduled_after_seconds=env.number("UNSCHEDULED_AFTER_SECONDS", 120, least=0, most=86400),
         env_wait_seconds=env.number("ENV_WAIT_SECONDS", 60, least=5, most=3600),
         health_port=env.integer("HEALTH_PORT", 0, least=0, most=65535),

@@ -11,7 +11,7 @@ from enum import Enum, auto
 import msgspec
 
 from controller.domain import conditions, reasons
-from controller.domain.job import Job, JobStatus
+from controller.domain.job import Job, JobStatus, Submission
 from controller.domain.phases import Phase
 from controller.ports import Observation
 from controller.reconcile import statuses
@@ -53,8 +53,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """From the writing of an intent until its call is over, whatever happens."""
     submit_settle: float = 30
     """From then until the service must show the job, if one was made."""
-    duplicate_look: float = 120
-    """From the end of a doubt until duplicates are looked for once more."""
+    duplicate_watch: float = 330
+    """From the end of an intent's call until the service can no longer take it (AWS: a signature is good for five
+    minutes). So long duplicates are looked for."""
     unscheduled_after: float = 120
     """How long a job waits for a machine before a condition says why."""
     missing_grace: float = 300
@@ -80,6 +81,8 @@ class Doubt(msgspec.Struct, frozen=True, kw_only=True):
 
 NO_DOUBT = Doubt()
 
+DUPLICATE_LOOKS = 5
+"""How often duplicates are looked for in `Policy.duplicate_watch`."""
 LOOKS = 2
 """Searches in vain, half of `submit_settle` apart, after which a submission in doubt is known to have made no job."""
 
@@ -124,7 +127,7 @@ def _after_the_end(job: Job, now: datetime) -> Action:
 def _with_a_cloud_job(job: Job, seen: Observation, now: datetime, policy: Policy) -> Action:
     status = statuses.observed(job, seen, now, unscheduled_after=policy.unscheduled_after)
     if status.submission is not None and status.submission.is_open:
-        status = statuses.settled(status, now + timedelta(seconds=policy.duplicate_look))
+        status = statuses.settled(status, next_look(now, policy))
     if status != job.status:
         return Note(status=status)
     timers = [_until_told(status, seen, now, policy)]
@@ -166,14 +169,24 @@ def _until_told(status: JobStatus, seen: Observation, now: datetime, policy: Pol
 
 
 def _watch(job: Job, status: JobStatus, now: datetime, policy: Policy) -> Action:
-    """A job whose submission was once in doubt: second jobs of it are looked for once more, a while later."""
+    """A job whose submission was once in doubt: second jobs of it are looked for, as long as one can still come."""
     submission = status.submission
     if submission is None or submission.look_again_at is None:
-        return Note(status=statuses.settled(status, now + timedelta(seconds=policy.duplicate_look)))
+        return Note(status=statuses.settled(status, next_look(now, policy)))
     left = (submission.look_again_at - now).total_seconds()
     if left > 0:
         return Wait(seconds=left)
     return EndDuplicates() if job.status.provider in policy.providers else Note(status=statuses.forgotten(status))
+
+
+def next_look(now: datetime, policy: Policy) -> datetime:
+    """When duplicates are looked for again."""
+    return now + timedelta(seconds=policy.duplicate_watch / DUPLICATE_LOOKS)
+
+
+def is_watch_over(intent: Submission, now: datetime, policy: Policy) -> bool:
+    """Whether the service can no longer take that intent's call."""
+    return now >= intent.deadline + timedelta(seconds=policy.duplicate_watch)
 
 
 def _earliest(timers: Sequence[float | None]) -> Wait:

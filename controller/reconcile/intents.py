@@ -16,7 +16,7 @@ from controller.domain.job import Job, Submission
 from controller.ports import BatchProvider, Clock, JobResources, Observation, SubmitRequest
 from controller.reconcile import statuses
 from controller.reconcile.cache import JobCache
-from controller.reconcile.decide import Doubt, Policy
+from controller.reconcile.decide import Doubt, Policy, next_look
 from controller.reconcile.draft import Draft
 
 SEND_WITHIN_SECONDS = 4.0
@@ -130,5 +130,4 @@ class Intents:
     def _withdraw(self, draft: Draft) -> None:
         """Nothing was sent, or the service said no: the intent is void."""
         now = self._clock.now()
-        again = now + timedelta(seconds=self._policy.duplicate_look)
-        draft.set_status(statuses.settled(draft.job.status, again), now)
+        draft.set_status(statuses.settled(draft.job.status, next_look(now, self._policy)), now)

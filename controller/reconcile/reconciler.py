@@ -6,7 +6,6 @@ Order of writes (design §3): the cloud, then the database, then status. What on
 
 import logging
 from collections.abc import Mapping
-from datetime import timedelta
 
 import msgspec
 
@@ -19,7 +18,7 @@ from controller.domain.resources import Profiles, ResourceSet, resolve
 from controller.ports import BatchProvider, Clock, JobResources, JobStore, Leadership, Observation
 from controller.reconcile import actions, statuses, submission
 from controller.reconcile.cache import JobCache
-from controller.reconcile.decide import Policy, Unseen, decide
+from controller.reconcile.decide import Policy, Unseen, decide, is_watch_over, next_look
 from controller.reconcile.draft import Draft
 from controller.reconcile.intents import Intents
 from controller.reconcile.observer import Observer, ref_of
@@ -307,7 +306,7 @@ class Reconciler:
     async def _end_duplicates(self, draft: Draft, seen: Observation | Unseen) -> Observation | Unseen:
         """End all of the job's cloud jobs but one: the oldest, or the one whose end is recorded.
 
-        It is looked again later until there is none to be ended; then the doubt is over.
+        It is looked again until there is none to be ended and none can come any more; then the doubt is over.
         """
         job, now = draft.job, self._clock.now()
         provider = self._provider(job)
@@ -326,9 +325,9 @@ class Reconciler:
             message = f"ended {one.resource_path}: a second job, from a submission whose outcome was unknown"
             draft.events.append(("Warning", reasons.DUPLICATE, message))
             log.warning("%s", message, extra=log_fields(job))
-        if running:
-            again = now + timedelta(seconds=self._policy.duplicate_look)
-            draft.set_status(statuses.settled(draft.job.status, again), now)
+        intent = job.status.submission
+        if running or (intent is not None and not is_watch_over(intent, now, self._policy)):
+            draft.set_status(statuses.settled(draft.job.status, next_look(now, self._policy)), now)
         else:
             draft.set_status(statuses.forgotten(draft.job.status), now)
         return seen

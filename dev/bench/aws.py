@@ -128,6 +128,7 @@ async def submit(provider: AwsProvider, jobs: int) -> list[JobRef]:
 def request(number: int) -> SubmitRequest:
     uid = str(uuid.uuid4())
     return SubmitRequest(
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
         external_name=names.external_name(f"bench-{number}", uid),
         uid=uid,
         job_id=uid,

@@ -90,7 +90,7 @@ class Controllers:
             **settings,
             "BATCH_PROVIDER": plan.provider,
             "SUBMIT_SETTLE_SECONDS": str(plan.settle),
-            "DUPLICATE_LOOK_SECONDS": str(2 * plan.settle),
+            "DUPLICATE_WATCH_SECONDS": str(2 * plan.settle),
             "OBSERVE_MIN_SECONDS": "0.5",
             "OBSERVE_MAX_SECONDS": "2",
         }

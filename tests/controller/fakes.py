@@ -154,14 +154,14 @@ class FakeService(FakeProvider):
         self._clock = clock or FakeClock()
         self.made: list[tuple[float, Observation]] = []
         """Every job that was ever made: when, and how it stands."""
-        self.stopped: list[SubmitRequest] = []
-        """Calls of processes that were stopped, or died, before they had sent anything."""
+        self.stopped: list[tuple[float, SubmitRequest]] = []
+        """Calls of processes that were stopped, or died, before they had sent anything: since when."""
 
     async def submit(self, request: SubmitRequest) -> Observation:
         try:
             self.faults.reach("before submit")
         except Crash:
-            self.stopped.append(request)
+            self.stopped.append((self._clock.monotonic(), request))
             raise
         if request.send_by is not None and self._clock.monotonic() > request.send_by:
             raise Retryable("too late: nothing was sent")

@@ -3,7 +3,6 @@
 Every call has a place in the rate limit, a time limit and no retries of the SDK's; each is counted once.
 """
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -28,9 +27,7 @@ from controller.providers.limits import TokenBucket
 T = TypeVar("T")
 
 CALL_SECONDS = 8.0
-"""The time limit of one call."""
-PLACE_SECONDS = 5.0
-"""The longest wait for a place in the rate limit. Both together are less than the lease of 15 s (design §3)."""
+"""The time limit of one call. With the wait for its place it is less than the lease of 15 s (design §3)."""
 MESSAGE_MAX = 600
 
 ROLES = (

@@ -22,6 +22,7 @@ from controller.domain.phases import Phase
 from controller.domain.resources import ResourceSet
 from controller.metrics import REGISTRY
 from controller.ports import JobRef, Observation, SubmitRequest
+from controller.providers import limits
 from controller.providers.gcp import bulk, calls
 from controller.providers.gcp.provider import GcpProvider
 from dev.emulators.faults import Faults
@@ -276,7 +277,7 @@ async def test_every_call_has_a_time_limit_shorter_than_the_lease(world: World) 
     await world.provider.delete(ref)
     assert set(left) == {"CreateJob", "ListJobs", "ListTasks", "GetJob", "CancelJob", "DeleteJob"}
     assert all(0 < seconds < calls.CALL_SECONDS + 1 for seconds in left.values())  # gRPC rounds them up
-    assert calls.CALL_SECONDS + calls.PLACE_SECONDS < 15
+    assert calls.CALL_SECONDS + limits.PLACE_SECONDS < 15
 
 
 async def test_throttling_backs_off_the_bucket_of_all_workers(world: World) -> None:
@@ -293,7 +294,7 @@ async def test_throttling_backs_off_the_bucket_of_all_workers(world: World) -> N
 async def test_who_finds_no_place_in_the_rate_limit_comes_again(monkeypatch: pytest.MonkeyPatch, world: World) -> None:
     provider = world.adapter(mutations_per_second=0.1)
     await provider.submit(request_for())
-    monkeypatch.setattr(calls, "PLACE_SECONDS", 0.01)
+    monkeypatch.setattr(limits, "PLACE_SECONDS", 0.01)
     with pytest.raises(Throttled):
         await provider.submit(request_for())
     assert len(world.service.ledger()) == 1

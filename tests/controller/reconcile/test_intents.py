@@ -164,7 +164,7 @@ async def two_jobs_of_one(world: World) -> Job:
     world.faults.arm("before submit", Crash())
     assert await world.crashes(world.reconcile(job))
     await drive(world, job, 70)
-    await world.provider.submit(msgspec.structs.replace(world.provider.stopped[0], send_by=None))
+    await world.provider.submit(msgspec.structs.replace(world.provider.stopped[0][1], send_by=None))
     assert len(world.provider.made) == 2
     return world.kube.current(job)
 
@@ -177,8 +177,8 @@ async def test_a_duplicate_is_ended_and_the_oldest_goes_on(world: World) -> None
     assert second.phase is Phase.CANCELLED
     assert after.status.resource_path == first.resource_path
     assert ("Warning", reasons.DUPLICATE) in world.kube.events
-    after = await drive(world, job, 130)
-    assert after.status.submission is None, "the doubt is over once a look finds nothing to end"
+    after = await drive(world, job, 300)
+    assert after.status.submission is None, "the doubt is over once no call can come any more"
 
 
 async def test_a_job_that_is_older_than_the_adopted_one_takes_its_place(world: World) -> None:
@@ -217,7 +217,7 @@ async def test_duplicates_of_a_job_that_has_ended_are_ended_too(world: World) ->
 async def test_a_deleted_object_is_held_until_duplicates_were_looked_for(world: World) -> None:
     job = await two_jobs_of_one(world)
     world.kube.edit(job, metadata={"deletion_timestamp": START})
-    for _ in range(300):
+    for _ in range(500):
         if world.kube.objects:
             await step(world, job)
             await world.clock.advance(1)

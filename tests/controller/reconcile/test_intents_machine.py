@@ -1,7 +1,7 @@
 """Any order of deaths, lost calls and time: one job is made; and where a call came too late, one job is left."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
 
 import msgspec
 from hypothesis import settings
@@ -10,10 +10,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from controller.domain.errors import Conflict, Retryable, Unavailable
 from controller.domain.phases import Phase
+from controller.ports import SubmitRequest
 from tests.controller.fakes import Crash
 from tests.controller.reconcile.harness import World
 
 SETTLE = 30
+SIGNATURE = 300
+"""So long the service takes a call after it was signed; a call that comes later is refused."""
 FAULTS = {
     "the process dies": Crash,
     "the reply is lost": lambda: Unavailable("lost"),
@@ -96,13 +99,17 @@ class Submissions(RuleBasedStateMachine):
             await self._reconcile(n)
             await self.world.clock.advance(15)
 
-    @precondition(lambda self: self.service.stopped and not self.too_late)
+    @precondition(lambda self: not self.too_late and any(self.calls_that_may_come()))
     @rule()
     def a_call_comes_too_late(self) -> None:
         """A process was stopped between its check and its call: the only way to a second job."""
         self.too_late = True
         self.world.faults._faults.clear()
-        self.run(self.service.submit(msgspec.structs.replace(self.service.stopped[0], send_by=None)))
+        self.run(self.service.submit(msgspec.structs.replace(next(self.calls_that_may_come()), send_by=None)))
+
+    def calls_that_may_come(self) -> Iterator[SubmitRequest]:
+        now = self.world.clock.monotonic()
+        return (request for at, request in self.service.stopped if now - at < SIGNATURE)
 
     @precondition(lambda self: not self.too_late)
     @rule()
