@@ -27,6 +27,7 @@ def main() -> int:
     parser.add_argument("--settle", type=float, default=30.0, help="SUBMIT_SETTLE_SECONDS")
     parser.add_argument("--patience", type=float, default=900.0, help="seconds until all jobs must have ended")
     parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--result", type=Path, default=None, help="a file for the outcome as JSON")
     found = parser.parse_args()
     seed = random.randrange(2**32) if found.seed is None else found.seed
     print(f"seed: {seed}", flush=True)
@@ -47,7 +48,10 @@ def main() -> int:
     )
     with tempfile.TemporaryDirectory(prefix="jennah-chaos-") as folder:
         outcome = asyncio.run(hunt(plan, Path(folder), lambda line: print(line, flush=True)))
-    print(msgspec.json.format(msgspec.json.encode(outcome), indent=2).decode())
+    text = msgspec.json.format(msgspec.json.encode(outcome), indent=2).decode() + "\n"
+    print(text)
+    if found.result is not None:
+        found.result.write_text(text)
     return 0 if outcome.verdict.is_good else 1
 
 
