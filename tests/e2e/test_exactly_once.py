@@ -47,6 +47,6 @@ async def test_each_job_runs_exactly_once_whatever_is_lost_and_whoever_is_killed
     print(*lines, sep="\n")
     verdict = outcome.verdict
     assert verdict.disagreements == [], lines
-    assert (verdict.jobs, verdict.duplicates, verdict.lost) == (plan.jobs, 0, 0), lines
+    assert (verdict.jobs, verdict.cloud_jobs, verdict.duplicates, verdict.lost) == (plan.jobs, plan.jobs, 0, 0), lines
     assert outcome.kills == plan.kills
     assert not [line for line in lines if "unexpected failure" in line], lines

@@ -19,6 +19,8 @@ from controller.providers.gcp.places import Place
 
 PREEMPTED_EXIT_CODE = 50001
 """What a task ends with whose spot VM was taken back."""
+PROGRAM_EXIT_CODES = range(1, 256)
+"""What a container can end with when it fails."""
 SPOT_RETRIES = 3
 """Second chances of a spot task whose spec allows no retries: for preemptions only."""
 
@@ -93,15 +95,16 @@ def _task_spec(request: SubmitRequest) -> batch_v1.TaskSpec:
     if resources.max_run_duration_seconds:
         # The service's limit is for each attempt of each task.
         task.max_run_duration = duration_pb2.Duration(seconds=resources.max_run_duration_seconds)
-    if spec.spot and spec.backoff_limit == 0:
-        # A preemption counts as a failure there, and backoffLimit is a promise about failures of the program. With
-        # this policy 50001 is retried and every other failure is final (so says LifecyclePolicy.action; TaskSpec's
-        # text reads otherwise: UNCONFIRMED). With retries of its own a spot job needs no policy: they cover 50001.
-        task.max_retry_count = SPOT_RETRIES
+    if spec.spot:
+        # A preemption counts as a failure there, and backoffLimit is a promise about failures of the program: with 0
+        # only preemptions are retried. Codes that a policy does not list are final (so says LifecyclePolicy.action;
+        # TaskSpec's text reads otherwise: UNCONFIRMED), so with retries of its own a program's codes are listed too.
+        task.max_retry_count = task.max_retry_count or SPOT_RETRIES
+        codes = [PREEMPTED_EXIT_CODE, *(PROGRAM_EXIT_CODES if spec.backoff_limit else ())]
         task.lifecycle_policies = [
             batch_v1.LifecyclePolicy(
                 action=batch_v1.LifecyclePolicy.Action.RETRY_TASK,
-                action_condition=batch_v1.LifecyclePolicy.ActionCondition(exit_codes=[PREEMPTED_EXIT_CODE]),
+                action_condition=batch_v1.LifecyclePolicy.ActionCondition(exit_codes=codes),
             )
         ]
     return task

@@ -189,7 +189,9 @@ def test_spot_jobs_with_retries_use_them_for_preemptions_too() -> None:
     job = created(spot=True, backoff_limit=2)
     assert instances(job).policy.provisioning_model == batch_v1.AllocationPolicy.ProvisioningModel.SPOT
     assert task_spec(job).max_retry_count == 2
-    assert not task_spec(job).lifecycle_policies
+    (policy,) = task_spec(job).lifecycle_policies
+    assert policy.action == batch_v1.LifecyclePolicy.Action.RETRY_TASK
+    assert {1, 255, 50001} <= set(policy.action_condition.exit_codes), "a program's failures are retried as well"
 
 
 def test_spot_jobs_without_retries_are_retried_when_they_were_preempted_only() -> None:
