@@ -30,6 +30,8 @@ from controller.watching import Watch, watching
 
 log = logging.getLogger(__name__)
 
+SUBMIT_LIMIT_SECONDS = 12.0
+"""The longest that a submission's call can be under way; all adapters' limits are below it."""
 STOP_GRACE_SECONDS = 3.0
 """What is being worked on at a stop gets so long."""
 
@@ -138,11 +140,15 @@ class Controller:
 
 
 def _policy(settings: OperatorSettings, provider: BatchProvider) -> Policy:
+    # What the local provider has, it shows at once.
+    settle = 0.0 if provider.name == "local" else settings.submit_settle_seconds
     return Policy(
         providers=frozenset({provider.name}),
+        submit_limit=SUBMIT_LIMIT_SECONDS,
         intent_first=frozenset() if provider.names_are_ids else frozenset({provider.name}),
         missing_grace=settings.missing_grace_seconds,
-        submit_settle=settings.submit_settle_seconds,
+        submit_settle=settle,
+        takeover_settle=SUBMIT_LIMIT_SECONDS + settle if settle else 0.0,
         duplicate_watch=settings.duplicate_watch_seconds,
         unscheduled_after=settings.unscheduled_after_seconds,
     )

@@ -179,8 +179,11 @@ class BatchProvider(Protocol):
         """
         ...
 
-    async def cancel(self, ref: JobRef, *, reason: str) -> None:
-        """Ask for the end of a job. It is over when an observation says so. Unknown or ended already: no error."""
+    async def cancel(self, ref: JobRef, *, reason: str) -> bool:
+        """Ask for the end of a job. It is over when an observation says so.
+
+        Whether the service may have that job: False says that it does not know it (yet). Ended already: True.
+        """
         ...
 
     async def delete(self, ref: JobRef) -> None:

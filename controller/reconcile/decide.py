@@ -4,7 +4,6 @@ Level-triggered: `decide` gets the newest object and what is known of its cloud 
 It is called again after each action, until it answers `Wait`.
 """
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
@@ -58,6 +57,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     minutes). So long duplicates are looked for."""
     unscheduled_after: float = 120
     """How long a job waits for a machine before a condition says why."""
+    takeover_settle: float = 0
+    """From the beginning of our leadership until the last calls of the one before us must show: its intents are not
+    known where names are ids."""
     missing_grace: float = 300
     """How long a submitted job that the service does not know is looked for, before it is Failed."""
     ending_grace: float = 30
@@ -69,10 +71,14 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Doubt(msgspec.Struct, frozen=True, kw_only=True):
-    """What this process knows of an intent whose outcome is unknown. By its own clock: another's may be wrong."""
+    """What this process knows of submissions whose outcome is unknown. By its own clock: another's may be wrong."""
 
+    led: float = 0.0
+    """Seconds since it leads."""
+    sent: bool = False
+    """Whether it called a service that lets us name jobs, and does not know what came of it."""
     age: float = 0.0
-    """Seconds since it first saw that intent."""
+    """Seconds since it first saw the job's open intent."""
     looks: int = 0
     """How often it has searched the service in vain since the intent was settled."""
     looked: float = 0.0
@@ -98,7 +104,7 @@ def decide(job: Job, seen: Observation | Unseen, now: datetime, policy: Policy, 
         return Delete(reason=reasons.PURGED, message="DeleteJob asked for it")
     if job.is_finished and job.status.submission is not None:
         return _watch(job, job.status, now, policy)
-    if job.is_being_deleted and (job.is_finished or _is_left_alone(job, seen)):
+    if job.is_being_deleted and (job.is_finished or _is_left_alone(job, seen)) and job.status.submission is None:
         return Release() if job.is_held else Wait()
     if job.is_finished:
         return _after_the_end(job, now)
@@ -130,31 +136,39 @@ def _with_a_cloud_job(job: Job, seen: Observation, now: datetime, policy: Policy
         status = statuses.settled(status, next_look(now, policy))
     if status != job.status:
         return Note(status=status)
-    timers = [_until_told(status, seen, now, policy)]
+    ending = _end(job, seen, now, policy)
+    if isinstance(ending, Cancel):
+        return ending
+    timers = [ending.seconds, _until_told(status, seen, now, policy)]
     if status.submission is not None:
         look = _watch(job, status, now, policy)
         if not isinstance(look, Wait):
             return look
         timers.append(look.seconds)
+    return Wait(seconds=min((seconds for seconds in timers if seconds is not None), default=None))
+
+
+def _end(job: Job, seen: Observation, now: datetime, policy: Policy) -> Cancel | Wait:
+    """Ask for the job's end, or wait until that may be due."""
     reason, seconds = _end_wanted(job, seen, now)
     if reason is None or seen.is_cancelling:
-        return _earliest([*timers, seconds])
+        return Wait(seconds=seconds)
     asked = conditions.find(job.status.conditions, conditions.CANCELLING)
     if asked is None or not asked.is_true:
         return Cancel(reason=reason)
     left = policy.cancel_again - (now - asked.last_transition_time).total_seconds()
-    return Cancel(reason=reason) if left <= 0 else _earliest([*timers, left])
+    return Cancel(reason=reason) if left <= 0 else Wait(seconds=left)
 
 
 def _end_wanted(job: Job, seen: Observation, now: datetime) -> tuple[str | None, float | None]:
     """Why the job shall end, if it shall; else the seconds until that may be."""
-    if job.wants_end:
+    if job.spec.cancel or (job.is_being_deleted and job.spec.deletion_policy != "Orphan"):
         return reasons.CANCEL_REQUESTED, None
     asked = conditions.find(job.status.conditions, conditions.CANCELLING)
     if asked is not None and asked.reason == reasons.PENDING_DEADLINE_EXCEEDED:
         return asked.reason, None
     limit, since = job.spec.pending_deadline_seconds, job.status.submitted_at
-    if limit is None or since is None or seen.phase is not Phase.PENDING or job.status.started_at is not None:
+    if limit is None or since is None or seen.phase not in (Phase.PENDING, Phase.SCHEDULED) or job.status.started_at:
         return None, None
     left = limit - (now - since).total_seconds()
     return (reasons.PENDING_DEADLINE_EXCEEDED, None) if left <= 0 else (None, left)
@@ -189,16 +203,15 @@ def is_watch_over(intent: Submission, now: datetime, policy: Policy) -> bool:
     return now >= intent.deadline + timedelta(seconds=policy.duplicate_watch)
 
 
-def _earliest(timers: Sequence[float | None]) -> Wait:
-    return Wait(seconds=min((seconds for seconds in timers if seconds is not None), default=None))
-
-
 def _without_its_cloud_job(job: Job, seen: Observation | Unseen, now: datetime, policy: Policy) -> Action:
     if seen is Unseen.NOT_ASKED:
         return Wait()
     if seen is Unseen.IN_DOUBT:
         return LookUp()
+    age = (now - (job.status.submitted_at or now)).total_seconds()
     missing = conditions.find(job.status.conditions, conditions.OBSERVED)
+    if missing is None and age < policy.submit_settle:
+        return Wait(seconds=min(policy.look_again, policy.submit_settle - age))  # it need not show yet
     if missing is None or missing.is_true:
         message = "the service does not know the job; it is looked for"
         return Note(
@@ -207,10 +220,12 @@ def _without_its_cloud_job(job: Job, seen: Observation | Unseen, now: datetime, 
             )
         )
     waited = (now - missing.last_transition_time).total_seconds()
-    if missing.reason == reasons.DELETED_EXTERNALLY and not job.wants_end:
-        message = "somebody removed the job at the service"
-        return Finish(phase=Phase.FAILED, reason=reasons.DELETED_EXTERNALLY, message=message)
-    grace = min(policy.ending_grace, policy.missing_grace) if job.wants_end else policy.missing_grace
+    if missing.reason == reasons.DELETED_EXTERNALLY:
+        phase, reason = (Phase.CANCELLED, reasons.CANCELLED) if job.wants_end else (Phase.FAILED, missing.reason)
+        return Finish(phase=phase, reason=reason, message="the job was removed at the service")
+    # A job that is wanted gone and is gone need not be looked for as long; unless it was made just now.
+    is_young = age < policy.missing_grace
+    grace = policy.missing_grace if is_young or not job.wants_end else min(policy.ending_grace, policy.missing_grace)
     if waited < grace:
         return Wait(seconds=min(policy.look_again, grace - waited))
     if job.wants_end:
@@ -229,9 +244,14 @@ def _before_submission(job: Job, seen: Observation | Unseen, now: datetime, poli
         unsettled = _settle(job, seen, now, policy, doubt)
         if unsettled is not None:
             return unsettled
-    elif job.wants_end and seen is not Unseen.ABSENT:
-        # A submission may have gone out whose result was lost: only the service knows.
-        return LookUp()
+    elif job.wants_end:
+        # A submission may have gone out whose result was lost: by us, or by the one who led before us.
+        if doubt.sent:
+            return Submit()  # again, under the same name: the only way to know; then it can be ended
+        if seen is not Unseen.ABSENT:
+            return LookUp()
+        if doubt.led < policy.takeover_settle:
+            return Wait(seconds=policy.takeover_settle - doubt.led)
     if job.wants_end:
         return Finish(
             phase=Phase.CANCELLED,
@@ -240,7 +260,11 @@ def _before_submission(job: Job, seen: Observation | Unseen, now: datetime, poli
         )
     if job.spec.suspend:
         message = "held back by spec.suspend"
-        return _note_once(job, conditions.SUSPENDED, True, reason=reasons.SUSPENDED, message=message, now=now)
+        rest = _note_once(job, conditions.SUSPENDED, True, reason=reasons.SUSPENDED, message=message, now=now)
+        doubted = job.status.submission
+        if isinstance(rest, Note) or doubted is None or is_watch_over(doubted, now, policy):
+            return rest
+        return Wait(seconds=_apart(policy))  # a job of an earlier submission may still turn up
     return Submit()
 
 
@@ -248,7 +272,8 @@ def _settle(job: Job, seen: Observation | Unseen, now: datetime, policy: Policy,
     """What finds out if an intent without a result made a job; None where there is none, or it made no job.
 
     The one who wrote it may be another process that is still alive: nothing is done before its call must be over
-    and the service must show the job. Both clocks count, its deadline and our own, as either may be wrong.
+    and the service must show the job, by our own clock; and nothing is sent before that by the writer's clock as well,
+    as either may be wrong.
     """
     intent = job.status.submission
     if intent is None:
@@ -258,18 +283,20 @@ def _settle(job: Job, seen: Observation | Unseen, now: datetime, policy: Policy,
         return None
     if not intent.in_doubt:
         return Note(status=statuses.in_doubt(job, now))
-    left = max(
-        policy.submit_limit + policy.submit_settle - doubt.age,
-        policy.submit_settle - (now - intent.deadline).total_seconds(),
-    )
+    left = policy.submit_limit + policy.submit_settle - doubt.age
     if left > 0:
         return Wait(seconds=left)
     if doubt.looks >= LOOKS and seen is Unseen.ABSENT:
-        return None
-    apart = policy.submit_settle / 2
-    if doubt.looks and doubt.looked < apart:
-        return Wait(seconds=apart - doubt.looked)
+        left = policy.submit_settle - (now - intent.deadline).total_seconds()
+        return Wait(seconds=min(left, _apart(policy))) if left > 0 else None
+    if doubt.looks and doubt.looked < _apart(policy):
+        return Wait(seconds=_apart(policy) - doubt.looked)
     return LookUp()
+
+
+def _apart(policy: Policy) -> float:
+    """The seconds between two searches for a job."""
+    return max(policy.submit_settle / 2, 1.0)
 
 
 def _without_a_provider(job: Job, now: datetime, policy: Policy) -> Action:

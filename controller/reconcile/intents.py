@@ -44,6 +44,12 @@ class Intents:
         self._policy = policy
         self._identity = identity
         self._open: dict[str, _Seen] = {}
+        self._sent: set[str] = set()
+        self._led_since = clock.monotonic()
+
+    def take_over(self) -> None:
+        """We lead from now on; calls of the one before us may still be under way."""
+        self._led_since = self._clock.monotonic()
 
     def see(self, job: Job) -> None:
         """Take note of an intent, so that waiting for its end begins; also on a standby."""
@@ -62,14 +68,16 @@ class Intents:
     def forget(self, key: str) -> None:
         """The object is gone."""
         self._open.pop(key, None)
+        self._sent.discard(key)
 
     def doubt(self, job: Job) -> Doubt:
-        """What is known of the job's open intent."""
+        """What is not known of the job's submissions."""
         self.see(job)
         seen, now = self._open.get(job.key), self._clock.monotonic()
+        led, sent = now - self._led_since, job.key in self._sent
         if seen is None:
-            return Doubt()
-        return Doubt(age=now - seen.since, looks=seen.looks, looked=now - seen.looked_at)
+            return Doubt(led=led, sent=sent)
+        return Doubt(led=led, sent=sent, age=now - seen.since, looks=seen.looks, looked=now - seen.looked_at)
 
     def looked(self, job: Job) -> None:
         """The service was searched for the job, in vain."""
@@ -79,10 +87,21 @@ class Intents:
             seen.looked_at = self._clock.monotonic()
 
     async def submit(self, draft: Draft, provider: BatchProvider, request: SubmitRequest) -> Observation:
-        """Prepare, declare the intent, call once. Errors as those of `BatchProvider.submit`, and Conflict.
+        """Submit the draft's job, in the way of that service. Errors as those of the provider, and Conflict."""
+        if not provider.names_are_ids:
+            return await self._submit_once(draft, provider, request)
+        self._sent.add(request.uid)
+        try:
+            seen = await provider.submit(request)
+        except JennahError as error:
+            if not isinstance(error, Unavailable) or isinstance(error, Forbidden):
+                self._sent.discard(request.uid)
+            raise
+        self._sent.discard(request.uid)
+        return seen
 
-        The draft's status says afterwards whether there is a doubt.
-        """
+    async def _submit_once(self, draft: Draft, provider: BatchProvider, request: SubmitRequest) -> Observation:
+        """Prepare, declare the intent, call once. The draft's status says afterwards whether there is a doubt."""
         await provider.prepare(request)
         begun = self._clock.monotonic()
         await self._declare(draft)
@@ -115,7 +134,9 @@ class Intents:
         )
         patch = msgspec.to_builtins(intent) | {"inDoubt": intent.in_doubt or None, "lookAgainAt": None}
         try:
-            written = await self._resources.write_status(draft.base, {"submission": patch})
+            # The provider too: a controller that is set up for another one must not take the job to that.
+            whole = {"submission": patch, "provider": draft.job.status.provider}
+            written = await self._resources.write_status(draft.base, whole)
         except NotFound as error:
             raise Conflict("the object is gone") from error
         self._cache.put(written)

@@ -113,6 +113,11 @@ class Observer:
                 log.warning("observation failed: %s", error, extra={"provider": self._provider.name})
             self._failing = str(error)
             return False
+        except Exception:
+            # A surprise in one answer must not end the program: it would come again after each restart.
+            log.exception("unexpected failure of an observation", extra={"provider": self._provider.name})
+            self._failing = "unexpected failure"
+            return False
         if self._failing:
             log.info("observation works again", extra={"provider": self._provider.name})
             self._failing = ""

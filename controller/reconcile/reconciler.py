@@ -5,7 +5,7 @@ Order of writes (design §3): the cloud, then the database, then status. What on
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -15,7 +15,7 @@ from controller.domain.errors import Conflict, EnvironmentMissing, Invalid, Jenn
 from controller.domain.job import Job
 from controller.domain.phases import Phase
 from controller.domain.resources import Profiles, ResourceSet, resolve
-from controller.ports import BatchProvider, Clock, JobResources, JobStore, Leadership, Observation
+from controller.ports import BatchProvider, Clock, Environment, JobResources, JobStore, Leadership, Observation
 from controller.reconcile import actions, statuses, submission
 from controller.reconcile.cache import JobCache
 from controller.reconcile.decide import Policy, Unseen, decide, is_watch_over, next_look
@@ -179,8 +179,12 @@ class Reconciler:
                         return None
                 case actions.LookUp():
                     seen = await self._look_up(draft.job)
+                case actions.Cancel(reason=reason):
+                    if not await self._cancel(draft, reason):
+                        seen = Unseen.IN_DOUBT
                 case actions.EndDuplicates():
-                    seen = await self._end_duplicates(draft, seen)
+                    if await self._recorder.flush(draft):
+                        seen = await self._end_duplicates(draft, seen)
                 case actions.Submit():
                     if await self._is_first(draft):
                         seen, pause = await self._submit(draft)
@@ -199,10 +203,10 @@ class Reconciler:
                 await self._accept(draft)
             case actions.Note(status=status):
                 draft.set_status(status, now)
-            case actions.Cancel(reason=reason):
-                await self._provider(draft.job).cancel(ref_of(draft.job), reason=reason)
-                draft.set_status(statuses.cancelling(draft.job, now, reason=reason), now)
             case actions.Finish(phase=phase, reason=reason, message=message):
+                if draft.job.is_submitted:
+                    # Nobody looks at it any more: if the service should have it after all, it is not to run on.
+                    await self._provider(draft.job).cancel(ref_of(draft.job), reason=reason)
                 self._finish(draft, phase, reason, message)
 
     # --- one method an action ------------------------------------------------------------------------
@@ -220,7 +224,7 @@ class Reconciler:
     async def _accept(self, draft: Draft) -> None:
         job = draft.job
         tenant_id = await self._tenant(job)
-        provider = job.spec.provider or self._settings.default_provider
+        provider = job.status.provider or job.spec.provider or self._settings.default_provider
         draft.set_status(statuses.accepted(job, tenant_id=tenant_id, provider=provider), self._clock.now())
         fault = names.tenant_fault(tenant_id)
         if fault is not None:
@@ -253,7 +257,7 @@ class Reconciler:
         """What the service has afterwards, and the seconds to wait where the environment is not complete yet."""
         job = draft.job
         try:
-            environment = await self._resources.environment(job)
+            environment = await self._environment(job)
         except EnvironmentMissing as missing:
             now = self._clock.now()
             wait = submission.wait_for_environment(job, missing, now, self._settings.env_wait_seconds)
@@ -263,10 +267,9 @@ class Reconciler:
         provider = self._provider(job)
         try:
             request = submission.request_for(job, environment, self._settings.profiles)
-            if provider.names_are_ids:
-                seen = await provider.submit(request)
-            else:
-                seen = await self._intents.submit(draft, provider, request)
+            if not provider.names_are_ids and await self._was_lost(draft):
+                return Unseen.ABSENT, None
+            seen = await self._intents.submit(draft, provider, request)
         except Conflict:
             raise  # another controller was faster: nothing was sent
         except Permanent as refused:
@@ -282,6 +285,31 @@ class Reconciler:
         log.info("submitted", extra=log_fields(job))
         draft.events.append(("Normal", reasons.SUBMITTED, f"{provider.name} has the job: {seen.resource_path}"))
         return seen, None
+
+    async def _environment(self, job: Job) -> Environment:
+        """The job's environment. Raises EnvironmentMissing."""
+        try:
+            return await self._resources.environment(job)
+        except EnvironmentMissing:
+            if not job.wants_end:
+                raise
+            # It is submitted again only to be ended for sure; its Secret may have gone with the namespace.
+            return Environment(values={}, shown={})
+
+    async def _was_lost(self, draft: Draft) -> bool:
+        """Whether the record has a cloud job of a status that was emptied: then it is searched for, not submitted."""
+        job = draft.job
+        if job.status.submission is not None:
+            return False
+        try:
+            row = await self._store.get_job(job.status.tenant_id or "", job.job_id)
+        except Retryable:
+            return False  # a database that is down holds no job back
+        if row is None or row.resource_path is None:
+            return False
+        now = self._clock.now()
+        draft.set_status(statuses.in_doubt(job, now), now)
+        return True
 
     async def _give_up(self, draft: Draft, refused: Permanent) -> None:
         """A job that the database cannot hold ends, at the service too, and is Failed in Kubernetes alone."""
@@ -299,6 +327,9 @@ class Reconciler:
         seen = await provider.get(ref_of(job))
         if seen is None or seen.uid != job.key:
             self._intents.looked(job)
+            if job.is_submitted and job.wants_end and job.spec.deletion_policy != "Orphan":
+                # What is not shown yet may be there: ask for its end by the name or id that it must have.
+                await provider.cancel(ref_of(job), reason=reasons.CANCEL_REQUESTED)
             return Unseen.ABSENT
         self._observers[provider.name].note(seen)
         return seen
@@ -310,13 +341,22 @@ class Reconciler:
         """
         job, now = draft.job, self._clock.now()
         provider = self._provider(job)
-        found = await provider.find(ref_of(job))
+        try:
+            found = await provider.find(ref_of(job))
+        except Retryable as error:
+            log.warning("the search for duplicates is put off: %s", error, extra=log_fields(job))
+            draft.set_status(statuses.settled(draft.job.status, next_look(now, self._policy)), now)
+            return seen
         kept = job.status.resource_path
-        if found and not job.is_finished and found[0].resource_path != kept:
-            # The oldest, so that any two controllers that do this agree.
-            seen, kept = found[0], found[0].resource_path
-            self._observers[provider.name].note(found[0])
-            draft.set_status(statuses.observed(job, found[0], now), now)
+        if not job.is_finished:
+            oldest = _oldest(found, kept)
+            if oldest is None:  # the answer lacks our own job: ages cannot be compared
+                draft.set_status(statuses.settled(draft.job.status, next_look(now, self._policy)), now)
+                return seen
+            if oldest.resource_path != kept:
+                seen, kept = oldest, oldest.resource_path
+                self._observers[provider.name].note(oldest)
+                draft.set_status(statuses.observed(job, oldest, now), now)
         running = [one for one in found if one.resource_path != kept and not one.has_ended]
         for one in running:
             ref = msgspec.structs.replace(ref_of(job), resource_path=one.resource_path)
@@ -331,6 +371,14 @@ class Reconciler:
         else:
             draft.set_status(statuses.forgotten(draft.job.status), now)
         return seen
+
+    async def _cancel(self, draft: Draft, reason: str) -> bool:
+        """Ask for the job's end. False: the service does not know the job."""
+        job, now = draft.job, self._clock.now()
+        if not await self._provider(job).cancel(ref_of(job), reason=reason):
+            return False
+        draft.set_status(statuses.cancelling(job, now, reason=reason), now)
+        return True
 
     async def _release(self, job: Job) -> None:
         """Let a deleted object go, and with it, where DeleteJob asked for that, its row and its cloud job."""
@@ -380,3 +428,11 @@ class Reconciler:
         observer = self._observers.get(job.status.provider or "")
         if observer is not None:
             observer.untrack(job)
+
+
+def _oldest(found: Sequence[Observation], kept: str | None) -> Observation | None:
+    """Of one job's cloud jobs the one to keep: the oldest, so that any two controllers that do this agree; but for
+    those that were ended as duplicates already. None where `kept`, our own, is not among them."""
+    if all(one.resource_path != kept for one in found):
+        return None
+    return next(one for one in found if one.resource_path == kept or one.phase is not Phase.CANCELLED)

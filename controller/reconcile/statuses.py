@@ -82,7 +82,7 @@ def observed(job: Job, seen: Observation, now: datetime, *, unscheduled_after: f
 
 def _visible(job: Job, status: JobStatus, seen: Observation, now: datetime) -> JobStatus:
     """The status with the condition that says whether the service knows the job, where that was ever in question."""
-    if seen.is_being_deleted and not job.wants_end:
+    if seen.is_being_deleted:
         message = "somebody removes the job at the service"
         return _mark(job, status, conditions.OBSERVED, False, reasons.DELETED_EXTERNALLY, message, now)
     if conditions.find(status.conditions, conditions.OBSERVED):
@@ -94,7 +94,9 @@ def _waiting(job: Job, status: JobStatus, seen: Observation, phase: Phase, now: 
     """The status with the condition that says why the job gets no machine, once that lasts."""
     if seen.waits_because and not phase.is_terminal:
         waited = (now - (status.submitted_at or now)).total_seconds()
-        if waited < after:
+        told = conditions.find(status.conditions, conditions.SCHEDULED)
+        # The words count tries and name machines: only another reason is news, or each round would be a write.
+        if waited < after or (told is not None and not told.is_true and told.reason == seen.waits_reason):
             return status
         return _mark(job, status, conditions.SCHEDULED, False, seen.waits_reason, seen.waits_because, now)
     told = conditions.find(status.conditions, conditions.SCHEDULED)
@@ -121,8 +123,9 @@ def moved(
         changes |= {"phase": phase, "transition": number}
     if phase.is_terminal:
         changes |= {"completed_at": status.completed_at or at}
-        if status.submission is not None and not status.submission.in_doubt:
-            changes |= {"submission": None}
+        if status.submission is not None:
+            # An end that does not come from the service says nothing about a call that is under way.
+            changes |= {"submission": msgspec.structs.replace(status.submission, in_doubt=True)}
     status = msgspec.structs.replace(status, **changes)
     if not phase.is_terminal:
         return status

@@ -128,9 +128,10 @@ class FakeProvider:
         self.observed += 1
         return {ref.external_name: self.jobs[ref.external_name] for ref in refs if ref.external_name in self.jobs}
 
-    async def cancel(self, ref: JobRef, *, reason: str) -> None:
+    async def cancel(self, ref: JobRef, *, reason: str) -> bool:
         self.faults.reach("cancel")
         self.cancelled.append(ref.external_name)
+        return ref.external_name in self.jobs
 
     async def delete(self, ref: JobRef) -> None:
         self.deleted.append(ref.external_name)
@@ -197,7 +198,7 @@ class FakeService(FakeProvider):
         found = {ref.external_name: await self.get(ref) for ref in refs if ref.resource_path}
         return {name: job for name, job in found.items() if job is not None}
 
-    async def cancel(self, ref: JobRef, *, reason: str) -> None:
+    async def cancel(self, ref: JobRef, *, reason: str) -> bool:
         self.faults.reach("cancel")
         self.cancelled.append(ref.resource_path or "")
         self.made = [
@@ -206,6 +207,7 @@ class FakeService(FakeProvider):
             else (at, job)
             for at, job in self.made
         ]
+        return True
 
     def move(self, phase: Phase, **facts: object) -> None:
         self.made = [
@@ -235,10 +237,18 @@ class FakeRecord:
         owner = self.owners.setdefault((row.tenant_id, row.job_id), transition.uid)
         if owner != transition.uid:
             raise Permanent("another object's", reason=reasons.RECORD_REJECTED)
+        if audit and audit[-1][0] == transition.number:
+            old = self.rows[row.tenant_id, row.job_id]  # the same transition again: only facts that were NULL
+            facts = {name: getattr(row, name) for name in row.__struct_fields__ if getattr(old, name) is None}
+            self.rows[row.tenant_id, row.job_id] = msgspec.structs.replace(old, **facts)
         if audit and (audit[-1][0] >= transition.number or audit[-1][2].is_terminal):
             return
         audit.append((transition.number, transition.from_phase, row.status))
         self.rows[row.tenant_id, row.job_id] = row
+
+    async def get_job(self, tenant_id: str, job_id: str) -> JobRow | None:
+        self.faults.reach("get row")
+        return self.rows.get((tenant_id, job_id))
 
     async def delete_job(self, tenant_id: str, job_id: str) -> bool:
         self.faults.reach("delete row")

@@ -53,8 +53,8 @@ class LocalProvider:
         seen = await self.get(ref)
         return [seen] if seen is not None and seen.uid == ref.uid else []
 
-    async def cancel(self, ref: JobRef, *, reason: str) -> None:
-        await _in_thread(lambda: self._cancel(ref.external_name, reason))
+    async def cancel(self, ref: JobRef, *, reason: str) -> bool:
+        return await _in_thread(lambda: self._cancel(ref.external_name, reason))
 
     async def delete(self, ref: JobRef) -> None:
         await _in_thread(lambda: self._delete(ref.external_name))
@@ -78,10 +78,12 @@ class LocalProvider:
             raise Unavailable("the job's folder was removed while it was submitted")
         return observation
 
-    def _cancel(self, name: str, reason: str) -> None:
+    def _cancel(self, name: str, reason: str) -> bool:
         folder = self._folder(name)
-        if folder is not None and folder.path.is_dir():
-            folder.request_cancel(reason)
+        if folder is None or not folder.path.is_dir():
+            return False
+        folder.request_cancel(reason)
+        return True
 
     def _delete(self, name: str) -> None:
         """Remove the folder of a job that has ended, with its logs."""

@@ -23,6 +23,8 @@ class Process:
         policy = Policy(
             providers=frozenset({provider.name}),
             intent_first=frozenset() if provider.names_are_ids else frozenset({provider.name}),
+            submit_settle=0 if provider.names_are_ids else 30,
+            takeover_settle=world.takeover_settle,
             missing_grace=100,
             ending_grace=20,
         )
@@ -63,6 +65,8 @@ class Process:
 
 class World:
     """Kubernetes, the database and the cloud, and a controller that can die and come back."""
+
+    takeover_settle = 0.0
 
     def __init__(self, *, names_are_ids: bool = True) -> None:
         self.clock = FakeClock()
