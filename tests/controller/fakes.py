@@ -78,6 +78,16 @@ class FaultPoints:
             raise fault
 
 
+class AlwaysLeader:
+    """`ports.Leadership` of a controller that runs alone."""
+
+    def is_leader(self) -> bool:
+        return True
+
+    async def wait_until_leader(self) -> None:
+        return
+
+
 class FakeProvider:
     """A service in memory whose jobs move when the test says so."""
 
