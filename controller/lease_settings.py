@@ -33,8 +33,8 @@ def read_lease(env: Environment) -> LeaseSettings:
     deadline = ttl * 2 / 3
     if deadline <= LEAST_RATIO * interval:
         env.faults.append(
-            f"WORKER_LEASE_TTL_SECONDS={ttl} is too short for WORKER_CLAIM_INTERVAL_SECONDS={interval:g}: two thirds of "
-            f"it ({deadline:.3g} s) must be more than {LEAST_RATIO:g} intervals ({LEAST_RATIO * interval:.3g} s)"
+            f"WORKER_LEASE_TTL_SECONDS={ttl} is too short for WORKER_CLAIM_INTERVAL_SECONDS={interval:g}: two thirds "
+            f"of it ({deadline:.3g} s) must be more than {LEAST_RATIO:g} intervals ({LEAST_RATIO * interval:.3g} s)"
         )
     name = env.text("LEASE_NAME", "jennah-controller")
     env.check("LEASE_NAME", names.object_name_fault(name))
