@@ -105,7 +105,7 @@ class Election:
             if isinstance(error, Retryable):
                 delay = min(error.delay, candidacy.timing.interval)
         else:
-            self._tell(trouble)  # who stopped leading during the call did so, also where the reply makes him lead again
+            self._tell()  # who stopped leading during the call did so, also where the reply makes him lead again
             candidacy.answered(call, lease, self._clock.monotonic())
         if trouble:
             candidacy.failed(call)
@@ -158,7 +158,8 @@ class Election:
             else:
                 holder = self._candidacy.holder
                 taken = f"{holder or 'nobody'} holds the lease" if holder != identity else ""
-                log.warning("no longer leading: %s", why or taken or self._trouble or "not renewed in time")
+                level = logging.INFO if why else logging.WARNING
+                log.log(level, "no longer leading: %s", why or taken or self._trouble or "not renewed in time")
                 self._leader = ""
                 self._stopped()
         holder = self._candidacy.holder
