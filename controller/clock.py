@@ -2,9 +2,13 @@
 
 import asyncio
 import time
+from collections.abc import Coroutine
 from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 from controller.ports import Clock
+
+T = TypeVar("T")
 
 
 class SystemClock:
@@ -33,3 +37,18 @@ async def wait_for_event(event: asyncio.Event, seconds: float | None, clock: Clo
         for task in (waiting, sleeping):
             task.cancel()
         await asyncio.gather(waiting, sleeping, return_exceptions=True)
+
+
+async def within(seconds: float, call: Coroutine[Any, Any, T], clock: Clock) -> T:
+    """The call's result. Raises TimeoutError when that time is over first; the call is cancelled then."""
+    calling = asyncio.ensure_future(call)
+    sleeping = asyncio.ensure_future(clock.sleep(seconds))
+    try:
+        await asyncio.wait((calling, sleeping), return_when=asyncio.FIRST_COMPLETED)
+        if not calling.done():
+            raise TimeoutError
+        return calling.result()
+    finally:
+        for task in (calling, sleeping):
+            task.cancel()
+        await asyncio.gather(calling, sleeping, return_exceptions=True)

@@ -7,16 +7,19 @@ import uuid
 from collections.abc import AsyncIterator, Coroutine
 
 from controller import clouds, databases, health, metrics
+from controller.candidacy import Timing
 from controller.clock import SystemClock
 from controller.domain.errors import NotFound, Unavailable
 from controller.kube import paths
 from controller.kube.client import KubeClient, load_configuration
 from controller.kube.events import EventPoster
+from controller.kube.lease import KubeLease
 from controller.kube.resources import KubeJobResources
-from controller.leadership import AlwaysLeader
+from controller.leadership import Election, LeaseObject
 from controller.ports import BatchProvider, Clock, JobStore
 from controller.reconcile.cache import JobCache
 from controller.reconcile.decide import Policy
+from controller.reconcile.guard import GuardedProvider, GuardedRecord, GuardedResources
 from controller.reconcile.intents import Intents
 from controller.reconcile.observer import Observer
 from controller.reconcile.queue import WorkQueue
@@ -60,13 +63,14 @@ async def run(settings: OperatorSettings) -> None:
         client = await stack.enter_async_context(KubeClient(configuration))
         if not await patiently(lambda: _find_crd(client, settings.watch_namespaces), clock=clock, stop=stop):
             return
-        controller = Controller(settings, client=client, store=store, provider=provider, clock=clock)
+        # A connection of its own: no renewal waits behind the reconciler's calls.
+        leases = await stack.enter_async_context(KubeClient(configuration))
+        lease = KubeLease(leases, settings.lease.namespace, settings.lease.name)
+        controller = Controller(settings, client=client, lease=lease, store=store, provider=provider, clock=clock)
         reconciler = controller.reconciler
         watch = Watch(configuration, settings.watch_namespaces, upsert=reconciler.upsert, remove=reconciler.remove)
-        async with (
-            controller.running(),
-            watching(watch),
-        ):
+        # At the end in this order: first our work and the lease, for the next leader to begin; kopf takes its time.
+        async with watching(watch), controller.running():
             if await first_of(watch.ready, stop) is watch.ready:
                 is_watching.set()
                 say(f"Watching JennahJobs in {', '.join(settings.watch_namespaces) or 'all namespaces'}")
@@ -83,15 +87,29 @@ class Controller:
         settings: OperatorSettings,
         *,
         client: KubeClient,
+        lease: LeaseObject,
         store: JobStore,
         provider: BatchProvider,
         clock: Clock,
     ) -> None:
-        cache, leadership = JobCache(), AlwaysLeader()
-        policy = _policy(settings, provider)
+        # Of this process alone: replicas may have the same WORKER_ID, and a restarted process is another one, which
+        # does not know what its predecessor has sent.
+        identity = f"{settings.common.worker_id}_{uuid.uuid4().hex[:12]}"
+        leadership = self._election = Election(
+            lease,
+            identity=identity,
+            timing=Timing(ttl=settings.lease.ttl_seconds, interval=settings.lease.interval_seconds),
+            clock=clock,
+            started=lambda: self._start_leading(identity),
+            stopped=lambda: self.reconciler.stop_leading(),
+        )
+        metrics.LEADER.set_function(leadership.is_leader)
+        cache, policy = JobCache(), _policy(settings, provider)
+        provider = GuardedProvider(provider, leadership)
+        record = GuardedRecord(store, leadership)
         self._queue = WorkQueue(clock)
         self._events = EventPoster(client, clock, settings.common.worker_id)
-        self._writer = GroupWriter(store)
+        self._writer = GroupWriter(record)
         metrics.QUEUE_DEPTH.set_function(lambda: len(self._queue))
         self._observer = Observer(
             provider,
@@ -101,14 +119,14 @@ class Controller:
             min_seconds=settings.observe_min_seconds,
             max_seconds=settings.observe_max_seconds,
         )
-        resources = KubeJobResources(client, self._events, clock)
+        resources = GuardedResources(KubeJobResources(client, self._events, clock), leadership)
         self.reconciler = Reconciler(
             cache=cache,
             queue=self._queue,
             providers={provider.name: provider},
             observers={provider.name: self._observer},
             resources=resources,
-            store=store,
+            store=record,
             recorder=Recorder(resources=resources, writer=self._writer, cache=cache, clock=clock),
             leadership=leadership,
             clock=clock,
@@ -119,24 +137,29 @@ class Controller:
                 env_wait_seconds=settings.env_wait_seconds,
                 redact_env=settings.common.database.redact_env,
             ),
-            intents=Intents(
-                resources=resources,
-                cache=cache,
-                clock=clock,
-                policy=policy,
-                # A restarted process is another one: it does not know what its predecessor has sent.
-                identity=f"{settings.common.worker_id}/{uuid.uuid4().hex[:8]}",
-            ),
+            intents=Intents(resources=resources, cache=cache, clock=clock, policy=policy, identity=identity),
         )
-        self._workers = Workers(self._queue, self.reconciler.work_on, settings.workers)
+        self._workers = Workers(self._queue, self.reconciler.work_on, settings.workers, leadership)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Reconcile while the block runs. At its end what is in work is finished, then nothing of ours runs."""
-        async with _background(self._queue.run_timer(), self._observer.run(), self._events.run()):
-            async with self._workers.running(STOP_GRACE_SECONDS):
-                yield
-            await self._writer.close()
+        """Stand for election, reconcile while we lead. At the end what is in work is finished, then the lease released.
+
+        The lease is renewed until then, and nothing of ours runs afterwards.
+        """
+        try:
+            async with _background(
+                self._election.run(), self._queue.run_timer(), self._observer.run(), self._events.run()
+            ):
+                async with self._workers.running(STOP_GRACE_SECONDS):
+                    yield
+                await self._writer.close()
+        finally:
+            await self._election.release()
+
+    def _start_leading(self, identity: str) -> None:
+        say(f"Leading as {identity}")
+        self.reconciler.start_leading()
 
 
 def _policy(settings: OperatorSettings, provider: BatchProvider) -> Policy:

@@ -28,3 +28,7 @@ RECONCILES = Counter(
     ["result"],
     registry=REGISTRY,
 )
+LEADER = Gauge("jennah_leader", "1 while this process leads, 0 while it stands by", registry=REGISTRY)
+LEADER_CHANGES = Counter(
+    "jennah_leader_changes_total", "How often this process began or ceased to lead", registry=REGISTRY
+)

@@ -206,7 +206,21 @@ class RecordFailure(msgspec.Struct, frozen=True, kw_only=True):
     error: Exception
 
 
-class JobStore(Protocol):
+class JobRecord(Protocol):
+    """The part of `JobStore` that the operator uses; its laws are those."""
+
+    async def record(self, transitions: Sequence[Transition]) -> Sequence[Recorded | RecordFailure]:
+        """Write transitions of any number of jobs, those of one job in their order; one result each."""
+        ...
+
+    async def get_job(self, tenant_id: str, job_id: str) -> JobRow | None: ...
+
+    async def delete_job(self, tenant_id: str, job_id: str) -> bool:
+        """Remove the row, its audit rows and its notification. False where there was none."""
+        ...
+
+
+class JobStore(JobRecord, Protocol):
     """The record that the Gateway and every report read. Laws, for every database:
 
     - A transition is one transaction: the tenant if missing, the job's row, the audit row (id: `names.transition_id`),
@@ -226,12 +240,6 @@ class JobStore(Protocol):
         """
         ...
 
-    async def record(self, transitions: Sequence[Transition]) -> Sequence[Recorded | RecordFailure]:
-        """Write transitions of any number of jobs, those of one job in their order; one result each."""
-        ...
-
-    async def get_job(self, tenant_id: str, job_id: str) -> JobRow | None: ...
-
     async def list_jobs(
         self,
         tenant_id: str,
@@ -246,10 +254,6 @@ class JobStore(Protocol):
 
     async def transitions(self, tenant_id: str, job_id: str) -> Sequence[TransitionRow]:
         """The audit rows of a job, oldest first."""
-        ...
-
-    async def delete_job(self, tenant_id: str, job_id: str) -> bool:
-        """Remove the row, its audit rows and its notification. False where there was none."""
         ...
 
     async def get_tenant(self, tenant_id: str) -> TenantRow | None: ...

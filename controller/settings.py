@@ -13,6 +13,7 @@ import msgspec
 from controller.cloud_settings import AwsSettings, AzureSettings, GcpSettings, read_aws, read_azure, read_gcp
 from controller.domain import names
 from controller.domain.resources import Profiles
+from controller.lease_settings import LeaseSettings, read_lease
 from controller.variables import Environment
 
 PROVIDERS = ("gcp", "aws", "azure", "kubernetes", "local")
@@ -73,6 +74,8 @@ class OperatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     """BATCH_REGION: the service's region; "local" for the local provider."""
     cloud: GcpSettings | AwsSettings | AzureSettings | None
     """What the chosen cloud needs; None for the local provider."""
+    lease: LeaseSettings
+    """What operators elect their leader by."""
     watch_namespaces: tuple[str, ...]
     """WATCH_NAMESPACES: comma-separated; empty means all."""
     workers: int
@@ -161,6 +164,7 @@ def read_operator(variables: Mapping[str, str] | None = None) -> OperatorSetting
         provider=provider,
         region=region,
         cloud=_read_cloud(env, provider, region),
+        lease=read_lease(env),
         watch_namespaces=namespaces,
         workers=env.integer("RECONCILE_WORKERS", 32, least=1, most=1024),
         observe_min_seconds=env.number("OBSERVE_MIN_SECONDS", _default_observe_min(provider), least=0.05, most=3600),

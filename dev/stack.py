@@ -70,6 +70,9 @@ class Stack:
             "WORKER_HOST": self.host,
             "STOP_DELAY_SECONDS": "0",  # no load balancer in front
             "STOP_GRACE_SECONDS": "2",
+            # A killed operator's successor waits for the end of its lease.
+            "WORKER_LEASE_TTL_SECONDS": "3",
+            "WORKER_CLAIM_INTERVAL_SECONDS": "0.5",
             **self._cloud_env,
         }
         outside = {name: os.environ[name] for name in mine if os.environ.get(name)}

@@ -33,6 +33,10 @@ class Conflict(Retryable):
     """A guarded write met a newer version: read again, decide again."""
 
 
+class NotLeading(Retryable):
+    """This controller is not the leader (any more): nothing was sent. Who leads goes on from what is."""
+
+
 class EnvironmentMissing(Retryable):
     """A Secret or ConfigMap that the job's environment refers to is not there (yet)."""
 

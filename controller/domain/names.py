@@ -53,6 +53,13 @@ def namespace_fault(namespace: str) -> str | None:
     return None
 
 
+def object_name_fault(name: str) -> str | None:
+    """Why this cannot name an object in Kubernetes, or None: a DNS subdomain of at most 253 characters."""
+    if len(name) > 253 or not _DNS_SUBDOMAIN.fullmatch(name):
+        return f"{name!r} is no object name: lower case letters, digits, '-' and '.', at most 253"
+    return None
+
+
 def is_env_name(name: str) -> bool:
     """Whether this is a C identifier, the form that every service takes."""
     return len(name) <= 256 and _ENV_NAME.fullmatch(name) is not None

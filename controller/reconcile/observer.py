@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from controller import metrics
 from controller.clock import wait_for_event
-from controller.domain.errors import JennahError
+from controller.domain.errors import JennahError, NotLeading
 from controller.domain.job import Job
 from controller.ports import BatchProvider, Clock, JobRef, Leadership, Observation
 from controller.reconcile.decide import Unseen
@@ -53,6 +53,7 @@ class Observer:
         self._noted: set[str] = set()
         self._news = asyncio.Event()
         self._failing = ""
+        self._term = 0
 
     def __len__(self) -> int:
         """Jobs that are watched."""
@@ -79,6 +80,14 @@ class Observer:
         self._seen[seen.external_name] = seen
         self._noted.add(seen.external_name)
 
+    def forget(self) -> None:
+        """Forget what was seen, not what is watched: leadership was lost or gained, and a round comes first."""
+        self._seen.clear()
+        self._noted.clear()
+        self._term += 1  # a round that is under way was asked for before
+        self._news.set()
+        metrics.OBSERVED_JOBS.labels(self._provider.name).set(0)
+
     async def run(self) -> None:
         """Round after round, while we lead. Runs until it is cancelled."""
         interval = self._min
@@ -102,12 +111,14 @@ class Observer:
 
     async def _round(self) -> bool:
         """Ask for all; whether anything had changed."""
-        asked = dict(self._refs)
+        asked, term = dict(self._refs), self._term
         self._noted.clear()
         metrics.OBSERVED_JOBS.labels(self._provider.name).set(len(asked))
         try:
             with metrics.OBSERVATION_SECONDS.labels(self._provider.name).time():
                 found = await self._provider.observe(list(asked.values()))
+        except NotLeading:
+            return False
         except JennahError as error:
             if str(error) != self._failing:
                 log.warning("observation failed: %s", error, extra={"provider": self._provider.name})
@@ -121,7 +132,7 @@ class Observer:
         if self._failing:
             log.info("observation works again", extra={"provider": self._provider.name})
             self._failing = ""
-        return self._compare(asked, found)
+        return self._compare(asked, found) if term == self._term else True
 
     def _compare(self, asked: Mapping[str, JobRef], found: Mapping[str, Observation]) -> bool:
         moved = False

@@ -11,11 +11,20 @@ import msgspec
 
 from controller import metrics
 from controller.domain import conditions, names, reasons
-from controller.domain.errors import Conflict, EnvironmentMissing, Invalid, JennahError, NotFound, Permanent, Retryable
+from controller.domain.errors import (
+    Conflict,
+    EnvironmentMissing,
+    Invalid,
+    JennahError,
+    NotFound,
+    NotLeading,
+    Permanent,
+    Retryable,
+)
 from controller.domain.job import Job
 from controller.domain.phases import Phase
 from controller.domain.resources import Profiles, ResourceSet, resolve
-from controller.ports import BatchProvider, Clock, Environment, JobResources, JobStore, Leadership, Observation
+from controller.ports import BatchProvider, Clock, Environment, JobRecord, JobResources, Leadership, Observation
 from controller.reconcile import actions, statuses, submission
 from controller.reconcile.cache import JobCache
 from controller.reconcile.decide import Policy, Unseen, decide, is_watch_over, next_look
@@ -51,7 +60,7 @@ class Reconciler:
         providers: Mapping[str, BatchProvider],
         observers: Mapping[str, Observer],
         resources: JobResources,
-        store: JobStore,
+        store: JobRecord,
         recorder: Recorder,
         leadership: Leadership,
         clock: Clock,
@@ -90,14 +99,31 @@ class Reconciler:
         self._intents.forget(key)
         self._complaints.pop(key, None)
 
+    # --- leadership in -------------------------------------------------------------------------------
+
+    def start_leading(self) -> None:
+        """Look at every object anew: at the service all at once, and only then singly."""
+        self._intents.take_over()
+        for observer in self._observers.values():
+            observer.forget()
+        for job in self._cache:
+            self._track(job)
+            self._queue.add(job.key)
+
+    def stop_leading(self) -> None:
+        """What was seen at the service will be old when we lead again."""
+        for observer in self._observers.values():
+            observer.forget()
+
     # --- the loop ------------------------------------------------------------------------------------
 
     async def work_on(self, key: str) -> None:
         """Work on one key of the queue; called by the workers. Raises nothing: failures put the key off."""
-        await self._leadership.wait_until_leader()
         job = self._cache.get(key)
         if job is None:
             self._queue.drop(key)
+        elif not self._leadership.is_leader():
+            self._queue.add(key)  # it waits with the others
         else:
             await self._work_on(job)
 
@@ -109,6 +135,9 @@ class Reconciler:
             # Somebody wrote before us. The watch may be late: read it, so that the next pass decides anew.
             self._queue.back_off(job.key)
             await self._reload(job)
+        except NotLeading:
+            metrics.RECONCILES.labels("NotLeading").inc()
+            self._queue.add(job.key)
         except Retryable as error:
             metrics.RECONCILES.labels(type(error).__name__).inc()
             self._complain(job, str(error), self._queue.back_off(job.key, error.delay))
@@ -160,7 +189,7 @@ class Reconciler:
     async def _pass(self, draft: Draft, seen: Observation | Unseen) -> float | None:
         for _ in range(MAX_STEPS):
             if not self._leadership.is_leader():
-                return None
+                raise NotLeading("this controller does not lead")
             doubt = self._intents.doubt(draft.job)
             action = decide(draft.job, seen, self._clock.now(), self._policy, doubt)
             match action:
@@ -249,6 +278,8 @@ class Reconciler:
         """
         try:
             return await self._recorder.record(draft)
+        except NotLeading:
+            raise
         except Retryable as error:
             log.warning("submitting before it is recorded: %s", error, extra=log_fields(draft.job))
             return True
@@ -272,6 +303,9 @@ class Reconciler:
             seen = await self._intents.submit(draft, provider, request)
         except Conflict:
             raise  # another controller was faster: nothing was sent
+        except NotLeading:
+            await self._recorder.flush(draft)  # leading again by now: the intent is withdrawn, nothing was sent
+            raise
         except Permanent as refused:
             self._finish(draft, Phase.FAILED, refused.reason, str(refused))
             return Unseen.ABSENT, None

@@ -5,18 +5,22 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+from controller.ports import Leadership
 from controller.reconcile.queue import WorkQueue
 
 log = logging.getLogger(__name__)
 
 
 class Workers:
-    """That many tasks, each working on one key at a time."""
+    """That many tasks, each working on one key at a time, while we lead."""
 
-    def __init__(self, queue: WorkQueue, work_on: Callable[[str], Awaitable[None]], count: int) -> None:
+    def __init__(
+        self, queue: WorkQueue, work_on: Callable[[str], Awaitable[None]], count: int, leadership: Leadership
+    ) -> None:
         self._queue = queue
         self._work_on = work_on
         self._count = count
+        self._leadership = leadership
         self._busy: set[asyncio.Task[None]] = set()
         self._stopping = False
 
@@ -43,6 +47,8 @@ class Workers:
         me = asyncio.current_task()
         assert me is not None
         while not self._stopping:
+            # Before a key is taken: who waits here is not busy, so a standby stops at once.
+            await self._leadership.wait_until_leader()
             key = await self._queue.take()
             self._busy.add(me)
             try:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from controller.domain.errors import Retryable, Unavailable
 from controller.domain.records import Recorded, Transition
-from controller.ports import JobStore, RecordFailure
+from controller.ports import JobRecord, RecordFailure
 
 GROUP_ROWS = 200
 """The most transitions of one commit: it bounds how long the rows' locks are held."""
@@ -54,7 +54,7 @@ class GroupWriter:
       Retryable is for all of them: nothing about a single caller would bring the database back.
     """
 
-    def __init__(self, store: JobStore) -> None:
+    def __init__(self, store: JobRecord) -> None:
         self._store = store
         self._waiting: deque[_Caller] = deque()
         self._rows = 0  # of those that wait

@@ -39,12 +39,17 @@ class FakeClock:
         heapq.heappush(self._sleepers, (self._seconds + seconds, next(self._count), wake))
         await wake
 
+    def pause(self, seconds: float) -> None:
+        """Let that time pass while nobody runs, as for a stopped process: who sleeps wakes with the next `advance`."""
+        self._seconds += seconds
+
     async def advance(self, seconds: float) -> None:
         """Let that time pass; whoever sleeps meanwhile wakes in order."""
         end = self._seconds + seconds
         await settle()
         while self._sleepers and self._sleepers[0][0] <= end:
-            self._seconds, _, wake = heapq.heappop(self._sleepers)
+            due, _, wake = heapq.heappop(self._sleepers)
+            self._seconds = max(self._seconds, due)
             if not wake.done():
                 wake.set_result(None)
             await settle()
@@ -76,6 +81,16 @@ class FaultPoints:
         fault = self._faults[point].pop(0) if self._faults[point] else None
         if fault is not None:
             raise fault
+
+
+class AlwaysLeader:
+    """`ports.Leadership` of a controller that runs alone."""
+
+    def is_leader(self) -> bool:
+        return True
+
+    async def wait_until_leader(self) -> None:
+        return
 
 
 class FakeProvider:

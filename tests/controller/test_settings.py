@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from controller import lease_settings
 from controller.domain.errors import ConfigError
+from controller.lease_settings import LeaseSettings
 from controller.settings import read_operator
 
 GOOD = {"BATCH_PROVIDER": "local", "JENNAH_ALLOW_LOCAL_PROVIDER": "true", "DB_PROVIDER": "sqlite"}
@@ -49,6 +51,12 @@ def test_all_faults_are_told_together() -> None:
         ("LOG_FORMAT", "xml"),
         ("DB_REDACT_ENV", "perhaps"),
         ("JOB_CONFIG_PATH", "/does/not/exist.json"),
+        ("WORKER_LEASE_TTL_SECONDS", "1"),
+        ("WORKER_LEASE_TTL_SECONDS", "7.5"),
+        ("WORKER_CLAIM_INTERVAL_SECONDS", "0"),
+        ("LEASE_NAME", "Not_A_Name"),
+        ("LEASE_NAMESPACE", "not.one"),
+        ("POD_NAMESPACE", "not.one"),
     ],
 )
 def test_each_wrong_value_is_named(name: str, value: str) -> None:
@@ -72,3 +80,34 @@ def test_a_profile_file_of_another_shape_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     path.write_text('{"resourceProfiles": {"tiny": {"cpuMillis": "lots"}}}')
     assert "JOB_CONFIG_PATH" in faults(JOB_CONFIG_PATH=str(path))[0]
+
+
+def test_the_lease_has_the_defaults_of_the_design(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease_settings, "SERVICE_ACCOUNT_NAMESPACE", tmp_path / "none")
+    assert read_operator(GOOD).lease == LeaseSettings(
+        name="jennah-controller", namespace="default", ttl_seconds=15, interval_seconds=2
+    )
+
+
+def test_the_leases_namespace_is_the_pods_own_unless_it_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mounted = tmp_path / "namespace"
+    mounted.write_text("from-the-account")
+    monkeypatch.setattr(lease_settings, "SERVICE_ACCOUNT_NAMESPACE", mounted)
+    assert read_operator(GOOD).lease.namespace == "from-the-account"
+    pod = {**GOOD, "POD_NAMESPACE": "from-the-pod"}
+    assert read_operator(pod).lease.namespace == "from-the-pod"
+    assert read_operator({**pod, "LEASE_NAMESPACE": "said"}).lease.namespace == "said"
+
+
+@pytest.mark.parametrize(("ttl", "interval"), [("2", "2"), ("15", "8.4"), ("3", "1.7")])
+def test_times_of_the_lease_that_cannot_go_together_are_named(ttl: str, interval: str) -> None:
+    (fault,) = faults(WORKER_LEASE_TTL_SECONDS=ttl, WORKER_CLAIM_INTERVAL_SECONDS=interval)
+    assert "WORKER_LEASE_TTL_SECONDS" in fault
+    assert "WORKER_CLAIM_INTERVAL_SECONDS" in fault
+
+
+@pytest.mark.parametrize(("ttl", "interval"), [("30", "5"), ("2", "1"), ("3", "0.5")])
+def test_the_originals_times_and_short_ones_are_good(ttl: str, interval: str) -> None:
+    read_operator({**GOOD, "WORKER_LEASE_TTL_SECONDS": ttl, "WORKER_CLAIM_INTERVAL_SECONDS": interval})

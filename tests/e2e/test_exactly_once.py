@@ -20,11 +20,11 @@ PLANS = {
         provider="gcp",
         jobs=500,
         kills=5,
-        controllers=1,
+        controllers=2,
         faults=Faults(lost_replies=0.33, lost_requests=0.05, throttled=0.01),
         seed=0,
     ),
-    # Two controllers that both act all the time: worse than any fight over a lease.
+    # A search does not show a job at once: who takes over in that moment must not submit it again.
     "aws": Plan(
         provider="aws",
         jobs=500,

@@ -4,7 +4,6 @@ from collections.abc import Awaitable
 
 from controller.domain.job import Job
 from controller.domain.resources import Profiles
-from controller.leadership import AlwaysLeader
 from controller.reconcile.cache import JobCache
 from controller.reconcile.decide import Policy
 from controller.reconcile.intents import Intents
@@ -12,7 +11,16 @@ from controller.reconcile.observer import Observer
 from controller.reconcile.queue import WorkQueue
 from controller.reconcile.reconciler import Reconciler, ReconcileSettings
 from controller.reconcile.recorder import Recorder
-from tests.controller.fakes import Crash, FakeClock, FakeProvider, FakeRecord, FakeResources, FakeService, FaultPoints
+from tests.controller.fakes import (
+    AlwaysLeader,
+    Crash,
+    FakeClock,
+    FakeProvider,
+    FakeRecord,
+    FakeResources,
+    FakeService,
+    FaultPoints,
+)
 
 
 class Process:

@@ -6,10 +6,9 @@ import pytest
 
 from controller.domain.errors import Unavailable
 from controller.domain.phases import Phase
-from controller.leadership import AlwaysLeader
 from controller.reconcile.decide import Unseen
 from controller.reconcile.observer import Observer
-from tests.controller.fakes import START, FakeClock, FakeProvider, FakeResources, FaultPoints, settle
+from tests.controller.fakes import START, AlwaysLeader, FakeClock, FakeProvider, FakeResources, FaultPoints, settle
 from tests.controller.reconcile.harness import World
 
 

@@ -5,7 +5,7 @@ import asyncio
 from controller.domain.errors import Conflict
 from controller.reconcile.queue import WorkQueue
 from controller.reconcile.workers import Workers
-from tests.controller.fakes import FakeClock, settle
+from tests.controller.fakes import AlwaysLeader, FakeClock, settle
 from tests.controller.reconcile.harness import World
 
 
@@ -20,7 +20,7 @@ async def test_a_worker_survives_any_failure_and_the_key_comes_again() -> None:
             raise RuntimeError("nobody expected this")
 
     timer = asyncio.create_task(queue.run_timer())
-    async with Workers(queue, work_on, 1).running(1):
+    async with Workers(queue, work_on, 1, AlwaysLeader()).running(1):
         queue.add("a")
         await clock.advance(1)
         assert tries == ["a", "a"]
@@ -37,7 +37,7 @@ async def test_a_reload_that_fails_after_a_conflict_does_not_lose_the_job() -> N
 
     original, world.kube.get = world.kube.get, broken  # type: ignore[method-assign, assignment]
     timer = asyncio.create_task(world.queue.run_timer())
-    async with Workers(world.queue, world.reconciler.work_on, 1).running(1):
+    async with Workers(world.queue, world.reconciler.work_on, 1, AlwaysLeader()).running(1):
         await settle()
         world.kube.get = original  # type: ignore[method-assign]
         await world.clock.advance(2)
@@ -54,7 +54,7 @@ async def test_a_key_in_work_is_finished_at_a_stop_and_no_other_is_begun() -> No
         await may_end.wait()
 
     async def stop_after_a_moment() -> None:
-        async with Workers(queue, work_on, 1).running(5):
+        async with Workers(queue, work_on, 1, AlwaysLeader()).running(5):
             queue.add("a")
             queue.add("b")
             await settle()

@@ -1,0 +1,56 @@
+"""What leader election needs to know: which Lease, and its times. Read by `settings`."""
+
+from pathlib import Path
+
+import msgspec
+
+from controller.domain import names
+from controller.variables import Environment
+
+SERVICE_ACCOUNT_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+"""Where a pod finds the namespace that it is in."""
+LEAST_RATIO = 1.2
+"""The renew deadline must be more than so many intervals (as in client-go)."""
+
+
+class LeaseSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The lease that operators of one installation share."""
+
+    name: str
+    """LEASE_NAME"""
+    namespace: str
+    """LEASE_NAMESPACE; by default the pod's own."""
+    ttl_seconds: int
+    """WORKER_LEASE_TTL_SECONDS: for so long an unchanged lease counts as held; its leader stops after two thirds."""
+    interval_seconds: float
+    """WORKER_CLAIM_INTERVAL_SECONDS: between two renewals."""
+
+
+def read_lease(env: Environment) -> LeaseSettings:
+    """Faults stay in `env`."""
+    ttl = env.integer("WORKER_LEASE_TTL_SECONDS", 15, least=2, most=3600)
+    interval = env.number("WORKER_CLAIM_INTERVAL_SECONDS", 2, least=0.1, most=600)
+    deadline = ttl * 2 / 3
+    if deadline <= LEAST_RATIO * interval:
+        env.faults.append(
+            f"WORKER_LEASE_TTL_SECONDS={ttl} is too short for WORKER_CLAIM_INTERVAL_SECONDS={interval:g}: two thirds "
+            f"of it ({deadline:.3g} s) must be more than {LEAST_RATIO:g} intervals ({LEAST_RATIO * interval:.3g} s)"
+        )
+    name = env.text("LEASE_NAME", "jennah-controller")
+    env.check("LEASE_NAME", names.object_name_fault(name))
+    variable = "LEASE_NAMESPACE" if env.text("LEASE_NAMESPACE", "") else "POD_NAMESPACE"
+    namespace = env.text(variable, "")
+    env.check(variable, names.namespace_fault(namespace) if namespace else None)
+    return LeaseSettings(
+        name=name,
+        namespace=namespace or _own_namespace(),
+        ttl_seconds=ttl,
+        interval_seconds=interval,
+    )
+
+
+def _own_namespace() -> str:
+    try:
+        return SERVICE_ACCOUNT_NAMESPACE.read_text().strip() or "default"
+    except OSError:
+        return "default"

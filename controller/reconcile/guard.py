@@ -1,0 +1,132 @@
+"""Nothing begins without leadership: the ports that change the world, each asking `Leadership` before every call.
+
+The loop asks before each action, but an action is several calls, and a call may have waited for others. Here it is
+asked at the last moment that is ours. Calls that have begun end within their own limits. `NotLeading` means that
+nothing was sent.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+
+from controller.domain.errors import NotLeading
+from controller.domain.job import Job
+from controller.domain.records import JobRow, Recorded, Transition
+from controller.ports import (
+    BatchProvider,
+    Environment,
+    JobRecord,
+    JobRef,
+    JobResources,
+    Leadership,
+    Observation,
+    RecordFailure,
+    SubmitRequest,
+)
+
+
+class _Guard:
+    def __init__(self, leadership: Leadership) -> None:
+        self._leadership = leadership
+
+    def check(self) -> None:
+        if not self._leadership.is_leader():
+            raise NotLeading("this controller does not lead")
+
+
+class GuardedProvider:
+    """`ports.BatchProvider`. Reads as well: the service's limits are the leader's to spend."""
+
+    def __init__(self, provider: BatchProvider, leadership: Leadership) -> None:
+        self.name = provider.name
+        self.region = provider.region
+        self.names_are_ids = provider.names_are_ids
+        self._provider = provider
+        self._guard = _Guard(leadership)
+
+    async def open(self) -> None:
+        await self._provider.open()
+
+    async def prepare(self, request: SubmitRequest) -> None:
+        self._guard.check()
+        await self._provider.prepare(request)
+
+    async def submit(self, request: SubmitRequest) -> Observation:
+        self._guard.check()
+        return await self._provider.submit(request)
+
+    async def find(self, ref: JobRef) -> Sequence[Observation]:
+        self._guard.check()
+        return await self._provider.find(ref)
+
+    async def get(self, ref: JobRef) -> Observation | None:
+        self._guard.check()
+        return await self._provider.get(ref)
+
+    async def observe(self, refs: Collection[JobRef]) -> Mapping[str, Observation]:
+        self._guard.check()
+        return await self._provider.observe(refs)
+
+    async def cancel(self, ref: JobRef, *, reason: str) -> bool:
+        self._guard.check()
+        return await self._provider.cancel(ref, reason=reason)
+
+    async def delete(self, ref: JobRef) -> None:
+        self._guard.check()
+        await self._provider.delete(ref)
+
+    async def close(self) -> None:
+        await self._provider.close()
+
+
+class GuardedRecord:
+    """`ports.JobRecord`: beneath the group commit, because a transition may wait for its group."""
+
+    def __init__(self, record: JobRecord, leadership: Leadership) -> None:
+        self._record = record
+        self._guard = _Guard(leadership)
+
+    async def record(self, transitions: Sequence[Transition]) -> Sequence[Recorded | RecordFailure]:
+        self._guard.check()
+        return await self._record.record(transitions)
+
+    async def get_job(self, tenant_id: str, job_id: str) -> JobRow | None:
+        return await self._record.get_job(tenant_id, job_id)
+
+    async def delete_job(self, tenant_id: str, job_id: str) -> bool:
+        self._guard.check()
+        return await self._record.delete_job(tenant_id, job_id)
+
+
+class GuardedResources:
+    """`ports.JobResources`: reads are free, and so are events, which tell of what was done."""
+
+    def __init__(self, resources: JobResources, leadership: Leadership) -> None:
+        self._resources = resources
+        self._guard = _Guard(leadership)
+
+    async def get(self, namespace: str, name: str) -> Job | None:
+        return await self._resources.get(namespace, name)
+
+    async def hold(self, job: Job, labels: Mapping[str, str]) -> Job:
+        self._guard.check()
+        return await self._resources.hold(job, labels)
+
+    async def release(self, job: Job) -> None:
+        self._guard.check()
+        await self._resources.release(job)
+
+    async def write_status(self, job: Job, status: Mapping[str, object]) -> Job:
+        self._guard.check()
+        return await self._resources.write_status(job, status)
+
+    async def delete(self, job: Job) -> None:
+        self._guard.check()
+        await self._resources.delete(job)
+
+    async def namespace_labels(self, namespace: str) -> Mapping[str, str]:
+        return await self._resources.namespace_labels(namespace)
+
+    async def environment(self, job: Job) -> Environment:
+        return await self._resources.environment(job)
+
+    def post_event(self, job: Job, *, kind: str, reason: str, message: str) -> None:
+        self._resources.post_event(job, kind=kind, reason=reason, message=message)
