@@ -16,7 +16,7 @@ from controller.domain.resources import Profiles
 from controller.variables import Environment
 
 PROVIDERS = ("gcp", "aws", "azure", "kubernetes", "local")
-AVAILABLE = ("gcp", "aws", "local")
+AVAILABLE = ("gcp", "aws", "azure", "local")
 DATABASES = ("spanner", "dynamodb", "postgres", "cosmosdb", "sqlite")
 
 
