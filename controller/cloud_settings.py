@@ -205,7 +205,7 @@ def _azure_registry(env: Environment) -> AzureRegistry | None:
         return None
     if bool(registry.username) != bool(registry.password) or bool(registry.username) == bool(registry.identity):
         env.faults.append(
-            "AZURE_REGISTRY_SERVER needs AZURE_REGISTRY_IDENTITY, or AZURE_REGISTRY_USERNAME and AZURE_REGISTRY_PASSWORD"
+            "AZURE_REGISTRY_SERVER needs AZURE_REGISTRY_IDENTITY, or AZURE_REGISTRY_USERNAME and _PASSWORD"
         )
     return registry
 

@@ -48,7 +48,7 @@ async def lines(job: Job) -> AsyncIterator[str]:
                     yield f"{prefix}{line}"
         if not has_any:
             raise NotFound(
-                f"{where.stem}: no output is left: the task has not run, or its node has gone (AZURE_OUTPUT_URL keeps it)"
+                f"{where.stem} has no output: it has not run, or its node has gone (AZURE_OUTPUT_URL keeps it)"
             )
     finally:
         await client.close()
@@ -81,8 +81,11 @@ async def _from_container(where: Place, task_id: str, name: str) -> str | None:
         return None
     path = f"{url.path.rstrip('/')}/{quote(places.output_folder(where, task_id))}/{name}"
     try:
-        async with asyncio.timeout(calls.CALL_SECONDS), aiohttp.ClientSession() as http:
-            async with http.get(urlunsplit(url._replace(path=path))) as answer:
-                return (await answer.read()).decode(errors="replace") if answer.status == 200 else None
+        async with (
+            asyncio.timeout(calls.CALL_SECONDS),
+            aiohttp.ClientSession() as http,
+            http.get(urlunsplit(url._replace(path=path))) as answer,
+        ):
+            return (await answer.read()).decode(errors="replace") if answer.status == 200 else None
     except (aiohttp.ClientError, TimeoutError):
         raise Unavailable("the output container could not be reached") from None  # the address holds a signature

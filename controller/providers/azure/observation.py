@@ -186,7 +186,7 @@ def _failure(execution: Execution, limit: int) -> tuple[int | None, str, str]:
     code = execution.exit_code or None  # 0 is no failure's code
     if _was_too_long(execution, limit):
         return code, reasons.DEADLINE_EXCEEDED, words or f"the task ran for more than {limit} seconds"
-    if failure is not None and (failure.code in _NO_COMMAND or code in _NO_COMMAND_CODES):
+    if code in _NO_COMMAND_CODES or (failure is not None and failure.code in _NO_COMMAND):
         return code, reasons.COMMAND_NOT_FOUND, words or f"exit code {code}"
     if "image" in words.lower() and ("pull" in words.lower() or "Image" in (failure.code if failure else "")):
         return code, reasons.IMAGE_PULL_FAILED, words

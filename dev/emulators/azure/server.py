@@ -97,6 +97,7 @@ class Emulator:
         if operation in MUTATING and dice.hits(faults.lost_requests):
             return drop(request)
         answer = self._answer(operation, ids, request, body)
+        answer.headers["Date"] = formatdate(self.service.clock(), usegmt=True)
         if operation in MUTATING and dice.hits(faults.lost_replies):
             return drop(request) if dice.hits(0.5) else failed(500, "InternalError", "Server encountered an error.")
         return answer
@@ -227,7 +228,7 @@ def _operation(request: web.Request) -> tuple[str | None, Sequence[str]]:
 
 def reply(wire: object, *, status: int = 200) -> web.Response:
     body = msgspec.json.encode(wire) if wire is not None else b""
-    headers = {"Date": formatdate(usegmt=True), "request-id": "00000000-0000-0000-0000-000000000000"}
+    headers = {"request-id": "00000000-0000-0000-0000-000000000000"}
     return web.Response(status=status, body=body, content_type="application/json", headers=headers)
 
 
