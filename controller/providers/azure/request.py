@@ -4,7 +4,7 @@ Sources: providers.md §3d (fields) and §3g (limits), contract.md §3 (profiles
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
 from azure.batch import models
@@ -48,9 +48,10 @@ def check(spec: JobSpec) -> None:
 
 
 def tasks(
-    request: SubmitRequest, where: Place, pool: Pool, settings: AzureSettings
-) -> list[models.BatchTaskCreateOptions]:
-    """The tasks, by index. The same request gives the same tasks. Raises Permanent(INVALID_SPEC), naming the field."""
+    request: SubmitRequest, where: Place, pool: Pool, settings: AzureSettings, *, start: int = 0
+) -> Iterator[models.BatchTaskCreateOptions]:
+    """The tasks by index, from that one on, made as they are taken: ten thousand at once would take seconds. The same
+    request gives the same tasks. Raises Permanent(INVALID_SPEC), naming the field, with the first if at all."""
     check(request.spec)
     if not pool.takes_containers:
         raise _invalid(
@@ -60,30 +61,36 @@ def tasks(
     taken = slots(pool, request.resources, settings)
     name = marker.encode(_marker(request, taken))
     command = _command_line(request.spec)
-    return [
-        _task(request, where, task_id, index, settings, display_name=name, command=command, slots=taken.taken)
-        for index, task_id in enumerate(where.task_ids)
-    ]
+    for index, task_id in enumerate(where.task_ids):
+        if index >= start:
+            yield _task(request, where, task_id, index, settings, display_name=name, command=command, slots=taken.taken)
 
 
-def chunks(made: Sequence[models.BatchTaskCreateOptions]) -> Iterator[list[models.BatchTaskCreateOptions]]:
-    """The tasks in calls of their own, in order. The last one is alone: where it is, all others are (`places.Place`).
+def chunks(made: Iterable[models.BatchTaskCreateOptions], count: int) -> Iterator[list[models.BatchTaskCreateOptions]]:
+    """Those `count` tasks in calls of their own, in order. The last one is alone: where it is, all others are
+    (`places.Place`).
 
     Raises Permanent(INVALID_SPEC) for a task that is too large for any call.
     """
     chunk: list[models.BatchTaskCreateOptions] = []
     total = 0
-    for number, task in enumerate(made):
-        size = len(json.dumps(task, cls=SdkJSONEncoder, exclude_readonly=True)) + 1
-        if size > CHUNK_BYTES:
-            raise _invalid("env", f"a task of the job has {size} bytes, the service takes {CHUNK_BYTES}")
-        is_last = number == len(made) - 1
-        if chunk and (len(chunk) == CHUNK_TASKS or total + size > CHUNK_BYTES or is_last):
+    for number, task in enumerate(made, start=1):
+        size = check_size(task)
+        if chunk and (len(chunk) == CHUNK_TASKS or total + size > CHUNK_BYTES or number == count):
             yield chunk
             chunk, total = [], 0
         chunk.append(task)
         total += size
-    yield chunk
+    if chunk:
+        yield chunk
+
+
+def check_size(task: models.BatchTaskCreateOptions) -> int:
+    """Its bytes. Raises Permanent(INVALID_SPEC) for a task that is too large for any call."""
+    size = len(json.dumps(task, cls=SdkJSONEncoder, exclude_readonly=True)) + 1
+    if size > CHUNK_BYTES:
+        raise _invalid("env", f"a task of the job has {size} bytes, the service takes {CHUNK_BYTES}")
+    return size
 
 
 def _task(

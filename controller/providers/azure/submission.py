@@ -1,6 +1,6 @@
 """Having a JennahJob's tasks at the service, exactly once, however often it is tried."""
 
-from collections.abc import Sequence
+from collections import OrderedDict
 
 from azure.batch import models
 
@@ -14,8 +14,11 @@ from controller.providers.azure.catalogue import Catalogue
 from controller.providers.azure.connection import AzureConnection
 from controller.providers.azure.ending import Ending
 from controller.providers.azure.places import Place
+from controller.providers.azure.pools import Pool
 from controller.providers.azure.shared_jobs import SharedJobs
 
+REMEMBERED = 1000
+"""Sets that are under way."""
 GENERATIONS = 5
 """Shared jobs that may be ended under one submission before it is left to a later try."""
 
@@ -31,32 +34,34 @@ class Submission:
         self._shared = shared
         self._settings = settings
         self._ending = Ending(connection)
+        self._made: OrderedDict[tuple[str, str], int] = OrderedDict()
+        """How many tasks of a set that is not complete yet are known to exist: the next try goes on from there."""
 
     async def submit(self, wanted: SubmitRequest) -> tuple[Place, str | None]:
         """Where all tasks are. With it their display name where they were made by this call; None where some of them
         were there already: then they are to be looked at."""
         spec = wanted.spec
         request.check(spec)
-        name = pools.choose(spec, self._settings)
-        is_from_spec = spec.azure is not None and spec.azure.pool == name
-        pool = await self._catalogue.pool(name, is_from_spec=is_from_spec)
+        chosen = pools.choose(spec, self._settings)
+        is_from_spec = spec.azure is not None and spec.azure.pool == chosen
+        pool = await self._catalogue.pool(chosen, is_from_spec=is_from_spec)
         shared = places.shared_job(self._settings, pool.id, spec.priority, wanted.created_at)
         for _ in range(GENERATIONS):
             first = places.place(shared.id(0), wanted.external_name, spec.completions)
-            request.tasks(wanted, first, pool, self._settings)  # what cannot be is refused before a job is made for it
+            # What cannot be is refused before a job is made for it.
+            request.check_size(next(request.tasks(wanted, first, pool, self._settings)))
             generation = await self._shared.generation(shared)
             for earlier in range(generation):
                 where = places.place(shared.id(earlier), wanted.external_name, spec.completions)
                 if await self._has_any(where):
                     return where, None
             where = places.place(shared.id(generation), wanted.external_name, spec.completions)
-            tasks = request.tasks(wanted, where, pool, self._settings)
             try:
-                is_new = await self._make(where, tasks, wanted)
+                name = await self._make(where, pool, wanted)
             except (calls.JobEnded, NotFound):
                 self._shared.ended(shared, generation)
                 continue
-            return where, tasks[0].display_name if is_new else None
+            return where, name
         raise Unavailable(f"Azure jobs such as {shared.id(0)!r} are ended by somebody as soon as they are made")
 
     async def _has_any(self, where: Place) -> bool:
@@ -65,12 +70,13 @@ class Submission:
             return True
         return last != first and await self._connection.task(where.job_id, last) is not None
 
-    async def _make(self, where: Place, tasks: Sequence[models.BatchTaskCreateOptions], wanted: SubmitRequest) -> bool:
-        """Whether all of them are new. Raises JobEnded, NotFound where the shared job takes none."""
+    async def _make(self, where: Place, pool: Pool, wanted: SubmitRequest) -> str | None:
+        """Their display name, if all of them are new. Raises JobEnded, NotFound where the shared job takes none."""
         try:
-            if not where.is_set:
-                return await self._make_one(where, tasks[0])
-            return await self._make_set(where, tasks, wanted)
+            if where.is_set:
+                return await self._make_set(where, pool, wanted)
+            [task] = request.tasks(wanted, where, pool, self._settings)
+            return task.display_name if await self._make_one(where, task) else None
         except calls.Refused as error:
             if where.is_set:
                 await self._ending.terminate(where, wanted.uid)
@@ -87,18 +93,20 @@ class Submission:
             return False
         return True
 
-    async def _make_set(
-        self, where: Place, tasks: Sequence[models.BatchTaskCreateOptions], wanted: SubmitRequest
-    ) -> bool:
+    async def _make_set(self, where: Place, pool: Pool, wanted: SubmitRequest) -> str | None:
         """In calls of up to a hundred, the last task alone and last: where it is, the set is complete. What is there
         already is passed over, so that a set that was cut off is gone on with."""
         if await self._connection.task(where.job_id, where.last_id) is not None:
-            return False
-        is_new = True
-        for chunk in request.chunks(tasks):
-            if len(chunk) == 1:
+            return None
+        key = (where.job_id, where.stem)
+        begin = self._made.pop(key, 0)
+        is_new, name = begin == 0, None
+        tasks = request.tasks(wanted, where, pool, self._settings, start=begin)
+        for chunk in request.chunks(tasks, where.count - begin):
+            name = chunk[0].display_name
+            if begin == where.count - 1:
                 is_new = await self._make_one(where, chunk[0]) and is_new
-                continue
+                break
             failed = await self._connection.create_tasks(where.job_id, chunk)
             for task_id, (code, words) in failed.items():
                 if code != "TaskExists":
@@ -106,7 +114,12 @@ class Submission:
                 if is_new:
                     await self._check(where, task_id, wanted.uid)
                 is_new = False
-        return is_new
+            begin += len(chunk)
+            self._made[key] = begin
+            while len(self._made) > REMEMBERED:
+                self._made.popitem(last=False)
+        self._made.pop(key, None)
+        return name if is_new else None
 
     async def _check(self, where: Place, task_id: str, uid: str) -> None:
         task = await self._connection.task(where.job_id, task_id)

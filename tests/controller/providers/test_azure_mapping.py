@@ -156,8 +156,8 @@ def test_a_set_that_may_run_all_at_once_has_no_lanes(parallelism: int | None) ->
 @pytest.mark.parametrize(("count", "value"), [(1, 10), (101, 10), (350, 10), (10_000, 1), (40, 60_000)])
 def test_chunks_keep_the_services_limits_and_the_last_task_is_alone(count: int, value: int) -> None:
     asked = wanted({"A": "x" * value}, completions=count)
-    made = request.tasks(asked, places.place("j", asked.external_name, count), POOL, SETTINGS)
-    chunks = list(request.chunks(made))
+    made = list(request.tasks(asked, places.place("j", asked.external_name, count), POOL, SETTINGS))
+    chunks = list(request.chunks(made, count))
     assert [task.id for chunk in chunks for task in chunk] == [task.id for task in made]
     assert len(chunks[-1]) == 1
     assert all(len(chunk) <= 100 for chunk in chunks)
@@ -169,7 +169,7 @@ def test_a_task_too_large_for_any_call_is_refused_without_its_values() -> None:
     asked = wanted({"SECRET": "s3cret" * 200_000})
     made = request.tasks(asked, places.place("j", asked.external_name, 1), POOL, SETTINGS)
     with pytest.raises(Permanent, match="env") as error:
-        list(request.chunks(made))
+        list(request.chunks(made, 1))
     assert "s3cret" not in str(error.value)
 
 
