@@ -182,6 +182,26 @@ async def test_a_set_that_was_cut_off_is_gone_on_with(service: Service) -> None:
     assert len(job.tasks) == 250
 
 
+async def test_the_same_controller_goes_on_where_a_set_was_cut_off(service: Service, provider: AzureProvider) -> None:
+    request, sent = wanted(completions=350), []
+
+    async def note(asked: web.Request) -> web.StreamResponse:
+        tasks = msgspec.json.decode(await asked.read())["value"]
+        if len(sent) == 1:
+            sent.append(0)
+            return drop(asked)
+        sent.append(len(tasks))
+        results = service.emulator.service.create_tasks(asked.path.split("/")[2], tasks)
+        return web.json_response({"value": results})
+
+    service.answer("create_tasks", *[note] * 10)
+    with pytest.raises(Unavailable):
+        await provider.submit(request)
+    await provider.submit(request)
+    assert sent == [100, 0, 100, 100, 49]
+    assert len(entries(service, request)) == 1
+
+
 async def test_a_set_that_is_not_complete_is_not_submitted_and_can_be_cancelled(service: Service) -> None:
     request, provider = wanted(completions=250), service.provider()
 
