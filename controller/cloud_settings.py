@@ -1,12 +1,17 @@
 """What each cloud's adapter needs to be told, from the environment (contract §3 and names of our own)."""
 
+import base64
 import re
 
 import msgspec
 
 from controller.variables import Environment
 
+AZURE_TASK_USERS = ("task", "pool", "task-admin", "pool-admin")
+"""Scope of the user that the service makes, and whether it is root on the node."""
+
 _INSTANCE = re.compile(r"[a-z]([a-z0-9-]{0,30}[a-z0-9])?")
+_NODE_SIZE = re.compile(r"(\d+(?:\.\d+)?)/(\d+)")
 
 
 class GcpSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +56,29 @@ class AwsSettings(msgspec.Struct, frozen=True, kw_only=True):
     """AWS_SUBMITS_PER_SECOND; the service allows 50 an account and region (providers.md §2g)."""
 
 
+class NodeSize(msgspec.Struct, frozen=True, kw_only=True):
+    """What a machine has."""
+
+    cpu_millis: int
+    memory_mib: int
+
+
+class AzureRegistry(msgspec.Struct, frozen=True, kw_only=True):
+    """A private registry: a user and a password, or an identity of the pool."""
+
+    server: str
+    """AZURE_REGISTRY_SERVER: its host name; images that begin with it are pulled with these credentials."""
+    username: str = ""
+    """AZURE_REGISTRY_USERNAME."""
+    password: str = ""
+    """AZURE_REGISTRY_PASSWORD. Never log it."""
+    identity: str = ""
+    """AZURE_REGISTRY_IDENTITY: resource id of a user-assigned identity that the pool has."""
+
+    def __repr__(self) -> str:
+        return f"AzureRegistry({self.server})"
+
+
 class AzureSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Azure Batch."""
 
@@ -72,6 +100,19 @@ class AzureSettings(msgspec.Struct, frozen=True, kw_only=True):
     """AZURE_BATCH_POOL: the pool that jobs go to unless AZURE_BATCH_POOLS or their spec says otherwise."""
     pools: dict[str, str] = {}
     """AZURE_BATCH_POOLS: pools by what a job asks for, as AWS_JOB_QUEUES."""
+    nodes: dict[str, NodeSize] = {}
+    """AZURE_NODE_SIZES: cores and MiB of a node by VM size or pool id, ``Standard_D4s_v5=4/16384``: for sizes whose
+    name does not tell."""
+    registry: AzureRegistry | None = None
+    """AZURE_REGISTRY_*: the private registry that jobs may pull from, beside those of the pool itself."""
+    output_url: str = ""
+    """AZURE_OUTPUT_URL: URL of the Blob container that stdout and stderr are kept in. May hold a signature: never log
+    it."""
+    output_identity: str = ""
+    """AZURE_OUTPUT_IDENTITY: resource id of the pool's identity that may write there; else the URL holds a
+    signature."""
+    task_user: str = ""
+    """AZURE_TASK_USER: whom tasks run as, one of `AZURE_TASK_USERS`; empty leaves it to the service."""
     calls_per_second: float
     """AZURE_CALLS_PER_SECOND; the service publishes no limit."""
 
@@ -109,18 +150,75 @@ def read_aws(env: Environment, region: str) -> AwsSettings:
 def read_azure(env: Environment, region: str) -> AzureSettings:
     """Azure Batch; faults stay in `env`."""
     account = env.text("AZURE_BATCH_ACCOUNT")
+    user = env.text("AZURE_TASK_USER", "")
+    if user and user not in AZURE_TASK_USERS:
+        env.faults.append(f"AZURE_TASK_USER={user!r} is not one of {', '.join(AZURE_TASK_USERS)}")
     return AzureSettings(
         region=region,
         instance=_instance(env),
         subscription_id=env.text("AZURE_SUBSCRIPTION_ID"),
         resource_group=env.text("AZURE_RESOURCE_GROUP"),
         account=account,
-        endpoint=env.text("AZURE_BATCH_ENDPOINT", f"https://{account}.{region}.batch.azure.com"),
-        account_key=env.text("AZURE_BATCH_KEY", ""),
+        endpoint=_azure_endpoint(env, account, region),
+        account_key=_azure_key(env),
         pool=env.text("AZURE_BATCH_POOL"),
         pools=env.pairs("AZURE_BATCH_POOLS"),
+        nodes=_node_sizes(env),
+        registry=_azure_registry(env),
+        output_url=env.text("AZURE_OUTPUT_URL", ""),
+        output_identity=env.text("AZURE_OUTPUT_IDENTITY", ""),
+        task_user=user,
         calls_per_second=env.number("AZURE_CALLS_PER_SECOND", 20, least=0.1, most=10_000),
     )
+
+
+def _azure_endpoint(env: Environment, account: str, region: str) -> str:
+    endpoint = env.text("AZURE_BATCH_ENDPOINT", f"https://{account}.{region}.batch.azure.com").rstrip("/")
+    if not endpoint.startswith(("https://", "http://")):
+        env.faults.append(f"AZURE_BATCH_ENDPOINT={endpoint!r} is no URL: https://ACCOUNT.REGION.batch.azure.com")
+    elif endpoint.startswith("http://") and not env.text("AZURE_BATCH_KEY", ""):
+        env.faults.append(
+            "AZURE_BATCH_ENDPOINT is plain http: that needs AZURE_BATCH_KEY, tokens are sent by https only"
+        )
+    return endpoint
+
+
+def _azure_key(env: Environment) -> str:
+    key = env.text("AZURE_BATCH_KEY", "")
+    try:
+        base64.b64decode(key, validate=True)
+    except ValueError:
+        env.faults.append("AZURE_BATCH_KEY is no account key: those are base64")  # never the value
+    return key
+
+
+def _azure_registry(env: Environment) -> AzureRegistry | None:
+    registry = AzureRegistry(
+        server=env.text("AZURE_REGISTRY_SERVER", ""),
+        username=env.text("AZURE_REGISTRY_USERNAME", ""),
+        password=env.text("AZURE_REGISTRY_PASSWORD", ""),
+        identity=env.text("AZURE_REGISTRY_IDENTITY", ""),
+    )
+    if not registry.server:
+        if registry.username or registry.password or registry.identity:
+            env.faults.append("AZURE_REGISTRY_SERVER is not set")
+        return None
+    if bool(registry.username) != bool(registry.password) or bool(registry.username) == bool(registry.identity):
+        env.faults.append(
+            "AZURE_REGISTRY_SERVER needs AZURE_REGISTRY_IDENTITY, or AZURE_REGISTRY_USERNAME and _PASSWORD"
+        )
+    return registry
+
+
+def _node_sizes(env: Environment) -> dict[str, NodeSize]:
+    found = {}
+    for name, text in env.pairs("AZURE_NODE_SIZES").items():
+        match = _NODE_SIZE.fullmatch(text)
+        if match is None or not float(match[1]) or not int(match[2]):
+            env.faults.append(f"AZURE_NODE_SIZES: {text!r} is not cores/MiB such as 4/16384")
+        else:
+            found[name] = NodeSize(cpu_millis=round(float(match[1]) * 1000), memory_mib=int(match[2]))
+    return found
 
 
 def _instance(env: Environment) -> str:

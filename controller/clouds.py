@@ -1,6 +1,6 @@
 """The adapter of the service that was chosen; its SDK is imported here and not before."""
 
-from controller.cloud_settings import AwsSettings, GcpSettings
+from controller.cloud_settings import AwsSettings, AzureSettings, GcpSettings
 from controller.domain.errors import ConfigError
 from controller.ports import BatchProvider, Clock
 from controller.settings import OperatorSettings
@@ -18,6 +18,10 @@ def make_provider(settings: OperatorSettings, clock: Clock) -> BatchProvider:
                 from controller.providers.aws.provider import AwsProvider
 
                 return AwsProvider(aws, clock)
+            case AzureSettings() as azure:
+                from controller.providers.azure.provider import AzureProvider
+
+                return AzureProvider(azure, clock)
     except ModuleNotFoundError as error:
         extra = settings.provider
         hint = f"pip install 'jennah-controller[{extra}]'"

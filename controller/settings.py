@@ -17,7 +17,7 @@ from controller.lease_settings import LeaseSettings, read_lease
 from controller.variables import Environment
 
 PROVIDERS = ("gcp", "aws", "azure", "kubernetes", "local")
-AVAILABLE = ("gcp", "aws", "local")
+AVAILABLE = ("gcp", "aws", "azure", "local")
 DATABASES = ("spanner", "dynamodb", "postgres", "cosmosdb", "sqlite")
 
 

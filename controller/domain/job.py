@@ -99,6 +99,8 @@ class AwsOptions(Value, frozen=True, kw_only=True):
 
 class AzureOptions(Value, frozen=True, kw_only=True):
     pool: str | None = None
+    registry_server: str | None = None
+    registry_identity: str | None = None
 
 
 class JobSpec(Value, frozen=True, kw_only=True):

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 import msgspec
 
+from dev.emulators.azure import auth
+
 
 class StandIn(msgspec.Struct, frozen=True, kw_only=True):
     """A program of this package: ``python -m MODULE`` prints ``ready: ENDPOINT control: HOST:PORT``."""
@@ -38,5 +40,18 @@ STAND_INS = {
         module="dev.emulators.aws_batch",
         endpoint_variable="AWS_BATCH_ENDPOINT",
         defaults={"BATCH_REGION": "eu-west-1", "AWS_JOB_QUEUE": "jennah", "AWS_EC2_METADATA_DISABLED": "true"},
+    ),
+    "azure": StandIn(
+        module="dev.emulators.azure_batch",
+        endpoint_variable="AZURE_BATCH_ENDPOINT",
+        defaults={
+            "BATCH_REGION": "westeurope",
+            "AZURE_SUBSCRIPTION_ID": "00000000-0000-0000-0000-000000000000",
+            "AZURE_RESOURCE_GROUP": "jennah-dev",
+            "AZURE_BATCH_ACCOUNT": auth.ACCOUNT,
+            "AZURE_BATCH_KEY": auth.KEY,
+            "AZURE_BATCH_POOL": "jennah",
+            "AZURE_BATCH_POOLS": "spot=jennah-spot,gpu=jennah-gpu",
+        },
     ),
 }

@@ -26,9 +26,12 @@ from controller.domain.phases import Phase
 from controller.domain.resources import ResourceSet
 from controller.ports import BatchProvider, JobRef, Observation, SubmitRequest
 from controller.providers.aws.provider import AwsProvider
+from controller.providers.azure.provider import AzureProvider
 from controller.providers.local.folder import JobFolder
 from controller.providers.local.provider import LocalProvider
 from dev.emulators.aws.server import Emulator
+from dev.emulators.azure.server import Emulator as AzureEmulator
+from tests.contract.azure_service import azure_settings
 from tests.contract.gcp_service import GcpService
 
 PATIENCE = 10.0  # seconds that a service may take for anything
@@ -86,8 +89,14 @@ def end_of_services() -> Iterator[None]:
     _gcp.close()
 
 
-SERVICES = {"aws": aws, "gcp": gcp, "local": local}
-MANY = {"aws": 5000, "gcp": 5000}
+@contextmanager
+def azure(folder: Path) -> Iterator[OpenProvider]:
+    with AzureEmulator().in_thread() as url:
+        yield lambda: AzureProvider(azure_settings(url), SystemClock())
+
+
+SERVICES = {"aws": aws, "azure": azure, "gcp": gcp, "local": local}
+MANY = {"aws": 5000, "azure": 5000, "gcp": 5000}
 """Jobs in the bulk test; services that run real processes get a few."""
 
 

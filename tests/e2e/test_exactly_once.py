@@ -34,6 +34,15 @@ PLANS = {
         seed=0,
         settle=4.0,
     ),
+    # TaskExists tells a lost reply; the jobs that tasks share are made again and again as well.
+    "azure": Plan(
+        provider="azure",
+        jobs=500,
+        kills=5,
+        controllers=1,
+        faults=Faults(lost_replies=0.33, lost_requests=0.05, throttled=0.01),
+        seed=0,
+    ),
 }
 
 

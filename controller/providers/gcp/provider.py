@@ -16,7 +16,8 @@ from controller.cloud_settings import GcpSettings
 from controller.domain import reasons
 from controller.domain.errors import AlreadyExists, ConfigError, Forbidden, NotFound, Permanent, Unavailable
 from controller.ports import Clock, JobRef, Observation, SubmitRequest
-from controller.providers.gcp import bulk, calls, clients, observation, places, redaction, request
+from controller.providers import redaction
+from controller.providers.gcp import bulk, calls, clients, observation, places, request
 from controller.providers.limits import TokenBucket
 
 log = logging.getLogger(__name__)

@@ -17,7 +17,8 @@ from controller.domain.job import CloudSecretRef, EnvVar, EnvVarSource, GcpOptio
 from controller.domain.phases import Phase
 from controller.domain.resources import Profiles, ResourceSet, resolve
 from controller.ports import SubmitRequest
-from controller.providers.gcp import events, labels, observation, places, redaction, request
+from controller.providers import redaction
+from controller.providers.gcp import events, labels, observation, places, request
 from dev.emulators.gcp import messages, refusals
 
 PLACE = places.Place(project="acme", region="us-central1", instance="test")

@@ -11,7 +11,9 @@ _PREFIX = 6
 
 def without_values(text: str, values: Iterable[str]) -> str:
     """The text with every trace of those values replaced by ``***``: whole, escaped, a line of them, or cut short."""
-    pieces = {piece for value in values for form in _forms(value) for piece in form.splitlines() if piece.strip()}
+    forms = [form for value in values for form in _forms(value)]
+    # The whole forms too: a line end that the text keeps (there are more of them than \n) does not split them there.
+    pieces = {piece for form in forms for piece in (form, *form.splitlines()) if piece.strip()}
     for piece in sorted(pieces, key=len, reverse=True):
         text = _masked(text, piece) if len(piece) >= _PREFIX else _masked_word(text, piece)
     return text

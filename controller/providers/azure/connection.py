@@ -1,0 +1,182 @@
+"""The calls of the service that are made, one method each. All workers share one client and one rate limit.
+
+Tasks and jobs are read by requests of our own through the SDK's pipeline: its models take too long (see `wire`), and it
+does not tell the service's time, which the next look for changes is counted from.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TypeVar
+from urllib.parse import parse_qsl, quote, urlsplit
+
+import msgspec
+from azure.batch import models
+from azure.core.rest import HttpRequest
+
+from controller.cloud_settings import AzureSettings
+from controller.domain.errors import NotFound
+from controller.ports import Clock
+from controller.providers.azure import calls, clients, sdk_faults, wire
+from controller.providers.azure.pools import Pool
+from controller.providers.limits import TokenBucket
+
+T = TypeVar("T")
+
+API_VERSION = "2025-06-01"
+PAGE_SIZE = 1000
+"""The most that the service gives at once."""
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """The body of an answer and the service's time when it was given; None where it did not say."""
+
+    body: bytes
+    at: datetime | None
+
+
+class AzureConnection:
+    """One account. Makes its client with the first call. Errors of all methods as in `calls.make`."""
+
+    def __init__(self, settings: AzureSettings, clock: Clock) -> None:
+        self._settings = settings
+        self._bucket = TokenBucket(settings.calls_per_second, clock)
+        self._client: clients.Client | None = None
+
+    # --- reading -----------------------------------------------------------------------------------------
+
+    async def task(self, job_id: str, task_id: str) -> wire.Task | None:
+        """One task; None where there is no such task, or no such job."""
+        try:
+            return await self._read("get_task", f"/jobs/{job_id}/tasks/{task_id}", wire.TASK_FIELDS, wire.Task)
+        except NotFound:
+            return None
+
+    async def tasks(self, job_id: str, query: str, link: str) -> tuple[wire.TaskPage, datetime | None]:
+        """A page of a job's tasks, those that `query` is true of, and the service's time. `link`: that of the page
+        before. Raises NotFound where there is no such job."""
+        answer = await self._get("list_tasks", f"/jobs/{job_id}/tasks", _list_parameters(wire.TASK_FIELDS, query, link))
+        return _decoded(answer.body, wire.TaskPage), answer.at
+
+    async def job(self, job_id: str) -> wire.Job | None:
+        """One shared job; None where there is none."""
+        try:
+            return await self._read("get_job", f"/jobs/{job_id}", wire.JOB_FIELDS, wire.Job)
+        except NotFound:
+            return None
+
+    async def jobs(self, query: str) -> list[wire.Job]:
+        """All jobs that `query` is true of."""
+        found: list[wire.Job] = []
+        link = ""
+        while True:
+            answer = await self._get("list_jobs", "/jobs", _list_parameters(wire.JOB_FIELDS, query, link))
+            page = _decoded(answer.body, wire.JobPage)
+            found += page.value
+            link = page.next_link
+            if not link:
+                return found
+
+    async def pool(self, pool_id: str) -> Pool:
+        """One pool. Raises NotFound."""
+        client = self._open().batch
+        found = await calls.make("get_pool", self._bucket, lambda: client.get_pool(pool_id))
+        machine = found.virtual_machine_configuration
+        return Pool(
+            id=pool_id,
+            vm_size=found.vm_size,
+            slots=found.task_slots_per_node or 1,
+            takes_containers=machine is not None and machine.container_configuration is not None,
+        )
+
+    # --- making and ending -------------------------------------------------------------------------------
+
+    async def create_job(self, job: models.BatchJobCreateOptions) -> None:
+        client = self._open().batch
+        await calls.make("create_job", self._bucket, lambda: client.create_job(job))
+
+    async def create_task(self, job_id: str, task: models.BatchTaskCreateOptions) -> None:
+        client = self._open().batch
+        await calls.make("create_task", self._bucket, lambda: client.create_task(job_id, task))
+
+    async def create_tasks(
+        self, job_id: str, tasks: Sequence[models.BatchTaskCreateOptions]
+    ) -> Mapping[str, tuple[str, str]]:
+        """Make up to 100 tasks. By task id, what went wrong with it: the service's code ("" for none) and words."""
+        client = self._open().batch
+        group = models.BatchTaskGroup(task_values=list(tasks))
+        made = await calls.make("create_tasks", self._bucket, lambda: client.create_task_collection(job_id, group))
+        results = {}
+        for one in made.result_values or ():
+            if str(getattr(one.status, "value", one.status)).lower() != models.BatchTaskAddStatus.SUCCESS.value:
+                words = one.error.message.value if one.error and one.error.message else ""
+                results[one.task_id] = (str(one.error.code if one.error else ""), str(words or ""))
+        return results
+
+    async def terminate_task(self, job_id: str, task_id: str) -> None:
+        client = self._open().batch
+        await calls.make("terminate_task", self._bucket, lambda: client.terminate_task(job_id, task_id))
+
+    async def delete_task(self, job_id: str, task_id: str) -> None:
+        client = self._open().batch
+        await calls.make("delete_task", self._bucket, lambda: client.delete_task(job_id, task_id))
+
+    async def end_when_done(self, job_id: str) -> None:
+        """Have the service end the job as soon as all its tasks have ended: at once where there are none left."""
+        client = self._open().batch
+        mode = models.BatchJobUpdateOptions(all_tasks_complete_mode=models.BatchAllTasksCompleteMode.TERMINATE_JOB)
+        await calls.make("update_job", self._bucket, lambda: client.update_job(job_id, mode))
+
+    async def terminate_job(self, job_id: str, reason: str) -> None:
+        client = self._open().batch
+        await calls.make("terminate_job", self._bucket, lambda: sdk_faults.terminate_job(client, job_id, reason))
+
+    async def close(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+    # --- one request -------------------------------------------------------------------------------------
+
+    async def _read(self, method: str, path: str, fields: Sequence[str], kind: type[T]) -> T:
+        answer = await self._get(method, path, {"$select": ",".join(fields)})
+        return _decoded(answer.body, kind)
+
+    async def _get(self, method: str, path: str, parameters: Mapping[str, str]) -> Answer:
+        client = self._open().batch
+        quoted = {name: quote(text, safe="") for name, text in {**parameters, "api-version": API_VERSION}.items()}
+
+        async def call() -> Answer:
+            request = HttpRequest("GET", path, params=quoted, headers={"Accept": "application/json"})
+            response = await client.send_request(request)
+            return Answer(body=response.content, at=_moment(response.headers.get("Date")))
+
+        return await calls.make(method, self._bucket, call)
+
+    def _open(self) -> clients.Client:
+        if self._client is None:
+            self._client = clients.make(self._settings)
+        return self._client
+
+
+def _decoded(body: bytes, kind: type[T]) -> T:
+    """Raises Unavailable for an answer that is none."""
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.MsgspecError as error:
+        raise calls.translated(error) from None
+
+
+def _list_parameters(fields: Sequence[str], query: str, link: str) -> dict[str, str]:
+    """Of a link only the parameters are taken: the host is ours."""
+    if link:
+        return dict(parse_qsl(urlsplit(link).query))
+    parameters = {"maxresults": str(PAGE_SIZE), "$select": ",".join(fields)}
+    return {**parameters, "$filter": query} if query else parameters
+
+
+def _moment(text: str | None) -> datetime | None:
+    try:
+        return parsedate_to_datetime(text).astimezone(UTC) if text else None
+    except ValueError:
+        return None

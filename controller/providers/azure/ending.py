@@ -1,0 +1,66 @@
+"""Terminating and removing all tasks of a JennahJob."""
+
+from controller.domain.errors import NotFound
+from controller.providers.azure import bounded, calls, observation
+from controller.providers.azure.connection import AzureConnection
+from controller.providers.azure.places import Place
+
+AT_ONCE = 16
+FEW = 20
+"""Tasks that are ended without looking which of them have not ended yet."""
+
+
+class Ending:
+    """Ends or removes tasks. One that is unknown or has ended is no error."""
+
+    def __init__(self, connection: AzureConnection) -> None:
+        self._connection = connection
+
+    async def terminate(self, where: Place, uid: str) -> bool:
+        """Ask for the end of all tasks that carry that uid. False: the service knows none of them.
+
+        The last one first: in a set with lanes (see `request`) the end of a task lets the next of its lane begin.
+        """
+        ids = list(where.task_ids)
+        if len(ids) > FEW:
+            ids = await self._unfinished(where, uid)
+        else:
+            task = await self._connection.task(where.job_id, ids[0])
+            if task is not None and observation.uid_of(task) != uid:
+                return False
+        unknown: list[str] = []
+
+        async def end(task_id: str) -> None:
+            try:
+                await self._connection.terminate_task(where.job_id, task_id)
+            except NotFound:
+                unknown.append(task_id)
+            except (calls.TaskEnded, calls.JobEnded):
+                return
+
+        await bounded.for_each(end, reversed(ids), at_once=min(AT_ONCE, len(ids)))
+        return not ids or len(unknown) < len(ids)
+
+    async def delete(self, where: Place) -> None:
+        """Remove them with their history and files."""
+
+        async def remove(task_id: str) -> None:
+            try:
+                await self._connection.delete_task(where.job_id, task_id)
+            except (NotFound, calls.JobEnded):
+                return
+
+        await bounded.for_each(remove, where.task_ids, at_once=min(AT_ONCE, where.count))
+
+    async def _unfinished(self, where: Place, uid: str) -> list[str]:
+        mine = set(where.task_ids)
+        found, link = set(), ""
+        while True:
+            try:
+                page, _ = await self._connection.tasks(where.job_id, "state ne 'completed'", link)
+            except NotFound:
+                return []
+            found |= {task.id for task in page.value if task.id in mine and observation.uid_of(task) == uid}
+            link = page.next_link
+            if not link:
+                return [task_id for task_id in where.task_ids if task_id in found]

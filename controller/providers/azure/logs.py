@@ -1,0 +1,91 @@
+"""What a job wrote: from the nodes its tasks ran on, or from the Blob container that their output was copied to. Called
+by ``jennah logs``; it makes a client of its own."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import aiohttp
+
+from controller.clock import SystemClock
+from controller.domain.errors import ConfigError, Forbidden, NotFound, Unavailable
+from controller.domain.job import Job
+from controller.providers.azure import calls, clients, places
+from controller.providers.azure.places import Place
+from controller.providers.limits import TokenBucket
+
+FILES = ("stdout.txt", "stderr.txt")
+CALLS_PER_SECOND = 20
+_HOSTS = (".batch.azure.com", ".batch.azure.us", ".batch.azure.cn")
+"""Where credentials are sent by what an object's status says; to another address only if AZURE_BATCH_ENDPOINT names
+it."""
+
+
+async def lines(job: Job) -> AsyncIterator[str]:
+    """The lines of each task, its stdout and then its stderr; those of a set's tasks begin with ``[INDEX] ``.
+
+    Raises NotFound where nothing is left (nodes go, and files after seven days), Forbidden, Unavailable.
+    """
+    url = urlsplit(job.status.resource_path or "")
+    where = places.place_in(url.path)
+    if where is None or not url.hostname:
+        raise NotFound(f"the job {job.metadata.name!r} was not submitted to Azure Batch yet")
+    endpoint = f"{url.scheme}://{url.netloc}"
+    if not url.hostname.endswith(_HOSTS) and os.environ.get("AZURE_BATCH_ENDPOINT", "").rstrip("/") != endpoint:
+        raise ConfigError([f"AZURE_BATCH_ENDPOINT is not {endpoint}, where the job is"])
+    account = os.environ.get("AZURE_BATCH_ACCOUNT") or url.hostname.partition(".")[0]
+    client = clients.Client(account, endpoint, os.environ.get("AZURE_BATCH_KEY", ""))
+    bucket = TokenBucket(CALLS_PER_SECOND, SystemClock())
+    try:
+        has_any = False
+        for index, task_id in enumerate(where.task_ids):
+            prefix = f"[{index}] " if where.is_set else ""
+            for name in FILES:
+                text = await _text(client, bucket, where, task_id, name)
+                has_any = has_any or text is not None
+                for line in (text or "").splitlines():
+                    yield f"{prefix}{line}"
+        if not has_any:
+            raise NotFound(
+                f"{where.stem} has no output: it has not run, or its node has gone (AZURE_OUTPUT_URL keeps it)"
+            )
+    finally:
+        await client.close()
+
+
+async def _text(client: clients.Client, bucket: TokenBucket, where: Place, task_id: str, name: str) -> str | None:
+    """A file of a task; None where there is none."""
+
+    async def download() -> bytes:
+        parts = await client.batch.download_task_file(where.job_id, task_id, name)
+        return b"".join([part async for part in parts])
+
+    try:
+        found = await calls.make("download_task_file", bucket, download)
+    except (NotFound, calls.Refused, Unavailable) as error:
+        if isinstance(error, Forbidden):
+            raise
+        # A node that has gone, or a task that has not run, is 404 or 409 by codes that are not documented.
+        kept = await _from_container(where, task_id, name)
+        if kept is None and type(error) is Unavailable and "could not be reached" in str(error):
+            raise
+        return kept
+    return found.decode(errors="replace")
+
+
+async def _from_container(where: Place, task_id: str, name: str) -> str | None:
+    """The copy in AZURE_OUTPUT_URL, where that holds a signature that may read; None where there is none."""
+    url = urlsplit(os.environ.get("AZURE_OUTPUT_URL", ""))
+    if not url.query:
+        return None
+    path = f"{url.path.rstrip('/')}/{quote(places.output_folder(where, task_id))}/{name}"
+    try:
+        async with (
+            asyncio.timeout(calls.CALL_SECONDS),
+            aiohttp.ClientSession() as http,
+            http.get(urlunsplit(url._replace(path=path))) as answer,
+        ):
+            return (await answer.read()).decode(errors="replace") if answer.status == 200 else None
+    except (aiohttp.ClientError, TimeoutError):
+        raise Unavailable("the output container could not be reached") from None  # the address holds a signature

@@ -1,0 +1,87 @@
+"""What a task says of itself: whose it is, and what was done otherwise than was asked. Pure, each way.
+
+Tasks have no metadata (providers.md §3d), so this is their display name: words such as
+``uid=… tasks=3 limit=3600 asked=1000/2048 slots=2/8 node=4000/16384 disk=100``. It comes with every list, which an
+environment variable would only do together with the secret ones. Words that are not known are left out.
+"""
+
+import msgspec
+
+from controller.domain import conditions, reasons
+from controller.ports import Remark
+
+
+class Marker(msgspec.Struct, frozen=True, kw_only=True):
+    """The words. Of a task that is not ours all are empty."""
+
+    uid: str = ""
+    """The JennahJob's."""
+    tasks: int = 1
+    limit: int = 0
+    """Seconds that an attempt may run; 0: no limit."""
+    asked: tuple[int, int] | None = None
+    """CPU in millis and memory in MiB, where that is not what is given."""
+    slots: tuple[int, int] | None = None
+    """Of the node's, those that are taken."""
+    node: tuple[int, int] | None = None
+    """CPU in millis and memory in MiB of the node; None: not known."""
+    disk: int | None = None
+    """GiB that were asked for and are not given."""
+
+
+def encode(marker: Marker) -> str:
+    """The display name."""
+    words = [f"uid={marker.uid}", f"tasks={marker.tasks}"]
+    if marker.limit:
+        words.append(f"limit={marker.limit}")
+    for name in ("asked", "slots", "node"):
+        pair: tuple[int, int] | None = getattr(marker, name)
+        if pair is not None:
+            words.append(f"{name}={pair[0]}/{pair[1]}")
+    if marker.disk is not None:
+        words.append(f"disk={marker.disk}")
+    return " ".join(words)
+
+
+def decode(display_name: str) -> Marker:
+    """The inverse; total."""
+    words = {name: value for name, _, value in (word.partition("=") for word in display_name.split())}
+    return Marker(
+        uid=words.get("uid", ""),
+        tasks=_number(words.get("tasks")) or 1,
+        limit=_number(words.get("limit")) or 0,
+        asked=_pair(words.get("asked")),
+        slots=_pair(words.get("slots")),
+        node=_pair(words.get("node")),
+        disk=_number(words.get("disk")),
+    )
+
+
+def remarks(marker: Marker) -> tuple[Remark, ...]:
+    """What a user is told of the differences."""
+    texts, is_rounded = [], False
+    if marker.asked and marker.slots:
+        asked = f"{marker.asked[0]}m CPU and {marker.asked[1]} MiB"
+        taken, of = marker.slots
+        if marker.node:
+            is_rounded = True
+            node = f"{marker.node[0]}m and {marker.node[1]} MiB"
+            texts.append(f"{asked} became {taken} of the {of} task slots of a node with {node}")
+        else:
+            texts.append(f"{asked} became one of the node's {of} task slots: its size is not known (AZURE_NODE_SIZES)")
+    if marker.disk is not None:
+        texts.append(f"bootDiskGiB {marker.disk} is not honoured: the disk is that of the pool's nodes")
+    if not texts:
+        return ()
+    reason = reasons.ROUNDED_UP if is_rounded else reasons.NOT_SUPPORTED
+    return (Remark(condition=conditions.RESOURCES_EXACT, reason=reason, message="; ".join(texts)),)
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isdecimal() and text.isascii() else None
+
+
+def _pair(text: str | None) -> tuple[int, int] | None:
+    first, _, second = (text or "").partition("/")
+    one, two = _number(first), _number(second)
+    return (one, two) if one is not None and two is not None else None

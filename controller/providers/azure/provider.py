@@ -1,0 +1,196 @@
+"""Azure Batch behind `ports.BatchProvider`: the adapter. What requests and answers mean is in `request` and
+`observation`.
+
+Names are ids here. A JennahJob's tasks have ids that follow from its name, in a shared job that follows from its pool
+and its day (`places`), so a submission is repeated until its outcome is known, and what exists already is adopted if
+it carries our uid.
+"""
+
+import asyncio
+from collections import OrderedDict, defaultdict
+from collections.abc import Collection, Mapping, Sequence
+
+from controller.cloud_settings import AzureSettings
+from controller.domain import reasons
+from controller.domain.errors import Permanent, Unavailable
+from controller.domain.job import TaskCounts
+from controller.domain.phases import Phase
+from controller.ports import Clock, JobRef, Observation, SubmitRequest
+from controller.providers.azure import bounded, calls, marker, observation, places
+from controller.providers.azure.catalogue import Catalogue
+from controller.providers.azure.connection import AzureConnection
+from controller.providers.azure.ending import Ending
+from controller.providers.azure.finding import Finding
+from controller.providers.azure.listing import Listing
+from controller.providers.azure.places import Place
+from controller.providers.azure.shared_jobs import SharedJobs
+from controller.providers.azure.submission import Submission
+from controller.providers.azure.wire import Task
+
+REMEMBERED = 10_000
+"""Places of submitted jobs that are kept at most."""
+JOBS_AT_ONCE = 4
+"""Shared jobs that a round of observation reads at once."""
+BREATH = 500
+"""Jobs that are mapped before others get the event loop again."""
+
+
+class AzureProvider:
+    """One account. All workers share its rate limit."""
+
+    name = "azure"
+    names_are_ids = True
+
+    def __init__(self, settings: AzureSettings, clock: Clock) -> None:
+        self.region = settings.region
+        self._settings = settings
+        self._connection = AzureConnection(settings, clock)
+        self._catalogue = Catalogue(self._connection, settings, clock)
+        self._shared = SharedJobs(self._connection, settings, clock)
+        self._submission = Submission(self._connection, self._catalogue, self._shared, settings)
+        self._listing = Listing(self._connection, clock)
+        self._finding = Finding(self._connection, self._shared, settings)
+        self._ending = Ending(self._connection)
+        self._places: OrderedDict[str, Place] = OrderedDict()
+
+    async def open(self) -> None:
+        """See that every configured pool exists. Raises ConfigError, Unavailable."""
+        await self._catalogue.check()
+
+    async def prepare(self, request: SubmitRequest) -> None:
+        """Nothing to do: names are ids here."""
+
+    async def submit(self, request: SubmitRequest) -> Observation:
+        """All of the JennahJob's tasks; a set that was begun is gone on with. Raises as the port says."""
+        try:
+            async with asyncio.timeout(calls.ACTION_SECONDS):
+                where, is_new = await self._submission.submit(request)
+                self._remember(request.external_name, where)
+                if is_new is not None:
+                    return self._fresh(request, where, is_new)
+                seen = await self._observed(request.external_name, where)
+        except TimeoutError:
+            raise Unavailable("the submission took too long; it is gone on with") from None
+        if seen is None:
+            raise Unavailable(f"the tasks of {request.external_name} exist and cannot be read yet")
+        if seen.uid != request.uid:
+            raise Permanent(
+                f"{seen.resource_path} exists already and belongs to another JennahJob", reason=reasons.NAME_TAKEN
+            )
+        return seen
+
+    async def find(self, ref: JobRef) -> Sequence[Observation]:
+        seen = await self.get(ref)
+        return [seen] if seen is not None and seen.uid == ref.uid else []
+
+    async def get(self, ref: JobRef) -> Observation | None:
+        """A set whose making was cut off is told as it is: what exists of it can be cancelled by that."""
+        where = await self._place(ref)
+        return await self._observed(ref.external_name, where) if where is not None else None
+
+    async def observe(self, refs: Collection[JobRef]) -> Mapping[str, Observation]:
+        """By shared job, what changed. A set whose making was cut off is left out: its submission is to be repeated."""
+        if not refs:
+            return {}
+        where = {ref.external_name: place for ref in refs if (place := self._known_place(ref)) is not None}
+        for ref in refs:
+            if ref.external_name not in where and not ref.resource_path:
+                place = await self._finding.place(ref)
+                if place is not None:
+                    self._remember(ref.external_name, place)
+                    where[ref.external_name] = place
+        wanted: defaultdict[str, set[str]] = defaultdict(set)
+        for place in where.values():
+            wanted[place.job_id].update(place.task_ids)
+        self._listing.forget_all_but(wanted)
+        found: dict[str, Observation] = {}
+        looks = {}
+
+        async def look(job_id: str) -> None:
+            looks[job_id] = await self._listing.look(job_id, wanted[job_id])
+
+        await bounded.for_each(look, list(wanted), at_once=JOBS_AT_ONCE)
+        uids = {ref.external_name: ref.uid for ref in refs}
+        for number, (name, place) in enumerate(where.items()):
+            seen = looks[place.job_id]
+            one = self._meaning(name, place, [seen.tasks.get(task_id) for task_id in place.task_ids], seen.state)
+            if one is not None and one.uid == uids[name]:
+                found[name] = one
+            if number % BREATH == 0:
+                await asyncio.sleep(0)
+        await self._shared.end_an_old_one()
+        return found
+
+    async def cancel(self, ref: JobRef, *, reason: str) -> bool:
+        """Terminate every task. The service takes no reason, and keeps none but that somebody ended it."""
+        where = await self._place(ref)
+        if where is None:
+            return False
+        try:
+            async with asyncio.timeout(calls.ACTION_SECONDS):
+                return await self._ending.terminate(where, ref.uid)
+        except TimeoutError:
+            raise Unavailable("not all tasks could be ended in time; it is gone on with") from None
+
+    async def delete(self, ref: JobRef) -> None:
+        """Remove the tasks of a job that has ended. One that has not is left alone: there, deleting would end it."""
+        where = await self._place(ref)
+        seen = await self._observed(ref.external_name, where) if where is not None else None
+        if where is None or seen is None or not seen.has_ended or seen.uid != ref.uid:
+            return
+        try:
+            async with asyncio.timeout(calls.ACTION_SECONDS):
+                await self._ending.delete(where)
+        except TimeoutError:
+            raise Unavailable("not all tasks could be removed in time; it is gone on with") from None
+
+    async def close(self) -> None:
+        await self._connection.close()
+
+    async def _observed(self, external_name: str, where: Place) -> Observation | None:
+        """Asked for singly, not from what was seen."""
+        tasks = await self._finding.tasks(where)
+        if tasks is None or not any(tasks):
+            return None
+        state = "active"
+        if not all(task is not None and task.state == observation.ENDED for task in tasks):
+            job = await self._connection.job(where.job_id)
+            state = job.state if job is not None else observation.GONE
+        return observation.observation(external_name, where, tasks, state, self._settings)
+
+    def _meaning(
+        self, external_name: str, where: Place, tasks: Sequence[Task | None], job_state: str
+    ) -> Observation | None:
+        if not any(tasks):
+            return None
+        seen = observation.observation(external_name, where, tasks, job_state, self._settings)
+        return seen if seen.has_ended or observation.is_complete(tasks) else None
+
+    def _fresh(self, request: SubmitRequest, where: Place, name: str) -> Observation:
+        """A job whose tasks were all made just now."""
+        count = request.spec.completions
+        return Observation(
+            external_name=request.external_name,
+            uid=request.uid,
+            resource_path=places.path(self._settings, where),
+            phase=Phase.PENDING,
+            tasks=TaskCounts(total=count, pending=count),
+            remarks=marker.remarks(marker.decode(name)),
+            console_url=places.console_url(self._settings),
+            logs_url=places.logs_url(self._settings, where),
+        )
+
+    async def _place(self, ref: JobRef) -> Place | None:
+        known = self._known_place(ref)
+        return known if known is not None or ref.resource_path else await self._finding.place(ref)
+
+    def _known_place(self, ref: JobRef) -> Place | None:
+        if ref.resource_path:
+            return places.parse(ref.resource_path, self._settings)
+        return self._places.get(ref.external_name)
+
+    def _remember(self, external_name: str, where: Place) -> None:
+        self._places[external_name] = where
+        self._places.move_to_end(external_name)
+        while len(self._places) > REMEMBERED:
+            self._places.popitem(last=False)

@@ -1,0 +1,188 @@
+"""The Azure jobs that JennahJobs share: made when first needed, ended when they are old and all their tasks have ended.
+
+Which one a JennahJob belongs in follows from the JennahJob alone (`places.SharedJob`), so any number of processes can
+do this at once: creating by an id that exists is "exists", and what exists is taken if its metadata is ours.
+
+A shared job that somebody ended takes no tasks any more. Its next generation then takes its place (``-g1``, ``-g2``,
+…), and a submission looks for its task in the earlier ones first: a job that has ended takes no task that is still on
+its way to it, so what is not in it will never be.
+"""
+
+import asyncio
+import logging
+from collections import OrderedDict, defaultdict
+from datetime import UTC, date, datetime, timedelta
+
+from azure.batch import models
+
+from controller.cloud_settings import AzureSettings
+from controller.domain import reasons
+from controller.domain.errors import AlreadyExists, NotFound, Permanent, Throttled, Unavailable
+from controller.ports import Clock
+from controller.providers.azure import calls, wire
+from controller.providers.azure.connection import AzureConnection
+from controller.providers.azure.observation import JOB_ENDS
+from controller.providers.azure.places import SharedJob
+
+log = logging.getLogger(__name__)
+
+INSTANCE, POOL, DAY, PRIORITY = "jennah-instance", "jennah-pool", "jennah-day", "jennah-priority"
+"""Our metadata of a shared job."""
+
+KNOWN = 1000
+"""Shared jobs that are remembered at most."""
+MOST_GENERATIONS = 100
+OLD_AFTER = timedelta(days=1)
+"""From the end of its day, and from its making, until a shared job is ended: until then late submissions may go to
+it."""
+ENDED_REASON = "JennahAllTasksEnded"
+LOOK_AGAIN_SECONDS = 600.0
+"""The pause between two looks for old shared jobs."""
+
+
+class SharedJobs:
+    """Those of one installation in one account."""
+
+    def __init__(self, connection: AzureConnection, settings: AzureSettings, clock: Clock) -> None:
+        self._connection = connection
+        self._settings = settings
+        self._clock = clock
+        self._open: OrderedDict[SharedJob, int] = OrderedDict()
+        self._making: defaultdict[SharedJob, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._quota: tuple[float, str] = (0.0, "")
+        self._looked_at = -LOOK_AGAIN_SECONDS
+        self._old: list[wire.Job] = []
+
+    async def generation(self, shared: SharedJob) -> int:
+        """The generation that takes tasks now; it exists. Raises Throttled where a quota has no room for it,
+        Permanent(NAME_TAKEN) where it is another's."""
+        known = self._open.get(shared)
+        if known is not None:
+            return known
+        lock = self._making[shared]
+        try:
+            async with lock:
+                known = self._open.get(shared)
+                return await self._find_or_make(shared) if known is None else known
+        finally:
+            if not lock.locked():
+                self._making.pop(shared, None)
+
+    def ended(self, shared: SharedJob, generation: int) -> None:
+        """The service says that this one takes no tasks any more, or has gone."""
+        if self._open.get(shared) == generation:
+            del self._open[shared]
+
+    async def ours(self) -> list[wire.Job]:
+        """All shared jobs of this installation, the newest first; ended ones too."""
+        found = [job for job in await self._connection.jobs("") if self._is_ours(job)]
+        return sorted(found, key=lambda job: job.creation_time or _LONG_AGO, reverse=True)
+
+    async def end_an_old_one(self) -> None:
+        """Have at most one old shared job end, and look for such only now and then.
+
+        The service is asked to end it by itself once all its tasks have ended, which cannot come between a task and
+        its job. That is said not to work always (providers.md §3d), so a job that was asked so long ago and has no
+        unfinished task is ended by a call as well.
+        """
+        if not self._old:
+            if self._clock.monotonic() - self._looked_at < LOOK_AGAIN_SECONDS:
+                return
+            self._looked_at = self._clock.monotonic()
+            self._old = [job for job in await self._connection.jobs("state eq 'active'") if self._is_old(job)]
+        if self._old:
+            await self._end(self._old.pop())
+
+    async def _find_or_make(self, shared: SharedJob) -> int:
+        for generation in range(MOST_GENERATIONS):
+            job = await self._connection.job(shared.id(generation))
+            if job is None:
+                if await self._connection.job(shared.id(generation + 1)) is not None:
+                    continue  # somebody removed an ended one: it must not come back below those after it
+                job = await self._make(shared, generation)
+            if not self._is_ours(job) or job.marks.get(POOL) != shared.pool:
+                raise Permanent(
+                    f"the Azure job {job.id!r} exists already and is not of this installation and pool",
+                    reason=reasons.NAME_TAKEN,
+                )
+            if not JOB_ENDS.get(job.state, False):
+                self._open[shared] = generation
+                while len(self._open) > KNOWN:
+                    self._open.popitem(last=False)
+                return generation
+        raise Unavailable(f"{MOST_GENERATIONS} Azure jobs such as {shared.id(0)!r} were ended by somebody")
+
+    async def _make(self, shared: SharedJob, generation: int) -> wire.Job:
+        until, words = self._quota
+        if self._clock.monotonic() < until:
+            raise Throttled(words, delay=until - self._clock.monotonic())
+        asked = _create_options(shared, generation)
+        try:
+            await self._connection.create_job(asked)
+        except AlreadyExists:
+            job = await self._connection.job(asked.id)
+            if job is None:
+                raise Unavailable(f"the Azure job {asked.id!r} exists and cannot be read yet") from None
+            return job
+        except Throttled as error:
+            if error.delay >= calls.QUOTA_SECONDS:
+                self._quota = (self._clock.monotonic() + error.delay, str(error))
+            raise
+        log.info("made the Azure job %s", asked.id)
+        return wire.Job(id=asked.id, state="active", metadata=_metadata(shared))
+
+    async def _end(self, job: wire.Job) -> None:
+        try:
+            if job.on_all_tasks_complete != models.BatchAllTasksCompleteMode.TERMINATE_JOB.value:
+                await self._connection.end_when_done(job.id)
+                return
+            page, _ = await self._connection.tasks(job.id, "state ne 'completed'", "")
+            if not page.value:
+                await self._connection.terminate_job(job.id, ENDED_REASON)
+        except (NotFound, calls.JobEnded):
+            return
+        log.info("the Azure job %s is old and all its tasks have ended: it ends", job.id)
+
+    def _is_ours(self, job: wire.Job) -> bool:
+        return job.marks.get(INSTANCE) == self._settings.instance
+
+    def _is_old(self, job: wire.Job) -> bool:
+        day, now = _day(job.marks.get(DAY, "")), self._clock.now()
+        if not self._is_ours(job) or day is None or job.creation_time is None:
+            return False
+        ends = datetime.combine(day, datetime.min.time(), UTC) + timedelta(days=1)
+        return now - ends >= OLD_AFTER and now - job.creation_time >= OLD_AFTER
+
+
+_LONG_AGO = datetime.fromtimestamp(0, UTC)
+
+
+def _create_options(shared: SharedJob, generation: int) -> models.BatchJobCreateOptions:
+    return models.BatchJobCreateOptions(
+        id=shared.id(generation),
+        display_name=f"Jennah: jobs of {shared.day} on {shared.pool}",
+        priority=shared.priority,
+        pool_info=models.BatchPoolInfo(pool_id=shared.pool),
+        uses_task_dependencies=True,  # sets with a parallelism queue in lanes (see `request`)
+        # A job that has no tasks yet would end at once with the other mode (providers.md §3d).
+        all_tasks_complete_mode=models.BatchAllTasksCompleteMode.NO_ACTION,
+        task_failure_mode=models.BatchTaskFailureMode.NO_ACTION,
+        metadata=[models.BatchMetadataItem(name=item.name, value=item.value) for item in _metadata(shared)],
+    )
+
+
+def _metadata(shared: SharedJob) -> list[wire.MetadataItem]:
+    marks = {
+        INSTANCE: shared.instance,
+        POOL: shared.pool,
+        DAY: shared.day.isoformat(),
+        PRIORITY: str(shared.priority),
+    }
+    return [wire.MetadataItem(name=name, value=value) for name, value in marks.items()]
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None

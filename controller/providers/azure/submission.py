@@ -1,0 +1,137 @@
+"""Having a JennahJob's tasks at the service, exactly once, however often it is tried."""
+
+from collections import OrderedDict
+
+from azure.batch import models
+
+from controller.cloud_settings import AzureSettings
+from controller.domain import reasons
+from controller.domain.errors import AlreadyExists, JennahError, NotFound, Permanent, Retryable, Unavailable
+from controller.ports import SubmitRequest
+from controller.providers import redaction
+from controller.providers.azure import calls, observation, places, pools, request
+from controller.providers.azure.catalogue import Catalogue
+from controller.providers.azure.connection import AzureConnection
+from controller.providers.azure.ending import Ending
+from controller.providers.azure.places import Place
+from controller.providers.azure.pools import Pool
+from controller.providers.azure.shared_jobs import SharedJobs
+
+REMEMBERED = 1000
+"""Sets that are under way."""
+GENERATIONS = 5
+"""Shared jobs that may be ended under one submission before it is left to a later try."""
+
+
+class Submission:
+    """Chooses the pool, has the shared job, makes the tasks."""
+
+    def __init__(
+        self, connection: AzureConnection, catalogue: Catalogue, shared: SharedJobs, settings: AzureSettings
+    ) -> None:
+        self._connection = connection
+        self._catalogue = catalogue
+        self._shared = shared
+        self._settings = settings
+        self._ending = Ending(connection)
+        self._made: OrderedDict[tuple[str, str], int] = OrderedDict()
+        """How many tasks of a set that is not complete yet are known to exist: the next try goes on from there."""
+
+    async def submit(self, wanted: SubmitRequest) -> tuple[Place, str | None]:
+        """Where all tasks are. With it their display name where they were made by this call; None where some of them
+        were there already: then they are to be looked at."""
+        spec = wanted.spec
+        request.check(spec)
+        chosen = pools.choose(spec, self._settings)
+        is_from_spec = spec.azure is not None and spec.azure.pool == chosen
+        pool = await self._catalogue.pool(chosen, is_from_spec=is_from_spec)
+        shared = places.shared_job(self._settings, pool.id, spec.priority, wanted.created_at)
+        for _ in range(GENERATIONS):
+            first = places.place(shared.id(0), wanted.external_name, spec.completions)
+            # What cannot be is refused before a job is made for it.
+            request.check_size(next(request.tasks(wanted, first, pool, self._settings)))
+            generation = await self._shared.generation(shared)
+            for earlier in range(generation):
+                where = places.place(shared.id(earlier), wanted.external_name, spec.completions)
+                if await self._has_any(where):
+                    return where, None
+            where = places.place(shared.id(generation), wanted.external_name, spec.completions)
+            try:
+                name = await self._make(where, pool, wanted)
+            except (calls.JobEnded, NotFound):
+                self._shared.ended(shared, generation)
+                continue
+            return where, name
+        raise Unavailable(f"Azure jobs such as {shared.id(0)!r} are ended by somebody as soon as they are made")
+
+    async def _has_any(self, where: Place) -> bool:
+        first, last = next(where.task_ids), where.last_id
+        if await self._connection.task(where.job_id, first) is not None:
+            return True
+        return last != first and await self._connection.task(where.job_id, last) is not None
+
+    async def _make(self, where: Place, pool: Pool, wanted: SubmitRequest) -> str | None:
+        """Their display name, if all of them are new. Raises JobEnded, NotFound where the shared job takes none."""
+        try:
+            if where.is_set:
+                return await self._make_set(where, pool, wanted)
+            [task] = request.tasks(wanted, where, pool, self._settings)
+            return task.display_name if await self._make_one(where, task) else None
+        except calls.Refused as error:
+            if where.is_set:
+                await self._ending.terminate(where, wanted.uid)
+            secrets = [*wanted.env.values(), self._settings.output_url]
+            if self._settings.registry is not None:
+                secrets.append(self._settings.registry.password)
+            text = redaction.without_values(str(error), [text for text in secrets if text])
+            raise calls.Refused(f"Azure Batch refused the job: {text}", code=error.code) from None
+
+    async def _make_one(self, where: Place, task: models.BatchTaskCreateOptions) -> bool:
+        try:
+            await self._connection.create_task(where.job_id, task)
+        except AlreadyExists:
+            return False
+        return True
+
+    async def _make_set(self, where: Place, pool: Pool, wanted: SubmitRequest) -> str | None:
+        """In calls of up to a hundred, the last task alone and last: where it is, the set is complete. What is there
+        already is passed over, so that a set that was cut off is gone on with."""
+        if await self._connection.task(where.job_id, where.last_id) is not None:
+            return None
+        key = (where.job_id, where.stem)
+        begin = self._made.pop(key, 0)
+        is_new, name = begin == 0, None
+        tasks = request.tasks(wanted, where, pool, self._settings, start=begin)
+        for chunk in request.chunks(tasks, where.count - begin):
+            name = chunk[0].display_name
+            if begin == where.count - 1:
+                is_new = await self._make_one(where, chunk[0]) and is_new
+                break
+            failed = await self._connection.create_tasks(where.job_id, chunk)
+            for task_id, (code, words) in failed.items():
+                if code != "TaskExists":
+                    raise _failure(code, words)
+                if is_new:
+                    await self._check(where, task_id, wanted.uid)
+                is_new = False
+            begin += len(chunk)
+            self._made[key] = begin
+            while len(self._made) > REMEMBERED:
+                self._made.popitem(last=False)
+        self._made.pop(key, None)
+        return name if is_new else None
+
+    async def _check(self, where: Place, task_id: str, uid: str) -> None:
+        task = await self._connection.task(where.job_id, task_id)
+        if task is not None and observation.uid_of(task) != uid:
+            raise Permanent(
+                f"the task {task_id!r} exists already and belongs to another JennahJob", reason=reasons.NAME_TAKEN
+            )
+
+
+def _failure(code: str, words: str) -> JennahError:
+    """One task of a call that was not made: the call itself went well."""
+    error = calls.meaning(400, code, words)
+    if code in ("ServerError", "InternalError", "OperationTimedOut", ""):
+        return Retryable(f"a task could not be made, it is tried again: {words or code}")
+    return error

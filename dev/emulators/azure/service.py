@@ -1,0 +1,385 @@
+"""One Batch account: pools, jobs and tasks, and the rules of providers.md §3."""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from dev.emulators.azure import tasks as lives
+from dev.emulators.azure.tasks import ACTIVE, COMPLETED, NEVER, Task, stamp
+from dev.emulators.control import LedgerEntry
+
+Wire = dict[str, Any]
+
+ACTIVE_JOBS = 100
+"""The quota of active jobs and schedules that new accounts have."""
+MAX_COLLECTION = 100
+MAX_BODY = 1_000_000
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+class Fault(Exception):
+    """The service says no."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+class PoolSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A pool."""
+
+    name: str
+    vm_size: str = "Standard_D4s_v5"
+    slots: int = 4
+    takes_containers: bool = True
+    has_nodes: bool = True
+    """Without any, tasks wait."""
+
+
+POOLS = (
+    PoolSpec(name="jennah"),
+    PoolSpec(name="jennah-spot", vm_size="Standard_D2s_v5", slots=2),
+    PoolSpec(name="jennah-gpu", vm_size="Standard_NC4as_T4_v3", slots=1),
+)
+
+
+def pool_spec(text: str) -> PoolSpec:
+    """``NAME=VMSIZE[/SLOTS][,empty][,plain]``: without nodes; without containers."""
+    name, _, rest = text.partition("=")
+    size, *words = rest.split(",")
+    vm_size, _, slots = size.partition("/")
+    return PoolSpec(
+        name=name,
+        vm_size=vm_size or "Standard_D4s_v5",
+        slots=int(slots or 1),
+        takes_containers="plain" not in words,
+        has_nodes="empty" not in words,
+    )
+
+
+class Job(msgspec.Struct, kw_only=True):
+    """An Azure job."""
+
+    id: str
+    wire: Wire
+    created: float
+    state: str = ACTIVE
+    changed: float
+    ends_by_itself: bool = False
+    reason: str = ""
+    ended: float = 0.0
+    tasks: dict[str, Task] = {}
+    waiting: dict[str, list[str]] = {}
+    """Task ids that wait for a task, by its id."""
+
+
+class Service:
+    """The account."""
+
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        *,
+        pools: Sequence[PoolSpec] = POOLS,
+        active_jobs: int = ACTIVE_JOBS,
+        step_seconds: float = 0.05,
+        hidden: Callable[[], float] = lambda: 0.0,
+    ) -> None:
+        self.clock = clock
+        self.pools = {pool.name: pool for pool in pools}
+        self.active_jobs = active_jobs
+        self.most_active = 0
+        """The most active jobs that there ever were at once."""
+        self.quota_refusals = 0
+        self.jobs: dict[str, Job] = {}
+        self._all: list[tuple[str, Task]] = []
+        self._step = step_seconds
+        self._hidden = hidden
+        self.url = ""
+
+    # --- pools -------------------------------------------------------------------------------------------
+
+    def get_pool(self, name: str) -> Wire:
+        pool = self.pools.get(name)
+        if pool is None:
+            raise Fault(404, "PoolNotFound", "The specified pool does not exist.")
+        machine: Wire = {"imageReference": {}, "nodeAgentSKUId": "batch.node.ubuntu 22.04"}
+        if pool.takes_containers:
+            machine["containerConfiguration"] = {"type": "dockerCompatible"}
+        return {
+            "id": pool.name,
+            "url": f"{self.url}/pools/{pool.name}",
+            "eTag": "0x1",
+            "creationTime": stamp(0),
+            "lastModified": stamp(0),
+            "state": "active",
+            "stateTransitionTime": stamp(0),
+            "vmSize": pool.vm_size,
+            "taskSlotsPerNode": pool.slots,
+            "virtualMachineConfiguration": machine,
+            "currentDedicatedNodes": int(pool.has_nodes),
+            "currentLowPriorityNodes": 0,
+        }
+
+    # --- jobs --------------------------------------------------------------------------------------------
+
+    def create_job(self, wire: Wire) -> None:
+        job_id = _checked_id(wire)
+        if job_id.lower() in self.jobs:
+            raise Fault(409, "JobExists", "The specified job already exists.")
+        if not (wire.get("poolInfo") or {}).get("poolId"):
+            raise Fault(400, "MissingRequiredProperty", "A required property was not specified in the request body.")
+        if not -1000 <= wire.get("priority", 0) <= 1000:
+            raise Fault(400, "OutOfRangePriority", "The specified Priority value is out of range.")
+        now = self.clock()
+        active = sum(self._settled(job).state != COMPLETED for job in list(self.jobs.values()))
+        if active >= self.active_jobs:
+            self.quota_refusals += 1
+            raise Fault(409, "ActiveJobAndScheduleQuotaReached", "The active job and job schedule quota was reached.")
+        self.most_active = max(self.most_active, active + 1)
+        self.jobs[job_id.lower()] = Job(
+            id=job_id,
+            wire=wire,
+            created=now,
+            changed=now,
+            ends_by_itself=wire.get("onAllTasksComplete") == "terminatejob",
+        )
+
+    def get_job(self, job_id: str) -> Wire:
+        return self._shown(self._job(job_id))
+
+    def list_jobs(self) -> list[Wire]:
+        return [self._shown(self._settled(job)) for job in list(self.jobs.values())]
+
+    def update_job(self, job_id: str, wire: Wire) -> None:
+        job = self._open_job(job_id)
+        job.ends_by_itself = wire.get("onAllTasksComplete") == "terminatejob"
+        job.wire = {**job.wire, **wire}
+
+    def terminate_job(self, job_id: str, reason: str) -> None:
+        self._end(self._open_job(job_id), reason or "UserTerminate")
+
+    def delete_job(self, job_id: str) -> None:
+        job = self._job(job_id)
+        if job.state != COMPLETED:
+            self._end(job, "UserTerminate")
+        for task in job.tasks.values():
+            task.removed = self.clock()
+        del self.jobs[job.id.lower()]
+
+    def set_state(self, job_id: str, state: str) -> None:
+        """For tests: disabled, terminating and the like."""
+        self._job(job_id).state = state
+
+    # --- tasks -------------------------------------------------------------------------------------------
+
+    def create_task(self, job_id: str, wire: Wire) -> None:
+        job = self._open_job(job_id)
+        task_id = _checked_id(wire)
+        if task_id.lower() in job.tasks:
+            raise Fault(409, "TaskExists", "The specified task already exists.")
+        self._check_task(job, wire)
+        now = self.clock()
+        task = lives.made(len(self._all) + 1, wire, created=now, visible=now + self._hidden())
+        job.tasks[task_id.lower()] = task
+        self._all.append((job.id, task))
+        needs = [one.lower() for one in (wire.get("dependsOn") or {}).get("taskIds", ())]
+        for one in needs:
+            job.waiting.setdefault(one, []).append(task_id.lower())
+        self._lay_out(job, task)
+
+    def create_tasks(self, job_id: str, wires: Sequence[Wire]) -> list[Wire]:
+        self._open_job(job_id)
+        if len(wires) > MAX_COLLECTION:
+            raise Fault(400, "InvalidRequestBody", "More than 100 tasks were specified.")
+        results = []
+        for wire in wires:
+            result: Wire = {"taskId": wire.get("id", ""), "status": "success"}
+            try:
+                self.create_task(job_id, wire)
+            except Fault as fault:
+                error = {"code": fault.code, "message": {"lang": "en-US", "value": str(fault)}}
+                result = {**result, "status": "clienterror", "error": error}
+            results.append(result)
+        return results
+
+    def get_task(self, job_id: str, task_id: str) -> Wire:
+        job = self._job(job_id)
+        return self._task(job, task_id).shown(self.clock(), self._url(job))
+
+    def list_tasks(self, job_id: str) -> tuple[Callable[[Task], Wire], list[Task]]:
+        """What shows a task, and all tasks in order of their creation."""
+        job, now = self._job(job_id), self.clock()
+        url = self._url(job)
+        return lambda task: task.shown(now, url), [task for task in job.tasks.values() if task.visible <= now]
+
+    def terminate_task(self, job_id: str, task_id: str) -> None:
+        job = self._job(job_id)
+        task = self._task(job, task_id)
+        now = self.clock()
+        if task.state(now) == COMPLETED:
+            raise Fault(409, "TaskCompleted", "The specified task is already in a completed state.")
+        if job.state == COMPLETED:
+            raise Fault(409, "JobCompleted", "The specified job is already in a completed state.")
+        task.cut(now)
+        self._tell(job, task)
+
+    def delete_task(self, job_id: str, task_id: str) -> None:
+        job = self._job(job_id)
+        task = self._task(job, task_id)
+        if task.state(self.clock()) != COMPLETED:
+            task.cut(self.clock())
+        task.removed = self.clock()
+        del job.tasks[task_id.lower()]
+
+    def get_file(self, job_id: str, task_id: str, name: str) -> str:
+        """What a task wrote: nothing is run here, so it is its command line."""
+        task = self._task(self._job(job_id), task_id)
+        if not task.has_started(self.clock()):
+            raise Fault(409, "OperationInvalidForCurrentState", "The task has not run on a node yet.")
+        if name not in ("stdout.txt", "stderr.txt"):
+            raise Fault(404, "FileNotFound", "The specified file does not exist.")
+        return f"{name}: {task.wire.get('commandLine', '')}\n"
+
+    def ledger(self) -> list[LedgerEntry]:
+        """What really ran: one entry for a task, or for a set of tasks in one job."""
+        now = self.clock()
+        sets: dict[tuple[str, str], list[Task]] = {}
+        for job_id, task in self._all:
+            is_set = "tasks=1 " not in f"{task.wire.get('displayName', '')} "
+            sets.setdefault((job_id, task.uid if is_set else f"{task.uid}/{task.number}"), []).append(task)
+        return [
+            LedgerEntry(
+                id=f"{job_id}/{found[0].id}",
+                name=found[0].id,
+                uid=found[0].uid,
+                state=_state(found, now),
+                created_at=found[0].created,
+                ran_seconds=sum(task.ran_seconds(now) for task in found),
+                exit_code=next((run.exit_code for task in found for run in task.runs[-1:] if run.stop <= now), None),
+            )
+            for (job_id, _), found in sets.items()
+        ]
+
+    # --- small helpers -----------------------------------------------------------------------------------
+
+    def _check_task(self, job: Job, wire: Wire) -> None:
+        pool = self.pools.get(job.wire["poolInfo"]["poolId"])
+        if "commandLine" not in wire:
+            raise Fault(400, "MissingRequiredProperty", "A required property was not specified in the request body.")
+        if pool is not None and pool.takes_containers != bool(wire.get("containerSettings")):
+            raise Fault(400, "ContainerSettingsMismatch", "The container settings do not fit the pool.")
+        if pool is not None and not 1 <= wire.get("requiredSlots", 1) <= pool.slots:
+            raise Fault(400, "InvalidPropertyValue", "requiredSlots is more than the pool's nodes have.")
+        if wire.get("dependsOn") and not job.wire.get("usesTaskDependencies"):
+            raise Fault(400, "TaskDependenciesNotSpecifiedOnJob", "The job does not use task dependencies.")
+        default = (wire.get("exitConditions") or {}).get("default") or {}
+        if "jobAction" in default and job.wire.get("onTaskFailure", "noaction") == "noaction":
+            raise Fault(400, "InvalidPropertyValue", "jobAction needs onTaskFailure.")
+        names = [one.get("name") for one in wire.get("environmentSettings") or ()]
+        if len(names) != len(set(names)):
+            raise Fault(400, "InvalidPropertyValue", "An environment variable was given twice.")
+
+    def _lay_out(self, job: Job, task: Task) -> None:
+        """Give it a life that begins when all that it waits for has ended, and then those that wait for it."""
+        pool = self.pools.get(job.wire["poolInfo"]["poolId"])
+        ready = task.created
+        for one in (task.wire.get("dependsOn") or {}).get("taskIds", ()):
+            first = job.tasks.get(one.lower())
+            ready = max(ready, _released(first))
+        task.lay_out(ready if pool is not None and pool.has_nodes else NEVER, self._step)
+        self._tell(job, task)
+
+    def _tell(self, job: Job, task: Task) -> None:
+        """Those that wait for it, and have not started, are laid out anew; then those that wait for them."""
+        now = self.clock()
+        changed = [task]
+        while changed:
+            for waiting_id in job.waiting.get(changed.pop().id.lower(), ()):
+                one = job.tasks.get(waiting_id)
+                if one is None or one.has_started(now) or one.state(now) == COMPLETED:
+                    continue
+                needs = (one.wire.get("dependsOn") or {}).get("taskIds", ())
+                ready = max((_released(job.tasks.get(need.lower())) for need in needs), default=one.created)
+                one.lay_out(max(ready, one.created), self._step)
+                changed.append(one)
+
+    def _end(self, job: Job, reason: str) -> None:
+        """Running tasks are ended; those that wait stay active for ever."""
+        now = self.clock()
+        for task in job.tasks.values():
+            if task.state(now) == ACTIVE:
+                task.freeze(now)
+            elif task.state(now) != COMPLETED:
+                task.cut(now)
+        job.state, job.changed, job.ended, job.reason = COMPLETED, now, now, reason
+
+    def _settled(self, job: Job) -> Job:
+        """The job, ended if it was to end with its tasks and they have ended."""
+        if job.ends_by_itself and job.state == ACTIVE:
+            now = self.clock()
+            if all(task.state(now) == COMPLETED for task in job.tasks.values()):
+                self._end(job, "AllTasksComplete")
+        return job
+
+    def _job(self, job_id: str) -> Job:
+        job = self.jobs.get(job_id.lower())
+        if job is None:
+            raise Fault(404, "JobNotFound", "The specified job does not exist.")
+        return self._settled(job)
+
+    def _open_job(self, job_id: str) -> Job:
+        job = self._job(job_id)
+        codes = {COMPLETED: "JobCompleted", "terminating": "JobTerminating", "deleting": "JobBeingDeleted"}
+        if job.state in codes:
+            raise Fault(409, codes[job.state], f"The specified job is in the state {job.state}.")
+        return job
+
+    def _task(self, job: Job, task_id: str) -> Task:
+        task = job.tasks.get(task_id.lower())
+        if task is None or task.visible > self.clock():
+            raise Fault(404, "TaskNotFound", "The specified task does not exist.")
+        return task
+
+    def _shown(self, job: Job) -> Wire:
+        info: Wire = {"startTime": stamp(job.created), "poolId": job.wire["poolInfo"]["poolId"]}
+        if job.state == COMPLETED:
+            info |= {"endTime": stamp(job.ended), "terminateReason": job.reason}
+        return {
+            **job.wire,
+            "url": self._url(job),
+            "eTag": "0x1",
+            "creationTime": stamp(job.created),
+            "lastModified": stamp(job.changed),
+            "state": job.state,
+            "stateTransitionTime": stamp(job.changed),
+            "onAllTasksComplete": "terminatejob" if job.ends_by_itself else "noaction",
+            "executionInfo": info,
+        }
+
+    def _url(self, job: Job) -> str:
+        return f"{self.url}/jobs/{job.id}"
+
+
+def _released(task: Task | None) -> float:
+    """When those that wait for that task may begin."""
+    if task is None:
+        return NEVER
+    default = (task.wire.get("exitConditions") or {}).get("default") or {}
+    has_failed = task.failure is not None
+    return NEVER if has_failed and default.get("dependencyAction", "block") == "block" else task.ends
+
+
+def _checked_id(wire: Wire) -> str:
+    found = wire.get("id", "")
+    if not isinstance(found, str) or not _ID.fullmatch(found):
+        raise Fault(400, "InvalidPropertyValue", "The id is not valid: letters, digits, '-' and '_', at most 64.")
+    return found
+
+
+def _state(tasks: Sequence[Task], now: float) -> str:
+    states = {task.state(now) for task in tasks}
+    return states.pop() if len(states) == 1 else "mixed"

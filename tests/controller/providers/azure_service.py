@@ -1,0 +1,101 @@
+"""What the tests of the Azure adapter share: a stand-in, adapters on it, and requests."""
+
+import contextlib
+import itertools
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+
+from aiohttp import web
+
+from controller.domain import names
+from controller.domain.job import JobSpec
+from controller.domain.resources import ResourceSet
+from controller.ports import Clock, JobRef, SubmitRequest
+from controller.providers.azure.provider import AzureProvider
+from dev.emulators.azure.server import Emulator
+from tests.contract.azure_service import azure_settings
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class HandClock:
+    """Time of the adapter and of the stand-in: moves by hand, and by what is slept."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def now(self) -> datetime:
+        return START + timedelta(seconds=self.seconds)
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    async def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+
+    def advance(self, seconds: float) -> None:
+        self.seconds += seconds
+
+
+class Service:
+    """A stand-in whose time the test moves, and the adapters that were made for it."""
+
+    def __init__(self, **options: object) -> None:
+        self.clock = HandClock()
+        self.emulator = Emulator(clock=lambda: self.clock.now().timestamp(), **options)
+        self._made: list[AzureProvider] = []
+
+    def provider(self, clock: Clock | None = None, **settings: object) -> AzureProvider:
+        self._made.append(AzureProvider(azure_settings(self.emulator.url, **settings), clock or self.clock))
+        return self._made[-1]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return self.emulator.counts
+
+    def answer(self, operation: str, *answers: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> None:
+        """Have the next requests of that operation answered so, instead of being done."""
+        self.emulator.instead[operation].extend(answers)
+
+    @contextlib.asynccontextmanager
+    async def serving(self) -> AsyncIterator["Service"]:
+        async with self.emulator.serving():
+            try:
+                yield self
+            finally:
+                for provider in self._made:
+                    await provider.close()
+
+
+_numbers = itertools.count()
+
+
+def wanted(
+    command: tuple[str, ...] = ("sleep", "60"),
+    *,
+    variables: dict[str, str] | None = None,
+    created_at: datetime = START,
+    **spec: object,
+) -> SubmitRequest:
+    uid = str(uuid.uuid4())
+    return SubmitRequest(
+        external_name=names.external_name(f"job-{next(_numbers)}", uid),
+        uid=uid,
+        job_id="id",
+        tenant_id="tenant",
+        spec=JobSpec(image="busybox", **{"command": command, "backoff_limit": 0, **spec}),
+        resources=ResourceSet(cpu_millis=1000, memory_mib=4096, max_run_duration_seconds=3600),
+        env=variables or {},
+        created_at=created_at,
+    )
+
+
+def ref(request: SubmitRequest, path: str | None = None) -> JobRef:
+    return JobRef(
+        external_name=request.external_name,
+        uid=request.uid,
+        resource_path=path,
+        spec=request.spec,
+        created_at=request.created_at,
+    )
