@@ -461,7 +461,15 @@ def test_of_many_tasks_the_first_that_failed_speaks_and_all_retries_count() -> N
     ("text", "reason"),
     [
         ("Batch Error: code - CODE_GCE_QUOTA_EXCEEDED, description - error count is 4", reasons.QUOTA_EXCEEDED),
+        ("Instance creation failed: Quota 'CPUS' exceeded. Limit: 24.0 in region us-central1.", reasons.QUOTA_EXCEEDED),
+        ("The service account cannot read projects/acme/quota-report", reasons.FAILED),
+        ("Instance 'quota-report-7d3f' creation failed", reasons.FAILED),
         ("CODE_GCE_ZONE_RESOURCE_POOL_EXHAUSTED", reasons.WAITING_FOR_CAPACITY),
+        (
+            "A n1-standard-4 VM instance is currently unavailable in the us-central1-a zone.",
+            reasons.WAITING_FOR_CAPACITY,
+        ),
+        ("Job failed: it reached its maximum run duration", reasons.DEADLINE_EXCEEDED),
         ("Job failed due to Spot VM preemption", reasons.PREEMPTED),
         ("Failed to pull image gcr.io/acme/quota-report:1", reasons.IMAGE_PULL_FAILED),
         ("Error response from daemon: manifest unknown", reasons.IMAGE_PULL_FAILED),
