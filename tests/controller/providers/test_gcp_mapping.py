@@ -191,15 +191,22 @@ def test_spot_jobs_with_retries_use_them_for_preemptions_too() -> None:
     assert task_spec(job).max_retry_count == 2
     (policy,) = task_spec(job).lifecycle_policies
     assert policy.action == batch_v1.LifecyclePolicy.Action.RETRY_TASK
-    assert {1, 255, 50001} <= set(policy.action_condition.exit_codes), "a program's failures are retried as well"
+    assert set(policy.action_condition.exit_codes) == {*range(1, 256), *range(50000, 50007)}, "whatever there is"
 
 
-def test_spot_jobs_without_retries_are_retried_when_they_were_preempted_only() -> None:
+def test_spot_jobs_without_retries_are_retried_when_they_lost_their_vm_only() -> None:
     spec = task_spec(created(spot=True, backoff_limit=0))
     (policy,) = spec.lifecycle_policies
-    assert policy.action == batch_v1.LifecyclePolicy.Action.RETRY_TASK
-    assert list(policy.action_condition.exit_codes) == [50001]
+    assert policy.action == batch_v1.LifecyclePolicy.Action.FAIL_TASK
+    assert set(policy.action_condition.exit_codes) == {*range(1, 256), 50005}, "failures and time limits are final"
     assert spec.max_retry_count == request.SPOT_RETRIES
+
+
+@pytest.mark.parametrize(
+    ("parallelism", "completions", "sent"), [(10, 2, 2), (2, 10, 2), (6000, 100, 100), (None, 3, 0)]
+)
+def test_no_more_tasks_run_at_once_than_there_are(parallelism: int | None, completions: int, sent: int) -> None:
+    assert created(parallelism=parallelism, completions=completions).task_groups[0].parallelism == sent
 
 
 def test_an_instance_template_says_everything_about_the_vms() -> None:

@@ -227,7 +227,8 @@ def test_too_long_a_task_is_ended(service: BatchService, time: Time) -> None:
 
 
 @pytest.mark.parametrize(
-    ("action", "codes", "attempts"), [("RETRY_TASK", [7], 1), ("RETRY_TASK", [3], 3), ("FAIL_TASK", [3], 1)]
+    ("action", "codes", "attempts"),
+    [("RETRY_TASK", [7], 1), ("RETRY_TASK", [3], 3), ("FAIL_TASK", [3], 1), ("FAIL_TASK", [7], 3)],
 )
 def test_a_lifecycle_policy_says_what_is_retried(
     service: BatchService, time: Time, action: str, codes: list[int], attempts: int
