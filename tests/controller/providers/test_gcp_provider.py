@@ -14,6 +14,7 @@ import pytest
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from google.auth.credentials import AnonymousCredentials
 
 from controller.domain import reasons
 from controller.domain.errors import ConfigError, Forbidden, Permanent, Retryable, Throttled, Unavailable
@@ -23,7 +24,7 @@ from controller.domain.resources import ResourceSet
 from controller.metrics import REGISTRY
 from controller.ports import JobRef, Observation, SubmitRequest
 from controller.providers import limits
-from controller.providers.gcp import bulk, calls, details
+from controller.providers.gcp import bulk, calls, clients, details
 from controller.providers.gcp.provider import GcpProvider
 from dev.emulators.faults import Faults
 from dev.emulators.gcp.jobs import (
@@ -283,6 +284,30 @@ async def test_a_service_that_cannot_be_reached_is_waited_for() -> None:
     with pytest.raises(Unavailable):
         await provider.open()
     await provider.close()
+
+
+@pytest.mark.parametrize("endpoint", ["", "127.0.0.1:1"], ids=["service", "stand-in"])
+async def test_connections_that_die_are_found_out(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
+    made: list[tuple[str, dict[str, Any]]] = []
+
+    def channel(make: Any) -> Any:
+        def recording(target: str, *more: Any, **settings: Any) -> Any:
+            made.append((target, dict(settings["options"])))
+            return make(target, *more, **settings)
+
+        return recording
+
+    monkeypatch.setattr(grpc.aio, "insecure_channel", channel(grpc.aio.insecure_channel))
+    monkeypatch.setattr(grpc.aio, "secure_channel", channel(grpc.aio.secure_channel))
+    monkeypatch.setattr(clients, "_credentials", AnonymousCredentials)
+    client = await clients.make(endpoint)
+    await client.transport.close()
+    ((target, options),) = made
+    assert target == (endpoint or "batch.googleapis.com:443")
+    assert options["grpc.max_receive_message_length"] == -1
+    assert options["grpc.keepalive_time_ms"] == 30_000
+    assert options["grpc.keepalive_timeout_ms"] == 10_000
+    assert options["grpc.max_reconnect_backoff_ms"] == 10_000
 
 
 # --- limits --------------------------------------------------------------------------------------------------
