@@ -22,6 +22,8 @@ CALLS_A_ROUND = 200
 """ListTasks calls of one round of observation; the jobs that are left come in the next."""
 FAILURES_A_ROUND = 16
 """So many jobs whose tasks could not be read, and the others wait for the next round: it is not about one job."""
+THROTTLES_A_ROUND = 4
+"""The same for calls that were throttled."""
 LATE_SECONDS = 60.0
 """How long the end of a job that ran is held back while the service does not show its tasks: they can come minutes
 later (providers.md §1c), but an end that nobody is told of is worse than one without an exit code."""
@@ -81,8 +83,8 @@ class Details:
             calls += 1
             try:
                 made = await self._ask(job)
-            except Throttled:
-                failures = FAILURES_A_ROUND
+            except Throttled:  # each one is a pause of all calls: few are worth waiting for
+                failures += FAILURES_A_ROUND // THROTTLES_A_ROUND
             except Retryable:
                 failures += 1
             else:
