@@ -13,6 +13,7 @@ from controller.startup import say, stop_on_signals
 from dev.emulators import control, faults
 from dev.emulators.gcp.jobs import Delays
 from dev.emulators.gcp.masks import MASK_MODES
+from dev.emulators.gcp.omissions import OMISSIONS
 from dev.emulators.gcp.server import BatchServer
 from dev.emulators.gcp.service import BatchService
 
@@ -35,6 +36,9 @@ async def serve(found: argparse.Namespace) -> None:
         ),
         preempted=found.preempted,
         mask_mode=found.field_mask,
+        omitted=found.omit,
+        tasks_late_seconds=found.tasks_late_seconds,
+        unreachable=found.unreachable,
     )
     stop = asyncio.Event()
     stop_on_signals(stop)
@@ -53,6 +57,11 @@ def _parser() -> argparse.ArgumentParser:
         parser.add_argument(f"--{name}-seconds", type=float, default=default, help=f"default {default:g}")
     parser.add_argument("--preempted", type=float, default=0.0, help="share of attempts on spot VMs that lose theirs")
     parser.add_argument("--field-mask", choices=MASK_MODES, default="honour", help="what becomes of x-goog-fieldmask")
+    text = "what answers are to be without; may be given several times"
+    parser.add_argument("--omit", choices=OMISSIONS, action="append", default=[], help=text)
+    text = "a job's tasks are not found until so long after its creation; default 0"
+    parser.add_argument("--tasks-late-seconds", type=float, default=0.0, help=text)
+    parser.add_argument("--unreachable", metavar="PLACE", action="append", default=[], help="what lists cannot read")
     return parser
 
 

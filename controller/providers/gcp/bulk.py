@@ -4,6 +4,7 @@ The list goes from the newest job back, and ends as soon as every job was found 
 singly: a job that runs for weeks does not have all those finished since then read in every round.
 """
 
+import itertools
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from datetime import UTC, datetime, timedelta
@@ -11,16 +12,24 @@ from typing import Any
 
 import msgspec
 
-from controller.domain.errors import Unavailable
-from controller.ports import JobRef
+from controller.domain.errors import Forbidden, Retryable, Throttled, Unavailable
+from controller.ports import Clock, JobRef
 from controller.providers.gcp import labels
-from controller.providers.gcp.calls import Refused
+from controller.providers.gcp.calls import Refused, TimedOut
 from controller.providers.gcp.observation import uid_of
 from controller.providers.gcp.places import Place, external_name
 
 log = logging.getLogger(__name__)
 
 PAGE_SIZE = 1000
+MIN_PAGE_SIZE = 50
+"""Pages that take too long are halved down to this."""
+GROW_AFTER = 50
+"""So many pages in time, and the next one is twice as large again: finding out that it is too large costs 8 s."""
+REPEATS = 3
+"""How often a page is asked for again before the round fails, and with it all pages before that one."""
+REPEAT_SECONDS = 0.5
+"""The pause before the first repeat; each one is twice as long. A throttled call waits for its place instead."""
 FEW = 10
 """As many jobs, when no more are missing, are got singly and not sought in further pages."""
 SKEW = timedelta(minutes=10)
@@ -52,9 +61,12 @@ ListPage = Callable[[str, str, int, str], Awaitable[Page]]
 class Bulk:
     """Lists jobs. A field mask that is refused, or that drops what is needed, is not sent again in this process."""
 
-    def __init__(self, place: Place, list_page: ListPage) -> None:
+    def __init__(self, place: Place, list_page: ListPage, clock: Clock) -> None:
         self._place = place
         self._list_page = list_page
+        self._clock = clock
+        self._halvings = 0
+        self._in_time = 0
         self._mask = MASK
         self._mask_keeps_tokens = False
 
@@ -62,10 +74,15 @@ class Bulk:
     def sends_mask(self) -> bool:
         return bool(self._mask)
 
+    @property
+    def page_size(self) -> int:
+        """Jobs that the next page may have."""
+        return min(PAGE_SIZE, max(MIN_PAGE_SIZE, PAGE_SIZE >> self._halvings))
+
     async def find(self, refs: Collection[JobRef]) -> tuple[dict[str, Any], list[JobRef]]:
         """The jobs that are there, by external name; and the few that were not looked for to the end.
 
-        Raises Unavailable where the service could not read all of its places.
+        Raises Unavailable where some are missing and the service could not read all of its places.
         """
         found, left = await self._search(refs)
         missing = [ref for ref in refs if ref.external_name not in found]
@@ -81,11 +98,11 @@ class Bulk:
     async def _search(self, refs: Collection[JobRef], mask: str | None = None) -> tuple[dict[str, Any], list[JobRef]]:
         wanted = {ref.external_name: ref for ref in refs}
         found: dict[str, Any] = {}
+        unreachable: set[str] = set()
         text, token = query(self._place.instance, refs), ""
         while wanted:
             page = await self._page(text, token, self._mask if mask is None else mask)
-            if page.unreachable:
-                raise Unavailable(f"the service could not read {', '.join(page.unreachable)}")
+            unreachable.update(page.unreachable)
             for job in page.jobs:
                 name = external_name(job.name)
                 ref = wanted.get(name)
@@ -94,6 +111,8 @@ class Bulk:
                     del wanted[name]
             token = page.next_token
             if not token:
+                if wanted and unreachable:
+                    raise Unavailable(f"the service could not read {', '.join(sorted(unreachable))}")
                 return found, []
             if len(wanted) <= FEW:
                 break
@@ -102,19 +121,45 @@ class Bulk:
     async def _page(self, text: str, token: str, mask: str) -> Page:
         """One page, without the mask where that does harm."""
         if not mask or not self._mask:
-            return await self._list_page(text, token, PAGE_SIZE, "")
+            return await self._call(text, token, "")
         try:
-            page = await self._list_page(text, token, PAGE_SIZE, mask)
+            page = await self._call(text, token, mask)
         except Refused as refused:
-            page = await self._list_page(text, token, PAGE_SIZE, "")
+            page = await self._call(text, token, "")
             self._give_up_mask(str(refused))
             return page
         if all(_is_complete(job) for job in page.jobs):
             self._mask_keeps_tokens = self._mask_keeps_tokens or bool(page.next_token)
             return page
-        page = await self._list_page(text, token, PAGE_SIZE, "")
+        page = await self._call(text, token, "")
         self._give_up_mask("it drops fields that are needed")
         return page
+
+    async def _call(self, text: str, token: str, mask: str) -> Page:
+        """One page, asked for again where it failed for the moment. Sizes may differ from page to page (AIP-158)."""
+        for repeat in itertools.count():
+            try:
+                page = await self._list_page(text, token, self.page_size, mask)
+                break
+            except Retryable as error:
+                if isinstance(error, TimedOut):
+                    self._took_too_long()
+                if isinstance(error, Forbidden) or repeat == REPEATS:
+                    raise
+                if not isinstance(error, Throttled | TimedOut):  # throttled calls wait for their place in the limit
+                    await self._clock.sleep(REPEAT_SECONDS * 2**repeat)
+        self._came_in_time()
+        return page
+
+    def _came_in_time(self) -> None:
+        self._in_time += 1
+        if self._in_time >= GROW_AFTER and self._halvings:
+            self._halvings, self._in_time = self._halvings - 1, 0
+
+    def _took_too_long(self) -> None:
+        self._in_time = 0
+        if self.page_size > MIN_PAGE_SIZE:
+            self._halvings += 1
 
     def _give_up_mask(self, why: str) -> None:
         if self._mask:

@@ -3,8 +3,9 @@
 Every call has a place in the rate limit, a time limit and no retries of the SDK's; each is counted once.
 """
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from google.api_core import exceptions as api
@@ -29,6 +30,8 @@ T = TypeVar("T")
 CALL_SECONDS = 8.0
 """The time limit of one call. With the wait for its place it is less than the lease of 15 s (design §3)."""
 MESSAGE_MAX = 600
+AT_ONCE = 16
+"""Calls for single jobs that a round of observation makes at once."""
 
 ROLES = (
     "the controller's identity needs roles/batch.jobsEditor on the project, and roles/iam.serviceAccountUser on the "
@@ -45,6 +48,10 @@ class Refused(Permanent):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, reason=reasons.SUBMISSION_REFUSED)
+
+
+class TimedOut(Unavailable):
+    """The service did not answer within the call's time limit."""
 
 
 async def make(method: str, bucket: TokenBucket, call: Callable[[], Awaitable[T]]) -> T:
@@ -67,6 +74,23 @@ async def make(method: str, bucket: TokenBucket, call: Callable[[], Awaitable[T]
     return result
 
 
+async def for_each(call: Callable[[T], Awaitable[None]], items: Sequence[T]) -> None:
+    """Make the calls, a few at once. The first error ends the others and is raised."""
+    left = iter(items)
+
+    async def work() -> None:
+        for item in left:
+            await call(item)
+
+    workers = [asyncio.create_task(work()) for _ in range(min(AT_ONCE, len(items)))]
+    try:
+        await asyncio.gather(*workers)
+    finally:
+        for worker in workers:
+            worker.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
+
+
 def translated(error: Exception) -> JennahError:
     """The SDK's error in our words (providers.md §1f). Total: what is not known is Unavailable."""
     text = str(getattr(error, "message", None) or error)[:MESSAGE_MAX]
@@ -84,7 +108,7 @@ def translated(error: Exception) -> JennahError:
         case auth.DefaultCredentialsError():
             return Forbidden(f"there are no credentials: {text}")
         case api.DeadlineExceeded():
-            return Unavailable("the service did not answer in time")
+            return TimedOut("the service did not answer in time")
         case api.InvalidArgument() | api.FailedPrecondition() | api.OutOfRange() | api.BadRequest():
             return Refused(text)
         case auth.GoogleAuthError():

@@ -15,19 +15,37 @@ from controller.providers.gcp import calls
 
 SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
 
-_CHANNEL_OPTIONS = (
+CHANNEL_OPTIONS = (
     ("grpc.max_receive_message_length", -1),  # a page of jobs may have many megabytes
     ("grpc.max_send_message_length", -1),
+    # A connection that a firewall or NAT dropped silently would have every call run into its time limit, for up to 15
+    # minutes until the kernel gives it up.
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    # Not while nothing is asked: servers close connections that ping without calls more often than every 5 minutes.
+    ("grpc.keepalive_permit_without_calls", 0),
+    # Its default is 2 minutes: an outage would last that much longer for us.
+    ("grpc.max_reconnect_backoff_ms", 10_000),
 )
 
 
 async def make(endpoint: str) -> batch_v1.BatchServiceAsyncClient:
     """A client of the service, or of the stand-in at that host:port. Raises ConfigError, Unavailable."""
     if endpoint:
-        channel = grpc.aio.insecure_channel(endpoint, options=_CHANNEL_OPTIONS)
+        channel = grpc.aio.insecure_channel(endpoint, options=CHANNEL_OPTIONS)
         return batch_v1.BatchServiceAsyncClient(transport=BatchServiceGrpcAsyncIOTransport(channel=channel))
     # In a thread: it reads files and asks servers, and waits for them.
-    return batch_v1.BatchServiceAsyncClient(credentials=await asyncio.to_thread(_credentials))
+    credentials = await asyncio.to_thread(_credentials)
+    return batch_v1.BatchServiceAsyncClient(credentials=credentials, transport=_transport)
+
+
+def _transport(**settings: Any) -> BatchServiceGrpcAsyncIOTransport:
+    """The SDK's own transport, with our options on its channel."""
+    return BatchServiceGrpcAsyncIOTransport(channel=_channel, **settings)
+
+
+def _channel(host: str, **settings: Any) -> grpc.aio.Channel:
+    return BatchServiceGrpcAsyncIOTransport.create_channel(host, **{**settings, "options": CHANNEL_OPTIONS})
 
 
 def _credentials() -> Any:

@@ -33,10 +33,11 @@ EXIT_CODES = {
 reserved, is UNCONFIRMED."""
 
 _WORDS = (
-    (re.compile(r"QUOTA|quota"), reasons.QUOTA_EXCEEDED),
+    (re.compile(r"(?<!-)quota(?!-)", re.IGNORECASE), reasons.QUOTA_EXCEEDED),  # with a hyphen it is of a name
     (
         re.compile(
-            r"RESOURCE_POOL_EXHAUSTED|STOCKOUT|stock-?out|(?:enough|insufficient|no available) (?:resources|capacity)",
+            r"RESOURCE_POOL_EXHAUSTED|STOCKOUT|stock-?out|(?:enough|insufficient|no available) (?:resources|capacity)"
+            r"|currently unavailable in .{0,80}\bzone\b",
             re.IGNORECASE,
         ),
         reasons.WAITING_FOR_CAPACITY,
@@ -44,7 +45,8 @@ _WORDS = (
     (re.compile(r"\bpreempt|\b50001\b", re.IGNORECASE), reasons.PREEMPTED),
     (
         re.compile(
-            r"\b50005\b|max_?run_?duration|maximum run ?time|exceeded .{0,40}(?:duration|timeout)", re.IGNORECASE
+            r"\b50005\b|max_?run_?duration|maximum run ?(?:time|duration)|exceeded .{0,40}(?:duration|timeout)",
+            re.IGNORECASE,
         ),
         reasons.DEADLINE_EXCEEDED,
     ),

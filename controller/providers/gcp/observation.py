@@ -12,7 +12,7 @@ import msgspec
 from google.cloud import batch_v1
 
 from controller.domain import reasons
-from controller.domain.job import TaskCounts
+from controller.domain.job import JobSpec, TaskCounts
 from controller.domain.phases import Phase
 from controller.ports import Observation
 from controller.providers.gcp import events, labels, places
@@ -65,26 +65,45 @@ def uid_of(job: Any) -> str:
     return str(job.labels.get(labels.UID, ""))
 
 
-def needs_tasks(job: Any) -> bool:
+def is_over_soon(job: Any) -> bool:
+    """Whether the job has ended, or is being ended."""
+    phase = PHASES.get(job.status.state)
+    ending = (State.CANCELLATION_IN_PROGRESS, State.DELETION_IN_PROGRESS)
+    return job.status.state in ending or (phase is not None and phase.is_terminal)
+
+
+def needs_tasks(job: Any, spec: JobSpec | None) -> bool:
     """Whether the whole truth needs a look at the job's tasks: always after a failure; after a success where a
     first attempt may have failed (a spot VM, or the job's events speak of it). Other jobs that succeeded count as
     never retried: the service has no counter, and one more call for every job would not be cheap."""
     state = job.status.state
     if state == State.FAILED:
         return True
-    return state == State.SUCCEEDED and (_was_spot(job) or events.hints_at_retries(job.status.status_events))
+    return state == State.SUCCEEDED and (_was_spot(job, spec) or events.hints_at_retries(job.status.status_events))
 
 
-def observation(job: Any, tasks: Tasks | None, place: places.Place) -> Observation:
-    """How the job stands. `tasks`: what `needs_tasks` asked for; None where it did not."""
+def has_run(job: Any) -> bool:
+    """Whether a task of the job ran: by its state, its counts, its events or its duration, each of which may lack."""
     status = job.status
-    phase = PHASES.get(status.state)
+    if status.state in (State.RUNNING, State.SUCCEEDED) or status.run_duration.ToTimedelta():
+        return True
+    numbers = counts(status)
+    if numbers is not None and numbers.running + numbers.succeeded + numbers.failed:
+        return True
+    return events.times(status.status_events).started_at is not None
+
+
+def observation(
+    job: Any, tasks: Tasks | None, place: places.Place, spec: JobSpec | None = None, *, held: bool = False
+) -> Observation:
+    """How the job stands. `tasks`: what `needs_tasks` asked for; None where it did not. `spec`: what was asked for, as
+    far as it is known. `held`: its end is not to be told yet, so the phase stays as it was."""
+    status = job.status
+    phase = None if held else PHASES.get(status.state)
     name = places.external_name(job.name)
     told = events.times(status.status_events)
     ended_at = _ended_at(job, told) if phase is not None and phase.is_terminal else None
-    started_at = told.started_at
-    if started_at is None and ended_at is not None and status.HasField("run_duration"):
-        started_at = ended_at - status.run_duration.ToTimedelta()
+    started_at = told.started_at if held else _started_at(job, told, ended_at)
     exit_code, reason, message = _outcome(phase, status.status_events, tasks)
     waits = events.why_it_waits(status.status_events) if phase in (Phase.PENDING, Phase.SCHEDULED) else None
     return Observation(
@@ -100,7 +119,7 @@ def observation(job: Any, tasks: Tasks | None, place: places.Place) -> Observati
         completed_at=ended_at,
         exit_code=exit_code,
         retries=tasks.retries if tasks else 0,
-        tasks=counts(status),
+        tasks=counts(status) or (_all_succeeded(job, spec) if phase is Phase.COMPLETED else None),
         reason=reason,
         message=message,
         waits_because=waits,
@@ -182,11 +201,32 @@ def _ended_at(job: Any, told: events.Times) -> datetime | None:
     return events.moment(job.update_time) if job.HasField("update_time") else None
 
 
-def _was_spot(job: Any) -> bool:
-    """Read from the status, which is in every answer, not from the policy, which a field mask leaves out."""
+def _started_at(job: Any, told: events.Times, ended_at: datetime | None) -> datetime | None:
+    """When the first task ran. Where no event says so: the end less the duration, else the last known time before it
+    (providers.md §1c). Never the time of the last update, which moves with every event."""
+    if told.started_at is not None:
+        return told.started_at
+    if ended_at is not None and job.status.HasField("run_duration"):
+        before: datetime = ended_at - job.status.run_duration.ToTimedelta()
+        return before
+    if job.status.state == State.RUNNING or (ended_at is not None and has_run(job)):
+        return told.scheduled_at or created_at(job)
+    return None
+
+
+def _all_succeeded(job: Any, spec: JobSpec | None) -> TaskCounts | None:
+    """The counts of a job that succeeded and that the service does not count; None where the total is not known."""
+    total = spec.completions if spec is not None else sum(group.task_count for group in job.task_groups)
+    return TaskCounts(total=total, succeeded=total) if total else None
+
+
+def _was_spot(job: Any, spec: JobSpec | None) -> bool:
+    """By the VMs that it had, by what was asked for, or by its policy, which a field mask leaves out: any may lack."""
     spot = batch_v1.AllocationPolicy.ProvisioningModel.SPOT
-    return any(
-        instance.provisioning_model == spot for group in job.status.task_groups.values() for instance in group.instances
+    return (
+        (spec is not None and bool(spec.spot))
+        or any(vm.provisioning_model == spot for group in job.status.task_groups.values() for vm in group.instances)
+        or any(vm.policy.provisioning_model == spot for vm in job.allocation_policy.instances)
     )
 
 

@@ -6,7 +6,7 @@ exists already is adopted if it carries our uid.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -14,17 +14,15 @@ from google.cloud import batch_v1
 
 from controller.cloud_settings import GcpSettings
 from controller.domain import reasons
-from controller.domain.errors import AlreadyExists, ConfigError, Forbidden, NotFound, Permanent, Unavailable
+from controller.domain.errors import AlreadyExists, ConfigError, Forbidden, NotFound, Permanent, Retryable, Unavailable
+from controller.domain.job import JobSpec
 from controller.ports import Clock, JobRef, Observation, SubmitRequest
 from controller.providers import redaction
-from controller.providers.gcp import bulk, calls, clients, observation, places, request
+from controller.providers.gcp import bulk, calls, clients, details, observation, places, request
 from controller.providers.limits import TokenBucket
 
 log = logging.getLogger(__name__)
 
-TASKS_PAGE_SIZE = 1000
-AT_ONCE = 16
-"""Calls for single jobs that a round of observation makes at once."""
 BREATH = 500
 """Jobs that are mapped before others get the event loop again."""
 STALE_AFTER = timedelta(seconds=30)
@@ -46,9 +44,8 @@ class GcpProvider:
         self._mutations = TokenBucket(settings.mutations_per_second, clock)
         self._made: batch_v1.BatchServiceAsyncClient | None = None
         self._making = asyncio.Lock()
-        self._bulk = bulk.Bulk(self._place, self._list_page)
-        self._told_by_tasks: dict[str, observation.Tasks] = {}
-        """What the tasks of an ended job told, by the service's uid of the job: they change no more."""
+        self._bulk = bulk.Bulk(self._place, self._list_page, clock)
+        self._details = details.Details(clock, self._list_tasks)
         self._odd_states: set[int] = set()
 
     async def open(self) -> None:
@@ -78,36 +75,49 @@ class GcpProvider:
 
     async def get(self, ref: JobRef) -> Observation | None:
         try:
-            return await self._observed(await self._get_job(self._path(ref)))
+            return await self._observed(await self._get_job(self._path(ref)), ref.spec)
         except NotFound:
             return None
 
     async def observe(self, refs: Collection[JobRef]) -> Mapping[str, Observation]:
         if not refs:
             return {}
+        specs = {ref.external_name: ref.spec for ref in refs}
+        jobs = await self._find_all(refs)
+        await self._details.ask(job for name, job in jobs.items() if observation.needs_tasks(job, specs[name]))
+        seen: dict[str, Observation] = {}
+        for number, (name, job) in enumerate(jobs.items()):
+            seen[name] = self._observation(job, specs[name])
+            if number % BREATH == 0:
+                await asyncio.sleep(0)
+        return seen
+
+    async def _find_all(self, refs: Collection[JobRef]) -> dict[str, Any]:
+        """The jobs by external name. One that cannot be read singly is left out: it is in doubt."""
         # Names of projects may come back as numbers, so a job is known to be elsewhere by its region only.
         here = [ref for ref in refs if places.region_of(self._path(ref)) == self.region]
         jobs, left = await self._bulk.find(here)
         left += [ref for ref in refs if places.region_of(self._path(ref)) != self.region]
 
+        failures = 0
+
         async def get(ref: JobRef) -> None:
-            job = await self._get_if_there(ref)
+            nonlocal failures
+            try:
+                job = await self._get_if_there(ref)
+            except (Retryable, calls.Refused):
+                failures += 1
+                if failures > bulk.FEW:  # it is the service, not some jobs: so many are not to be doubted at once
+                    raise
+                return
             if job is not None and observation.uid_of(job) == ref.uid:
                 jobs[ref.external_name] = job
 
-        await _for_each(get, left)
-        known = {job.uid for job in jobs.values()}
-        self._told_by_tasks = {uid: told for uid, told in self._told_by_tasks.items() if uid in known}
-        await _for_each(self._ask_tasks, [job for job in jobs.values() if self._is_untold(job)])
-        seen: dict[str, Observation] = {}
-        for number, (name, job) in enumerate(jobs.items()):
-            seen[name] = self._observation(job)
-            if number % BREATH == 0:
-                await asyncio.sleep(0)
-        return seen
+        await calls.for_each(get, left)
+        return jobs
 
-    async def cancel(self, ref: JobRef, *, reason: str) -> None:
-        """Ask, without waiting for the operation. The service takes no reason."""
+    async def cancel(self, ref: JobRef, *, reason: str) -> bool:
+        """Ask, without waiting for the operation; whether the service knew the job. The service takes no reason."""
         client = await self._client()
         asked = batch_v1.CancelJobRequest(name=self._path(ref))  # no request_id: asking again is to be a new call
         try:
@@ -115,12 +125,14 @@ class GcpProvider:
                 "cancel", self._mutations, lambda: client.cancel_job(asked, retry=None, timeout=calls.CALL_SECONDS)
             )
         except NotFound:
-            return
+            return False
         except calls.Refused:
             # What it answers for a job that has ended is not documented (providers.md §1e): look.
-            seen = await self.get(ref)
-            if seen is not None and not (seen.has_ended or seen.is_cancelling):
+            job = await self._get_if_there(ref)
+            if job is not None and not observation.is_over_soon(job):
                 raise
+            return job is not None
+        return True
 
     async def delete(self, ref: JobRef) -> None:
         """Remove a job that has ended, its events and tasks with it. One that has not is left alone: there, deleting
@@ -138,8 +150,8 @@ class GcpProvider:
         except NotFound:
             return
         except calls.Refused:
-            again = await self.get(ref)
-            if again is not None and not again.is_being_deleted:
+            again = await self._get_if_there(ref)
+            if again is not None and again.status.state != observation.State.DELETION_IN_PROGRESS:
                 raise
 
     async def close(self) -> None:
@@ -168,15 +180,17 @@ class GcpProvider:
             raise Unavailable(f"{self._place.parent} cannot take jobs: {error}") from None
         job = batch_v1.Job.pb(made)
         created = observation.created_at(job)
-        if created is not None and begun - created > STALE_AFTER:
+        is_old = created is not None and begun - created > STALE_AFTER
+        # What is answered to a repeated request_id is not documented; it may be less than the job.
+        if is_old or not observation.uid_of(job):
             return await self._adopted(submission)
-        return await self._observed(job)
+        return await self._observed(job, submission.spec)
 
     async def _adopted(self, submission: SubmitRequest) -> Observation:
         """The job of that name, which is there already. Raises Unavailable where it cannot be read yet."""
         path = self._place.path(submission.external_name)
         try:
-            return await self._observed(await self._get_job(path))
+            return await self._observed(await self._get_job(path), submission.spec)
         except NotFound:
             raise Unavailable(f"{path} exists and cannot be read yet") from None
 
@@ -216,7 +230,7 @@ class GcpProvider:
         token = ""
         while True:
             asked = batch_v1.ListTasksRequest(
-                parent=places.task_group(path), page_size=TASKS_PAGE_SIZE, page_token=token
+                parent=places.task_group(path), page_size=details.TASKS_PAGE_SIZE, page_token=token
             )
 
             async def call(asked: batch_v1.ListTasksRequest = asked) -> Any:
@@ -234,24 +248,19 @@ class GcpProvider:
 
     # --- small helpers ---------------------------------------------------------------------------------
 
-    async def _observed(self, job: Any) -> Observation:
-        if self._is_untold(job):
-            await self._ask_tasks(job)
-        return self._observation(job)
+    async def _observed(self, job: Any, spec: JobSpec | None) -> Observation:
+        if observation.needs_tasks(job, spec):
+            await self._details.ask([job])
+        return self._observation(job, spec)
 
-    def _is_untold(self, job: Any) -> bool:
-        return observation.needs_tasks(job) and job.uid not in self._told_by_tasks
-
-    async def _ask_tasks(self, job: Any) -> None:
-        self._told_by_tasks[job.uid] = observation.tasks_of(await self._list_tasks(job.name))
-
-    def _observation(self, job: Any) -> Observation:
+    def _observation(self, job: Any, spec: JobSpec | None) -> Observation:
         state = job.status.state
         if state not in observation.PHASES and state not in self._odd_states:
             self._odd_states.add(state)
             log.warning("jobs in state %s are left as they were: that state is not known here", state)
-        told = self._told_by_tasks.get(job.uid) if observation.needs_tasks(job) else None
-        return observation.observation(job, told, self._place)
+        needs_tasks = observation.needs_tasks(job, spec)
+        told = self._details.of(job) if needs_tasks else None
+        return observation.observation(job, told, self._place, spec, held=needs_tasks and told is None)
 
     def _path(self, ref: JobRef) -> str:
         """Where the job was made, which may be another region than that of new jobs."""
@@ -274,20 +283,3 @@ async def _first_page(pages: Any) -> Any:
         return await anext(pages)
     finally:
         await pages.aclose()
-
-
-async def _for_each(call: Callable[[Any], Awaitable[None]], items: Sequence[Any]) -> None:
-    """Make the calls, a few at once. The first error ends the others and is raised."""
-    left = iter(items)
-
-    async def work() -> None:
-        for item in left:
-            await call(item)
-
-    workers = [asyncio.create_task(work()) for _ in range(min(AT_ONCE, len(items)))]
-    try:
-        await asyncio.gather(*workers)
-    finally:
-        for worker in workers:
-            worker.cancel()
-        await asyncio.gather(*workers, return_exceptions=True)

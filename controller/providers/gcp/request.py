@@ -17,12 +17,14 @@ from controller.ports import SubmitRequest
 from controller.providers.gcp import labels
 from controller.providers.gcp.places import Place
 
-PREEMPTED_EXIT_CODE = 50001
-"""What a task ends with whose spot VM was taken back."""
 PROGRAM_EXIT_CODES = range(1, 256)
 """What a container can end with when it fails."""
+SERVICE_EXIT_CODES = range(50000, 50007)
+"""What the service ends a task with by itself; a preemption is one of them."""
+TIMED_OUT_EXIT_CODE = 50005
+"""What a task ends with that ran longer than its limit: the program's failure, not a machine's."""
 SPOT_RETRIES = 3
-"""Second chances of a spot task whose spec allows no retries: for preemptions only."""
+"""Second chances of a spot task whose spec allows no retries: for the loss of its VM only."""
 
 MAX_DEFINITION_BYTES = 1_000_000
 MAX_TASKS = 100_000
@@ -74,11 +76,10 @@ def _task_group(request: SubmitRequest) -> batch_v1.TaskGroup:
     spec = request.spec
     if spec.completions > MAX_TASKS:
         raise _invalid("completions", f"the service takes {MAX_TASKS} tasks a job")
-    if (spec.parallelism or 0) > MAX_PARALLEL_TASKS:
+    parallelism = min(spec.parallelism or 0, spec.completions)  # more than there are tasks may be refused
+    if parallelism > MAX_PARALLEL_TASKS:
         raise _invalid("parallelism", f"the service runs {MAX_PARALLEL_TASKS} tasks of a job at once")
-    return batch_v1.TaskGroup(
-        task_spec=_task_spec(request), task_count=spec.completions, parallelism=spec.parallelism or 0
-    )
+    return batch_v1.TaskGroup(task_spec=_task_spec(request), task_count=spec.completions, parallelism=parallelism)
 
 
 def _task_spec(request: SubmitRequest) -> batch_v1.TaskSpec:
@@ -96,18 +97,27 @@ def _task_spec(request: SubmitRequest) -> batch_v1.TaskSpec:
         # The service's limit is for each attempt of each task.
         task.max_run_duration = duration_pb2.Duration(seconds=resources.max_run_duration_seconds)
     if spec.spot:
-        # A preemption counts as a failure there, and backoffLimit is a promise about failures of the program: with 0
-        # only preemptions are retried. Codes that a policy does not list are final (so says LifecyclePolicy.action;
-        # TaskSpec's text reads otherwise: UNCONFIRMED), so with retries of its own a program's codes are listed too.
         task.max_retry_count = task.max_retry_count or SPOT_RETRIES
-        codes = [PREEMPTED_EXIT_CODE, *(PROGRAM_EXIT_CODES if spec.backoff_limit else ())]
-        task.lifecycle_policies = [
-            batch_v1.LifecyclePolicy(
-                action=batch_v1.LifecyclePolicy.Action.RETRY_TASK,
-                action_condition=batch_v1.LifecyclePolicy.ActionCondition(exit_codes=codes),
-            )
-        ]
+        task.lifecycle_policies = [_spot_policy(spec.backoff_limit)]
     return task
+
+
+def _spot_policy(backoff_limit: int) -> batch_v1.LifecyclePolicy:
+    """What is retried on a spot VM: all failures as often as was asked for, or only the loss of the VM.
+
+    A preemption counts as a failure there, and backoffLimit is a promise about failures of the program. The SDK has two
+    texts on codes that a policy does not list: they get the opposite of its action (LifecyclePolicy.action), or are
+    retried (TaskSpec.lifecycle_policies). Which one holds is UNCONFIRMED, so both policies mean the same under
+    either: the one for retries lists every code that there is, the other one says what is final and leaves the rest to
+    be retried.
+    """
+    actions = batch_v1.LifecyclePolicy.Action
+    action, codes = actions.RETRY_TASK, [*SERVICE_EXIT_CODES, *PROGRAM_EXIT_CODES]
+    if not backoff_limit:
+        action, codes = actions.FAIL_TASK, [*PROGRAM_EXIT_CODES, TIMED_OUT_EXIT_CODE]
+    return batch_v1.LifecyclePolicy(
+        action=action, action_condition=batch_v1.LifecyclePolicy.ActionCondition(exit_codes=codes)
+    )
 
 
 def _container(spec: JobSpec) -> batch_v1.Runnable.Container:

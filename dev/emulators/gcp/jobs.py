@@ -18,12 +18,25 @@ NO_CAPACITY_MACHINE = "x-stockout"
 UNKNOWN_MACHINE = "x-unknown"
 """A job with this machine type fails before it has any task."""
 
+NO_QUOTA_SCHEDULED_MACHINE = "x-no-quota-scheduled"
+"""As `NO_QUOTA_MACHINE`, but it waits as SCHEDULED: the service has been seen to do both (providers.md §1c)."""
+NO_CAPACITY_SCHEDULED_MACHINE = "x-stockout-scheduled"
+
+_NO_QUOTA = (
+    "CODE_GCE_QUOTA_EXCEEDED, description - error count is 4, latest message example: Instance creation failed: "
+    "Quota 'CPUS' exceeded. Limit: 24.0 in region"
+)
+_NO_CAPACITY = (
+    "CODE_GCE_ZONE_RESOURCE_POOL_EXHAUSTED, description - error count is 4, latest message example: Instance creation "
+    "failed: The zone does not have enough resources available"
+)
 _WAITS = {
-    NO_QUOTA_MACHINE: "CODE_GCE_QUOTA_EXCEEDED, description - error count is 4, latest message example: Instance "
-    "creation failed: Quota 'CPUS' exceeded. Limit: 24.0 in region",
-    NO_CAPACITY_MACHINE: "CODE_GCE_ZONE_RESOURCE_POOL_EXHAUSTED, description - error count is 4, latest message "
-    "example: Instance creation failed: The zone does not have enough resources available",
+    NO_QUOTA_MACHINE: (JobState.QUEUED, _NO_QUOTA),
+    NO_CAPACITY_MACHINE: (JobState.QUEUED, _NO_CAPACITY),
+    NO_QUOTA_SCHEDULED_MACHINE: (JobState.SCHEDULED, _NO_QUOTA),
+    NO_CAPACITY_SCHEDULED_MACHINE: (JobState.SCHEDULED, _NO_CAPACITY),
 }
+"""In which state a job with that machine type waits, and what its events say."""
 
 ENDED = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
 
@@ -128,9 +141,11 @@ class SimJob:
         return self._message.allocation_policy.instances
 
     def _foresee(self, now: float) -> None:
-        if self._machine in _WAITS:
-            return
         scheduled = now + self._delays.queue
+        if self._machine in _WAITS:
+            if _WAITS[self._machine][0] == JobState.SCHEDULED:
+                self._changes.append(Change(scheduled, JobState.SCHEDULED))
+            return
         if self._machine == UNKNOWN_MACHINE:
             text = f" Job failed because its VMs cannot be made: machine type {self._machine} does not exist."
             self._changes.append(Change(scheduled, JobState.FAILED, text))
@@ -171,9 +186,10 @@ class SimJob:
                 f"Job state is set from {before.state.name} to {after.state.name} for job {self.name}.{after.text}",
                 after.at,
             )
-        if self._machine in _WAITS and past[-1].state == JobState.QUEUED:
-            text = f"VM in Managed Instance Group meets error: Batch Error: code - {_WAITS[self._machine]}"
-            _add_event(status.status_events, "OPERATIONAL_INFO", text, self.created_at)
+        waits_in, why = _WAITS.get(self._machine, (None, ""))
+        if past[-1].state == waits_in:
+            text = f"VM in Managed Instance Group meets error: Batch Error: code - {why}"
+            _add_event(status.status_events, "OPERATIONAL_INFO", text, past[-1].at)
         _set_time(self._message.update_time, past[-1].at)
         running = next((change.at for change in past if change.state == JobState.RUNNING), None)
         if running is not None:

@@ -110,7 +110,11 @@ class Plan:
             self.go_on(run, now + RETRY_SECONDS)
 
     def _is_retried(self, run: TaskRun) -> bool:
-        """By the count, and by the policy as LifecyclePolicy.action has it: what does not match gets the opposite."""
+        """By the count, and by the policy as LifecyclePolicy.action has it: what does not match gets the opposite.
+
+        For FAIL_TASK that is a retry, as in TaskSpec.lifecycle_policies; for RETRY_TASK it is the stricter of the
+        two readings.
+        """
         if len(run.attempts) > self._retries:
             return False
         if self._policy is None:

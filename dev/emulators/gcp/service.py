@@ -3,7 +3,7 @@
 import random
 import string
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import grpc  # type: ignore[import-untyped]
@@ -20,6 +20,7 @@ from dev.emulators.gcp.messages import (
     ListTasksResponse,
     OperationMetadata,
 )
+from dev.emulators.gcp.omissions import Omission, without
 from dev.emulators.gcp.refusals import Refusal
 
 MAX_PAGE = 1000
@@ -38,13 +39,20 @@ class BatchService:
         delays: Delays | None = None,
         preempted: float = 0.0,
         mask_mode: MaskMode = "honour",
+        omitted: Collection[Omission] = (),
+        tasks_late_seconds: float = 0.0,
+        unreachable: Collection[str] = (),
         now: Callable[[], float] = time.time,
     ) -> None:
         self.dice = dice
         self.preempted = preempted
         """The share of attempts on spot VMs that lose theirs."""
         self.mask_mode: MaskMode = mask_mode
-        self.unreachable: list[str] = []
+        self.omitted: set[Omission] = set(omitted)
+        """What is left out of answers."""
+        self.tasks_late_seconds = tasks_late_seconds
+        """A job's tasks are NOT_FOUND until so long after its creation."""
+        self.unreachable: list[str] = list(unreachable)
         """What ListJobs says it could not read."""
         self._delays = delays or Delays()
         self._now = now
@@ -61,7 +69,7 @@ class BatchService:
         now = self._now()
         repeated = self._requests.get(request.request_id) if request.request_id else None
         if repeated is not None and now - repeated[0] < REPLAY_SECONDS and repeated[1] in self._jobs:
-            return self._jobs[repeated[1]].read(now)
+            return without(self._jobs[repeated[1]].read(now), self.omitted, is_create=True)
         job_id = request.job_id or "job-" + "".join(random.choices(string.ascii_lowercase, k=12))
         name = f"{request.parent}/jobs/{job_id}"
         known = self._jobs.get(name)
@@ -81,10 +89,10 @@ class BatchService:
         self._created.append(now)
         if request.request_id:
             self._requests[request.request_id] = (now, name)
-        return job.read(now)
+        return without(job.read(now), self.omitted, is_create=True)
 
     def get_job(self, request: Any) -> Any:
-        return self._visible(request.name).read(self._now())
+        return without(self._visible(request.name).read(self._now()), self.omitted)
 
     def list_jobs(self, request: Any, mask: str = "") -> Any:
         refusals.check_parent(request.parent)
@@ -106,7 +114,7 @@ class BatchService:
             if len(answer.jobs) == size:
                 answer.next_page_token = f"{'-' if request.order_by == 'create_time desc' else '+'}{place}"
                 break
-            answer.jobs.append(message)
+            answer.jobs.append(without(message, self.omitted))
         return masked(answer, mask, self.mask_mode)
 
     def cancel_job(self, request: Any) -> Any:
@@ -191,9 +199,10 @@ class BatchService:
 
     def _with_group(self, group: str) -> SimJob:
         name, _, rest = group.partition("/taskGroups/")
-        if rest != "group0":
+        job = self._visible(name)
+        if rest != "group0" or self._now() < job.created_at + self.tasks_late_seconds:
             raise Refusal(grpc.StatusCode.NOT_FOUND, f"Resource '{group}' was not found")
-        return self._visible(name)
+        return job
 
     def _in_order(self, order_by: str) -> Any:
         """Pairs of place and job. Places count in the order of the answer's key."""

@@ -23,11 +23,22 @@ from dev.emulators.gcp.service import BatchService
 PROJECT, REGION, INSTANCE = "acme", "us-central1", "test"
 
 
+class LaterClock(SystemClock):
+    """The machine's clocks, with seconds added to the one that is waited by."""
+
+    def __init__(self) -> None:
+        self.offset = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.offset
+
+
 class World:
-    """A service, its server and an adapter. `ahead` moves the service's time."""
+    """A service, its server and an adapter. `ahead` moves the service's time, `later` the adapter's."""
 
     def __init__(self, faults: Faults | None = None, *, mask_mode: MaskMode = "honour", preempted: float = 0.0) -> None:
         self.offset = 0.0
+        self.clock = LaterClock()
         self.service = BatchService(
             Dice(faults or Faults(), seed=7),
             mask_mode=mask_mode,
@@ -47,10 +58,23 @@ class World:
                 await self.provider.close()
 
     def adapter(self, **settings: object) -> GcpProvider:
-        return GcpProvider(settings_for(self.server.endpoint, **settings), SystemClock())
+        return GcpProvider(settings_for(self.server.endpoint, **settings), self.clock)
+
+    def failing(self, method: str, *codes: grpc.StatusCode) -> None:
+        """Have the next calls of that method end with those statuses, one after the other."""
+        left = list(codes)
+
+        async def hook(called: str, context: grpc.aio.ServicerContext) -> None:
+            if called == method and left:
+                await context.abort(left.pop(0), "for now")
+
+        self.server.hook = hook
 
     def ahead(self, seconds: float) -> None:
         self.offset += seconds
+
+    def later(self, seconds: float) -> None:
+        self.clock.offset += seconds
 
     async def submitted(self, *command: str, **spec: object) -> tuple[JobRef, Observation]:
         request = request_for(command, **spec)

@@ -192,15 +192,22 @@ def test_spot_jobs_with_retries_use_them_for_preemptions_too() -> None:
     assert task_spec(job).max_retry_count == 2
     (policy,) = task_spec(job).lifecycle_policies
     assert policy.action == batch_v1.LifecyclePolicy.Action.RETRY_TASK
-    assert {1, 255, 50001} <= set(policy.action_condition.exit_codes), "a program's failures are retried as well"
+    assert set(policy.action_condition.exit_codes) == {*range(1, 256), *range(50000, 50007)}, "whatever there is"
 
 
-def test_spot_jobs_without_retries_are_retried_when_they_were_preempted_only() -> None:
+def test_spot_jobs_without_retries_are_retried_when_they_lost_their_vm_only() -> None:
     spec = task_spec(created(spot=True, backoff_limit=0))
     (policy,) = spec.lifecycle_policies
-    assert policy.action == batch_v1.LifecyclePolicy.Action.RETRY_TASK
-    assert list(policy.action_condition.exit_codes) == [50001]
+    assert policy.action == batch_v1.LifecyclePolicy.Action.FAIL_TASK
+    assert set(policy.action_condition.exit_codes) == {*range(1, 256), 50005}, "failures and time limits are final"
     assert spec.max_retry_count == request.SPOT_RETRIES
+
+
+@pytest.mark.parametrize(
+    ("parallelism", "completions", "sent"), [(10, 2, 2), (2, 10, 2), (6000, 100, 100), (None, 3, 0)]
+)
+def test_no_more_tasks_run_at_once_than_there_are(parallelism: int | None, completions: int, sent: int) -> None:
+    assert created(parallelism=parallelism, completions=completions).task_groups[0].parallelism == sent
 
 
 def test_an_instance_template_says_everything_about_the_vms() -> None:
@@ -405,12 +412,49 @@ def test_without_events_the_end_is_the_last_update_and_the_start_the_run_duratio
     found = seen(job)
     assert found.completed_at == START + timedelta(seconds=500)
     assert found.started_at == START + timedelta(seconds=400)
-    assert seen(native(State.RUNNING)).started_at is None  # nothing says when
+
+
+@pytest.mark.parametrize(
+    ("job", "started"),
+    [
+        (native(State.RUNNING), 0),
+        (native(State.RUNNING, (change("QUEUED", "SCHEDULED"), 7)), 7),
+        (native(State.SUCCEEDED), 0),
+        (native(State.FAILED, counts={"FAILED": 1}), 0),
+        (native(State.CANCELLED, counts={"RUNNING": 1}), 0),
+        (native(State.FAILED, (change("QUEUED", "FAILED"), 7)), None),
+        (native(State.CANCELLED, counts={"UNEXECUTED": 1}), None),
+        (native(State.QUEUED), None),
+        (native(State.SCHEDULED, (change("QUEUED", "SCHEDULED"), 7)), None),
+    ],
+)
+def test_a_job_that_ran_has_a_start_even_where_no_event_tells_it(job: Any, started: float | None) -> None:
+    expected = None if started is None else START + timedelta(seconds=started)
+    assert seen(job).started_at == expected
+    job.update_time.FromDatetime(START + timedelta(seconds=900))
+    assert seen(job).started_at == expected, "an update is no new start"
+
+
+def test_an_end_that_is_held_back_is_no_end() -> None:
+    job = native(State.FAILED, (change("SCHEDULED", "RUNNING"), 3), (change("RUNNING", "FAILED", " exit code 3"), 9))
+    found = observation.observation(job, None, PLACE, held=True)
+    assert (found.phase, found.completed_at, found.exit_code, found.reason, found.message) == (None,) * 5
+    assert found.started_at == START + timedelta(seconds=3)
+
+
+def test_all_tasks_of_a_job_that_succeeded_did_even_where_nobody_counted() -> None:
+    job = native(State.SUCCEEDED)
+    spec = JobSpec(image="x", completions=4)
+    assert observation.observation(job, None, PLACE, spec).tasks == TaskCounts(total=4, succeeded=4)
+    assert observation.observation(native(State.FAILED), None, PLACE, spec).tasks is None
+    assert seen(job).tasks is None
+    job.task_groups.add(task_count=3)
+    assert seen(job).tasks == TaskCounts(total=3, succeeded=3)
 
 
 def test_a_success_is_exit_code_0_whatever_an_old_event_says() -> None:
     job = native(State.SUCCEEDED, ("task failed with exit code 50001", 5), spot=True)
-    assert observation.needs_tasks(job)
+    assert observation.needs_tasks(job, None)
     found = seen(job, task(0, TaskState.SUCCEEDED, 50001, 0))
     assert (found.exit_code, found.reason, found.message, found.retries) == (0, None, None, 1)
 
@@ -428,7 +472,15 @@ def test_a_success_is_exit_code_0_whatever_an_old_event_says() -> None:
     ],
 )
 def test_tasks_are_needed_after_a_failure_and_where_something_hints_at_retries(job: Any, needed: bool) -> None:
-    assert observation.needs_tasks(job) is needed
+    assert observation.needs_tasks(job, None) is needed
+
+
+def test_a_spot_job_is_known_by_what_was_asked_for_and_by_its_policy_too() -> None:
+    job = native(State.SUCCEEDED)
+    assert observation.needs_tasks(job, JobSpec(image="x", spot=True))
+    assert not observation.needs_tasks(job, JobSpec(image="x"))
+    job.allocation_policy.instances.add().policy.provisioning_model = messages.SPOT
+    assert observation.needs_tasks(job, None)
 
 
 @pytest.mark.parametrize(
@@ -462,7 +514,15 @@ def test_of_many_tasks_the_first_that_failed_speaks_and_all_retries_count() -> N
     ("text", "reason"),
     [
         ("Batch Error: code - CODE_GCE_QUOTA_EXCEEDED, description - error count is 4", reasons.QUOTA_EXCEEDED),
+        ("Instance creation failed: Quota 'CPUS' exceeded. Limit: 24.0 in region us-central1.", reasons.QUOTA_EXCEEDED),
+        ("The service account cannot read projects/acme/quota-report", reasons.FAILED),
+        ("Instance 'quota-report-7d3f' creation failed", reasons.FAILED),
         ("CODE_GCE_ZONE_RESOURCE_POOL_EXHAUSTED", reasons.WAITING_FOR_CAPACITY),
+        (
+            "A n1-standard-4 VM instance is currently unavailable in the us-central1-a zone.",
+            reasons.WAITING_FOR_CAPACITY,
+        ),
+        ("Job failed: it reached its maximum run duration", reasons.DEADLINE_EXCEEDED),
         ("Job failed due to Spot VM preemption", reasons.PREEMPTED),
         ("Failed to pull image gcr.io/acme/quota-report:1", reasons.IMAGE_PULL_FAILED),
         ("Error response from daemon: manifest unknown", reasons.IMAGE_PULL_FAILED),

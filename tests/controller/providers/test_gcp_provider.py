@@ -14,6 +14,7 @@ import pytest
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from google.auth.credentials import AnonymousCredentials
 
 from controller.domain import reasons
 from controller.domain.errors import ConfigError, Forbidden, Permanent, Retryable, Throttled, Unavailable
@@ -23,10 +24,16 @@ from controller.domain.resources import ResourceSet
 from controller.metrics import REGISTRY
 from controller.ports import JobRef, Observation, SubmitRequest
 from controller.providers import limits
-from controller.providers.gcp import bulk, calls
+from controller.providers.gcp import bulk, calls, clients, details
 from controller.providers.gcp.provider import GcpProvider
 from dev.emulators.faults import Faults
-from dev.emulators.gcp.jobs import NO_CAPACITY_MACHINE, NO_QUOTA_MACHINE, UNKNOWN_MACHINE
+from dev.emulators.gcp.jobs import (
+    NO_CAPACITY_MACHINE,
+    NO_CAPACITY_SCHEDULED_MACHINE,
+    NO_QUOTA_MACHINE,
+    NO_QUOTA_SCHEDULED_MACHINE,
+    UNKNOWN_MACHINE,
+)
 from tests.controller.fakes import FakeClock
 from tests.controller.providers.gcp_harness import PROJECT, World, ref_of, request_for, settings_for
 
@@ -92,6 +99,16 @@ async def test_a_job_of_that_name_with_another_uid_is_not_ours(world: World, lat
     assert "another JennahJob" in str(refused.value)
 
 
+async def test_an_answer_without_our_label_is_not_judged_before_the_job_was_read(world: World) -> None:
+    world.service.omitted = {"create-labels"}
+    request = request_for()
+    for _ in range(2):
+        assert (await world.provider.submit(request)).uid == request.uid
+    with pytest.raises(Permanent) as refused:
+        await world.provider.submit(msgspec.structs.replace(request, uid="5c1f2c44-0000-4000-8000-000000000000"))
+    assert refused.value.reason == reasons.NAME_TAKEN
+
+
 async def test_the_answer_of_an_earlier_create_call_is_not_taken_for_the_present(world: World) -> None:
     request = request_for(("sh", "-c", "exit 3"))
     await world.provider.submit(request)
@@ -128,7 +145,7 @@ async def test_a_refusal_that_quotes_the_environment_does_not_show_its_values(wo
     ("code", "expected"),
     [
         (grpc.StatusCode.UNAVAILABLE, Unavailable),
-        (grpc.StatusCode.DEADLINE_EXCEEDED, Unavailable),
+        (grpc.StatusCode.DEADLINE_EXCEEDED, calls.TimedOut),
         (grpc.StatusCode.INTERNAL, Unavailable),
         (grpc.StatusCode.ABORTED, Unavailable),
         (grpc.StatusCode.UNKNOWN, Unavailable),
@@ -158,10 +175,20 @@ async def test_cancelling_what_the_service_will_not_cancel_is_an_error_only_whil
     done, _ = await world.submitted("true")
     world.ahead(1)
     world.aborting(("CancelJob", grpc.StatusCode.INVALID_ARGUMENT, "no"))
-    await world.provider.cancel(done, reason="r")
-    await world.provider.cancel(JobRef(external_name="never-was", uid="u"), reason="r")
+    assert await world.provider.cancel(done, reason="r")
+    assert not await world.provider.cancel(JobRef(external_name="never-was", uid="u"), reason="r")
     with pytest.raises(calls.Refused):
         await world.provider.cancel(lasting, reason="r")
+
+
+async def test_cancelling_says_whether_the_service_knew_the_job(world: World) -> None:
+    ref, _ = await world.submitted("sleep", "60")
+    world.ahead(1)
+    assert await world.provider.cancel(ref, reason="r")
+    assert await world.provider.cancel(ref, reason="r")  # on its way
+    world.ahead(1)
+    assert await world.provider.cancel(ref, reason="r")  # over
+    assert not await world.provider.cancel(ref_of(request_for()), reason="r")
 
 
 async def test_a_deleted_job_is_gone_and_the_last_that_is_seen_of_it_is_no_end(world: World) -> None:
@@ -259,6 +286,30 @@ async def test_a_service_that_cannot_be_reached_is_waited_for() -> None:
     await provider.close()
 
 
+@pytest.mark.parametrize("endpoint", ["", "127.0.0.1:1"], ids=["service", "stand-in"])
+async def test_connections_that_die_are_found_out(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
+    made: list[tuple[str, dict[str, Any]]] = []
+
+    def channel(make: Any) -> Any:
+        def recording(target: str, *more: Any, **settings: Any) -> Any:
+            made.append((target, dict(settings["options"])))
+            return make(target, *more, **settings)
+
+        return recording
+
+    monkeypatch.setattr(grpc.aio, "insecure_channel", channel(grpc.aio.insecure_channel))
+    monkeypatch.setattr(grpc.aio, "secure_channel", channel(grpc.aio.secure_channel))
+    monkeypatch.setattr(clients, "_credentials", AnonymousCredentials)
+    client = await clients.make(endpoint)
+    await client.transport.close()
+    ((target, options),) = made
+    assert target == (endpoint or "batch.googleapis.com:443")
+    assert options["grpc.max_receive_message_length"] == -1
+    assert options["grpc.keepalive_time_ms"] == 30_000
+    assert options["grpc.keepalive_timeout_ms"] == 10_000
+    assert options["grpc.max_reconnect_backoff_ms"] == 10_000
+
+
 # --- limits --------------------------------------------------------------------------------------------------
 
 
@@ -304,11 +355,61 @@ async def test_who_finds_no_place_in_the_rate_limit_comes_again(monkeypatch: pyt
 # --- the round of observation --------------------------------------------------------------------------------
 
 
-async def test_a_place_that_could_not_be_read_fails_the_round(world: World) -> None:
-    ref, _ = await world.submitted("sleep", "60")
+async def test_a_place_that_could_not_be_read_fails_the_round_only_where_a_job_is_missing(
+    monkeypatch: pytest.MonkeyPatch, world: World
+) -> None:
+    monkeypatch.setattr(bulk, "PAGE_SIZE", 20)
+    refs = [(await world.submitted("sleep", "60"))[0] for _ in range(50)]
     world.service.unreachable = ["projects/acme/locations/us-central1"]
+    assert len(await world.provider.observe(refs)) == 50
     with pytest.raises(Unavailable, match="us-central1"):
+        await world.provider.observe([*refs, ref_of(request_for())])
+
+
+@pytest.mark.parametrize(
+    "code", [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.INTERNAL]
+)
+async def test_a_page_that_fails_for_the_moment_is_asked_for_again_from_its_own_token(
+    monkeypatch: pytest.MonkeyPatch, world: World, code: grpc.StatusCode
+) -> None:
+    monkeypatch.setattr(bulk, "PAGE_SIZE", 20)
+    monkeypatch.setattr(bulk, "REPEAT_SECONDS", 0.001)
+    monkeypatch.setattr(limits, "BACKOFF_BASE_SECONDS", 0.001)
+    refs = [(await world.submitted("sleep", "60"))[0] for _ in range(60)]
+    world.server.calls.clear()
+    world.failing("ListJobs", code, code, code)
+    assert len(await world.provider.observe(refs)) == 60
+    assert world.server.calls == {"ListJobs": 6}
+    world.failing("ListJobs", *[code] * 4)
+    with pytest.raises(Retryable):
+        await world.provider.observe(refs)
+
+
+async def test_a_list_that_is_forbidden_is_not_asked_for_again(world: World) -> None:
+    ref, _ = await world.submitted("sleep", "60")
+    world.failing("ListJobs", grpc.StatusCode.PERMISSION_DENIED)
+    with pytest.raises(Forbidden):
         await world.provider.observe([ref])
+    assert world.server.calls["ListJobs"] == 1
+
+
+async def test_pages_that_take_too_long_become_smaller_and_then_larger_again(
+    monkeypatch: pytest.MonkeyPatch, world: World
+) -> None:
+    monkeypatch.setattr(bulk, "GROW_AFTER", 3)
+    refs = [(await world.submitted("sleep", "60"))[0] for _ in range(600)]
+    world.failing("ListJobs", *[grpc.StatusCode.DEADLINE_EXCEEDED] * 2)
+    assert len(await world.provider.observe(refs)) == 600
+    assert world.provider._bulk.page_size == 500  # 250, and three of them came in time
+    for _ in range(2):
+        world.failing("ListJobs", *[grpc.StatusCode.DEADLINE_EXCEEDED] * 4)
+        with pytest.raises(Unavailable):
+            await world.provider.observe(refs)
+    assert world.provider._bulk.page_size == bulk.MIN_PAGE_SIZE
+    world.server.hook = None
+    for _ in range(4):
+        await world.provider.observe(refs)
+    assert world.provider._bulk.page_size == bulk.PAGE_SIZE
 
 
 async def test_only_jobs_that_were_asked_for_and_carry_the_uid_are_told_of(world: World) -> None:
@@ -427,12 +528,137 @@ async def test_calls_are_counted_by_method_and_result(world: World) -> None:
     assert (counted("create", "ok"), counted("create", "Unavailable")) == (created + 1, refused + 1)
 
 
-async def test_one_unreadable_job_fails_the_round_rather_than_being_left_out(world: World) -> None:
-    ref, _ = await world.submitted("false")
-    world.ahead(1)
+@pytest.mark.parametrize(
+    "code", [grpc.StatusCode.INTERNAL, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED]
+)
+async def test_a_job_whose_tasks_cannot_be_read_now_ends_in_a_later_round_and_hinders_no_other(
+    monkeypatch: pytest.MonkeyPatch, world: World, code: grpc.StatusCode
+) -> None:
+    monkeypatch.setattr(limits, "BACKOFF_BASE_SECONDS", 0.001)
+    failed, _ = await world.submitted("sh", "-c", "exit 9")
+    done, _ = await world.submitted("true")
+    world.ahead(60)
+    world.aborting(("ListTasks", code, "no"))
+    seen = await world.provider.observe([failed, done])
+    held = seen[failed.external_name]
+    assert (held.phase, held.completed_at, held.exit_code, held.reason) == (None, None, None, None)
+    assert seen[done.external_name].phase is Phase.COMPLETED
+    assert (await world.provider.get(failed)).phase is None
+    world.server.hook = None
+    assert (await world.seen(failed)).exit_code == 9
+
+
+async def test_tasks_that_are_unreadable_for_long_do_not_keep_a_job_from_its_end(world: World) -> None:
+    ref, _ = await world.submitted("sh", "-c", "exit 9")
+    world.ahead(60)
     world.aborting(("ListTasks", grpc.StatusCode.INTERNAL, "no"))
+    for _ in range(2):
+        assert (await world.provider.observe([ref]))[ref.external_name].phase is None
+        world.later(details.UNREADABLE_SECONDS / 2)
+    assert (await world.seen(ref)).phase is Phase.FAILED
+
+
+@pytest.mark.parametrize("code", [grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.INVALID_ARGUMENT])
+async def test_jobs_whose_tasks_may_not_be_read_end_with_what_their_events_tell(
+    world: World, caplog: pytest.LogCaptureFixture, code: grpc.StatusCode
+) -> None:
+    refs = [(await world.submitted("sh", "-c", "exit 9"))[0] for _ in range(3)]
+    world.ahead(60)
+    world.aborting(("ListTasks", code, "no"))
+    for _ in range(3):
+        seen = await world.provider.observe(refs)
+        assert {(one.phase, one.exit_code) for one in seen.values()} == {(Phase.FAILED, 9)}  # their events name it
+    assert world.server.calls["ListTasks"] == 3
+    assert len([record for record in caplog.records if "may not be read" in record.getMessage()]) == 1
+    world.later(details.AGAIN_SECONDS)
+    await world.provider.observe(refs)
+    assert world.server.calls["ListTasks"] == 6
+
+
+async def test_a_round_asks_for_so_many_tasks_only_and_the_next_for_the_others(
+    monkeypatch: pytest.MonkeyPatch, world: World
+) -> None:
+    monkeypatch.setattr(details, "CALLS_A_ROUND", 20)
+    refs = [(await world.submitted("sh", "-c", "exit 9"))[0] for _ in range(50)]
+    world.ahead(60)
+    told = []
+    for _ in range(4):
+        seen = await world.provider.observe(refs)
+        assert len(seen) == 50
+        told.append(sum(one.exit_code == 9 for one in seen.values()))
+    assert told == [20, 40, 50, 50]
+    assert world.server.calls["ListTasks"] == 50
+
+
+async def test_where_no_tasks_can_be_read_a_round_does_not_try_them_all(world: World) -> None:
+    refs = [(await world.submitted("sh", "-c", "exit 9"))[0] for _ in range(50)]
+    world.ahead(60)
+    world.aborting(("ListTasks", grpc.StatusCode.INTERNAL, "no"))
+    assert {one.phase for one in (await world.provider.observe(refs)).values()} == {None}
+    assert world.server.calls["ListTasks"] < 2 * details.FAILURES_A_ROUND + 2
+    refused = world.server.calls["ListTasks"]
+    await world.provider.observe(refs)
+    assert world.server.calls["ListTasks"] > refused
+
+
+async def test_few_jobs_that_cannot_be_read_singly_are_in_doubt_and_many_fail_the_round(world: World) -> None:
+    here, _ = await world.submitted("sleep", "60")
+
+    def far() -> JobRef:
+        ref = ref_of(request_for())
+        path = f"projects/{PROJECT}/locations/europe-west1/jobs/{ref.external_name}"
+        return msgspec.structs.replace(ref, resource_path=path)
+
+    for code in (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.INVALID_ARGUMENT):
+        world.aborting(("GetJob", code, "no"))
+        assert set(await world.provider.observe([far(), here])) == {here.external_name}
+    world.aborting(("GetJob", grpc.StatusCode.UNAVAILABLE, "no"))
     with pytest.raises(Unavailable):
-        await world.provider.observe([ref])
+        await world.provider.observe([here, *(far() for _ in range(30))])
+
+
+# --- tasks that come late ------------------------------------------------------------------------------------
+
+
+async def test_the_end_of_a_job_that_ran_waits_for_its_tasks(world: World) -> None:
+    world.service.tasks_late_seconds = 1000
+    ref, _ = await world.submitted("sh", "-c", "sleep 1; exit 9")
+    world.ahead(60)
+    for _ in range(2):
+        assert (await world.seen(ref)).phase is None
+        world.later(details.LATE_SECONDS / 3)
+    world.ahead(1000)
+    seen = await world.seen(ref)
+    assert (seen.phase, seen.exit_code) == (Phase.FAILED, 9)
+
+
+@pytest.mark.parametrize(
+    "omitted", [{"events"}, {"events", "counts"}, {"events", "run-duration"}, {"events", "run-duration", "counts"}]
+)
+async def test_and_it_waits_no_longer_than_a_minute(world: World, omitted: Any) -> None:
+    world.service.tasks_late_seconds = 1e6
+    world.service.omitted = omitted
+    ref, _ = await world.submitted("sh", "-c", "sleep 1; exit 9")
+    world.ahead(60)
+    assert (await world.provider.get(ref)).phase is None  # the minute begins, whoever looked first
+    world.later(details.LATE_SECONDS - 1)
+    assert (await world.seen(ref)).phase is None
+    world.later(1)
+    seen = await world.seen(ref)
+    assert (seen.phase, seen.exit_code, seen.reason) == (Phase.FAILED, None, reasons.FAILED)
+    asked = world.server.calls["ListTasks"]
+    await world.seen(ref)
+    assert world.server.calls["ListTasks"] == asked
+    world.ahead(1e6)
+    world.later(details.AGAIN_SECONDS)
+    assert (await world.seen(ref)).exit_code == 9, "what came late is no truth for ever"
+
+
+async def test_a_job_that_failed_before_it_ran_waits_for_no_tasks(world: World) -> None:
+    world.service.tasks_late_seconds = 1e6
+    ref, _ = await world.submitted("true", machine_type=UNKNOWN_MACHINE)
+    world.ahead(1)
+    assert (await world.seen(ref)).phase is Phase.FAILED
 
 
 async def test_a_state_that_is_not_known_leaves_the_phase_as_it_was_and_is_logged_once(
@@ -458,6 +684,17 @@ async def test_a_preempted_attempt_is_a_retry_and_its_code_is_not_that_of_the_su
     world.ahead(60)
     seen = await world.seen(ref)
     assert (seen.phase, seen.exit_code, seen.retries, seen.reason) == (Phase.COMPLETED, 0, 1, None)
+
+
+async def test_retries_of_a_spot_job_are_counted_where_the_service_names_no_vms(world: World) -> None:
+    world.service.omitted = {"instances", "events"}
+    request = request_for(("sleep", "30"), spot=True, backoff_limit=2)
+    await world.provider.submit(request)
+    world.ahead(10)
+    world.service.preempt(request.external_name)
+    world.ahead(60)
+    ref = msgspec.structs.replace(ref_of(request), spec=request.spec)
+    assert (await world.seen(ref)).retries == 1
 
 
 async def test_a_spot_job_without_retries_is_retried_when_preempted_and_only_then(world: World) -> None:
@@ -496,19 +733,26 @@ async def test_a_job_that_failed_before_it_had_tasks_has_its_reason_from_its_eve
 
 
 @pytest.mark.parametrize(
-    ("machine", "reason", "words"),
+    ("machine", "phase", "reason", "words"),
     [
-        (NO_QUOTA_MACHINE, reasons.QUOTA_EXCEEDED, "Quota 'CPUS' exceeded"),
-        (NO_CAPACITY_MACHINE, reasons.WAITING_FOR_CAPACITY, "ZONE_RESOURCE_POOL_EXHAUSTED"),
+        (NO_QUOTA_MACHINE, Phase.PENDING, reasons.QUOTA_EXCEEDED, "Quota 'CPUS' exceeded"),
+        (NO_CAPACITY_MACHINE, Phase.PENDING, reasons.WAITING_FOR_CAPACITY, "ZONE_RESOURCE_POOL_EXHAUSTED"),
+        (NO_QUOTA_SCHEDULED_MACHINE, Phase.SCHEDULED, reasons.QUOTA_EXCEEDED, "Quota 'CPUS' exceeded"),
+        (
+            NO_CAPACITY_SCHEDULED_MACHINE,
+            Phase.SCHEDULED,
+            reasons.WAITING_FOR_CAPACITY,
+            "ZONE_RESOURCE_POOL_EXHAUSTED",
+        ),
     ],
 )
 async def test_a_job_that_waits_says_why_in_the_services_words(
-    world: World, machine: str, reason: str, words: str
+    world: World, machine: str, phase: Phase, reason: str, words: str
 ) -> None:
     ref, _ = await world.submitted("true", machine_type=machine)
     world.ahead(600)
     seen = await world.seen(ref)
-    assert (seen.phase, seen.waits_reason) == (Phase.PENDING, reason)
+    assert (seen.phase, seen.waits_reason) == (phase, reason)
     assert words in seen.waits_because
 
 

@@ -227,7 +227,8 @@ def test_too_long_a_task_is_ended(service: BatchService, time: Time) -> None:
 
 
 @pytest.mark.parametrize(
-    ("action", "codes", "attempts"), [("RETRY_TASK", [7], 1), ("RETRY_TASK", [3], 3), ("FAIL_TASK", [3], 1)]
+    ("action", "codes", "attempts"),
+    [("RETRY_TASK", [7], 1), ("RETRY_TASK", [3], 3), ("FAIL_TASK", [3], 1), ("FAIL_TASK", [7], 3)],
 )
 def test_a_lifecycle_policy_says_what_is_retried(
     service: BatchService, time: Time, action: str, codes: list[int], attempts: int
@@ -264,6 +265,46 @@ def test_tasks_do_not_exist_before_the_job_runs(service: BatchService, time: Tim
     assert len(tasks(service, filter="State=RUNNING")) == 3
     assert len(tasks(service, filter="State=FAILED")) == 0
     assert len(tasks(service, page_size=2)) == 2
+
+
+@pytest.mark.parametrize(
+    ("machine", "state"), [("x-no-quota", JobState.QUEUED), ("x-no-quota-scheduled", JobState.SCHEDULED)]
+)
+def test_a_job_without_quota_waits_in_either_state(
+    service: BatchService, time: Time, machine: str, state: JobState
+) -> None:
+    request = creation()
+    request.job.allocation_policy.instances.add().policy.machine_type = machine
+    service.create_job(request)
+    time.now += 1000
+    assert got(service).status.state == state
+    assert "CODE_GCE_QUOTA_EXCEEDED" in got(service).status.status_events[-1].description
+
+
+def test_what_is_left_out_is_left_out_everywhere_and_is_not_lost(service: BatchService, time: Time) -> None:
+    request = creation("j", "true", request_id=REQUEST_ID)
+    request.job.labels["a"] = "b"
+    service.omitted = {"events", "counts", "instances", "run-duration", "create-labels"}
+    assert not service.create_job(request).labels
+    assert not service.create_job(request).labels
+    time.now += 10
+    for job in (got(service), listed(service).jobs[0]):
+        group = job.status.task_groups["group0"]
+        assert dict(job.labels) == {"a": "b"}
+        assert not job.status.status_events
+        assert not job.status.HasField("run_duration")
+        assert (len(group.counts), len(group.instances)) == (0, 0)
+    service.omitted = set()
+    assert len(got(service).status.status_events) == 3
+
+
+def test_tasks_may_be_unknown_for_a_while(service: BatchService, time: Time) -> None:
+    service.tasks_late_seconds = 60
+    service.create_job(creation("j", "true"))
+    time.now += 59
+    assert code_of(tasks, service) is grpc.StatusCode.NOT_FOUND
+    time.now += 1
+    assert len(tasks(service)) == 1
 
 
 def test_cancelling_takes_a_while_and_is_an_operation(service: BatchService, time: Time) -> None:
