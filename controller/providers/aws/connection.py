@@ -81,9 +81,9 @@ class AwsConnection:
             reply = await self._on_thread(self._threads, functools.partial(_invoke, client, operation, parameters))
         except errors.Failed as failed:
             error = errors.translated(failed.failure, operation, self.region)
-            self._account(operation, self.calls, error)
+            self._account(operation, self.calls, error, failed.failure)
             raise error from None  # the SDK's texts can quote values and the endpoint
-        self._account(operation, self.calls, None)
+        self._account(operation, self.calls)
         return reply
 
     async def submit(self, parameters: Mapping[str, Any], send_by: float | None) -> dict[str, Any]:
@@ -94,9 +94,9 @@ class AwsConnection:
             reply: dict[str, Any] = await self._on_thread(self._submit_threads, send)
         except errors.Failed as failed:
             error = errors.for_submit(failed.failure, self.region)
-            self._account("SubmitJob", self.submits, error)
+            self._account("SubmitJob", self.submits, error, failed.failure)
             raise error from None
-        self._account("SubmitJob", self.submits, None)
+        self._account("SubmitJob", self.submits)
         return reply
 
     async def close(self) -> None:
@@ -147,11 +147,17 @@ class AwsConnection:
         if send_by is not None and self._clock.monotonic() > send_by:
             raise errors.TooLate
 
-    def _account(self, operation: str, bucket: TokenBucket, error: JennahError | None) -> None:
-        if isinstance(error, Throttled):
-            bucket.throttled(error.delay)
-        elif error is None:
+    def _account(
+        self,
+        operation: str,
+        bucket: TokenBucket,
+        error: JennahError | None = None,
+        failure: errors.Failure | None = None,
+    ) -> None:
+        if failure is None:
             bucket.accepted()
+        elif failure.is_throttle:
+            bucket.throttled(failure.delay)
         result = type(error).__name__ if error else "ok"
         metrics.PROVIDER_CALLS.labels("aws", operation, result).inc()
 
