@@ -24,7 +24,8 @@ NAME_PAGE = 100
 NAMES_A_ROUND = 100
 """Jobs of unknown path that one round looks for by name; those beyond are in doubt, and asked for singly."""
 ROUND_SECONDS = 30.0
-"""How long one round waits for places in the rate of calls, at most, and begins to describe jobs."""
+"""How long one round waits for places in the rate of calls, at most, and begins to describe jobs. It may be longer than
+the lease: a round only reads, and whoever acts on what it saw asks for leadership then."""
 
 
 class Listing:
