@@ -10,6 +10,7 @@ from controller.domain.errors import Permanent, Retryable
 from controller.ports import Clock
 from controller.providers.aws.connection import AwsConnection
 from controller.providers.aws.queues import Platform, Queue
+from controller.providers.aws.wire import JobQueue
 
 T = TypeVar("T")
 
@@ -93,9 +94,14 @@ class Catalogue:
 
     async def existing(self, names: Sequence[str]) -> set[str]:
         """Those of the queues that exist, as they were named. Raises what `AwsConnection.read` raises."""
-        reply = await self._connection.read("DescribeJobQueues", {"jobQueues": list(names)})
-        found = {queue[key] for queue in reply["jobQueues"] for key in ("jobQueueName", "jobQueueArn")}
-        return found & set(names)
+        found: set[str] = set()
+        wanted: dict[str, Any] = {"jobQueues": list(names)}
+        while True:
+            reply = await self._connection.read("DescribeJobQueues", wanted)
+            found |= {name for queue in reply.job_queues for name in (queue.job_queue_name, queue.job_queue_arn)}
+            if not reply.next_token:
+                return found & set(names)
+            wanted["nextToken"] = reply.next_token
 
     async def close(self) -> None:
         await self._queues.close()
@@ -103,33 +109,34 @@ class Catalogue:
 
     async def _find_queue(self, name: str, *, is_from_spec: bool) -> Queue:
         reply = await self._connection.read("DescribeJobQueues", {"jobQueues": [name]})
-        if not reply["jobQueues"]:
+        if not reply.job_queues:
             if is_from_spec:
                 raise Permanent(f"spec.aws.jobQueue: there is no queue {name!r}", reason=reasons.INVALID_SPEC)
             raise Retryable(f"the queue {name!r} of AWS_JOB_QUEUE or AWS_JOB_QUEUES does not exist")
-        [queue] = reply["jobQueues"]
-        state, status = queue.get("state", ""), queue.get("status", "VALID")
+        queue: JobQueue = reply.job_queues[0]
+        state, status = queue.state or "", queue.status or "VALID"
         if state != "ENABLED" or status != "VALID":
             raise Retryable(f"the queue {name!r} takes no jobs: it is {state} and {status}", delay=15.0)
         return Queue(
             name=name,
             platform=await self._platform(name, queue),
-            has_policy=bool(queue.get("schedulingPolicyArn")),
+            has_policy=bool(queue.scheduling_policy_arn),
         )
 
-    async def _platform(self, name: str, queue: Mapping[str, Any]) -> Platform:
-        kind = queue.get("jobQueueType")
+    async def _platform(self, name: str, queue: JobQueue) -> Platform:
+        kind = queue.job_queue_type
         if kind in ("EKS", "SAGEMAKER_TRAINING"):
             raise Permanent(
                 f"the queue {name!r} is one of {kind}, which cannot run these jobs", reason=reasons.INVALID_SPEC
             )
         if kind == "ECS_FARGATE":
             return Platform.FARGATE
-        names = [one["computeEnvironment"] for one in queue.get("computeEnvironmentOrder", ())][:ENVIRONMENTS_A_CALL]
+        names = [one.compute_environment for one in queue.compute_environment_order or ()][:ENVIRONMENTS_A_CALL]
         if not names:
             raise Retryable(f"the queue {name!r} has no compute environment", delay=15.0)
         reply = await self._connection.read("DescribeComputeEnvironments", {"computeEnvironments": names})
-        kinds = {one.get("computeResources", {}).get("type", "EC2") for one in reply["computeEnvironments"]}
+        resources = [one.compute_resources for one in reply.compute_environments]
+        kinds = {one.type if one else None for one in resources}
         # A queue's environments are all of one kind: the service sees to it.
         return Platform.FARGATE if kinds & {"FARGATE", "FARGATE_SPOT"} else Platform.EC2
 
@@ -139,11 +146,11 @@ class Catalogue:
         revisions: list[int] = []
         while True:
             reply = await self._connection.read("DescribeJobDefinitions", wanted)
-            revisions += [one["revision"] for one in reply["jobDefinitions"] if one["jobDefinitionName"] == name]
-            if not reply.get("nextToken"):
+            revisions += [one.revision for one in reply.job_definitions if one.job_definition_name == name]
+            if not reply.next_token:
                 break
-            wanted["nextToken"] = reply["nextToken"]
+            wanted["nextToken"] = reply.next_token
         if not revisions:
             registered = await self._connection.call("RegisterJobDefinition", parameters)
-            revisions.append(registered["revision"])
+            revisions.append(registered.revision)
         return f"{name}:{max(revisions)}"

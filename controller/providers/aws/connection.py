@@ -9,7 +9,7 @@ import functools
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, wait
 from typing import Any, TypeVar
 
 import boto3
@@ -22,6 +22,7 @@ from controller.cloud_settings import AwsSettings
 from controller.domain.errors import ConfigError, JennahError, Throttled, Unavailable
 from controller.ports import Clock
 from controller.providers.aws import errors, wire
+from controller.providers.aws.threads import Threads
 from controller.providers.limits import TokenBucket
 
 T = TypeVar("T")
@@ -31,10 +32,21 @@ READ_SECONDS = 6.0
 """The limits of one request; both clients have them."""
 SUBMIT_THREADS = 16
 THREADS = 8
+CLOSE_SECONDS = 3.0
+"""How long `close` waits for requests that are under way."""
 READ_ATTEMPTS = 4
 """How often a call that reads is sent before its failure is ours."""
 
-_REPLIES: Mapping[str, type[msgspec.Struct]] = {"ListJobs": wire.JobPage, "DescribeJobs": wire.JobDetails}
+_REPLIES: Mapping[str, type[msgspec.Struct]] = {
+    "ListJobs": wire.JobPage,
+    "DescribeJobs": wire.JobDetails,
+    "DescribeJobQueues": wire.QueuePage,
+    "DescribeComputeEnvironments": wire.ComputeEnvironments,
+    "DescribeJobDefinitions": wire.DefinitionPage,
+    "RegisterJobDefinition": wire.Definition,
+    "TerminateJobs": wire.Ended,
+}
+"""What is used of each reply. One that cannot be decoded to that, or lacks part of it, is as one that was lost."""
 _MAKING_A_CLIENT = threading.Lock()  # a client may be shared between threads, what makes it may not
 
 
@@ -51,19 +63,20 @@ class AwsConnection:
         self._client: Any = None
         self._submit_client: Any = None
         self._is_closed = False
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="aws-batch")
-        self._submit_threads = ThreadPoolExecutor(SUBMIT_THREADS, thread_name_prefix="aws-submit")
+        self._threads = Threads(THREADS, "aws-batch")
+        self._submit_threads = Threads(SUBMIT_THREADS, "aws-submit")
         self._deadline = threading.local()
 
-    async def read(self, operation: str, parameters: Mapping[str, Any]) -> Any:
+    async def read(self, operation: str, parameters: Mapping[str, Any], *, until: float | None = None) -> Any:
         """A call that changes nothing, repeated while that can help: a reply of `_REPLIES`, else a dictionary.
 
+        Until that time of the clock it waits for its place in the rate, else as long as any call does.
         Raises Throttled, Unavailable, Forbidden, Refused.
         """
         begin = self._clock.monotonic()
         for attempt in range(1, READ_ATTEMPTS + 1):
             try:
-                return await self.call(operation, parameters)
+                return await self.call(operation, parameters, until=until)
             except Throttled:
                 if attempt == READ_ATTEMPTS:
                     raise
@@ -73,18 +86,27 @@ class AwsConnection:
                     raise
         raise AssertionError("unreachable")
 
-    async def call(self, operation: str, parameters: Mapping[str, Any]) -> Any:
+    async def call(self, operation: str, parameters: Mapping[str, Any], *, until: float | None = None) -> Any:
         """One request of any operation but SubmitJob, sent once. Raises Throttled, Unavailable, Forbidden, Refused."""
-        await self.calls.take()
+        await self._take_place(until)
         client = await self._open()
         try:
             reply = await self._on_thread(self._threads, functools.partial(_invoke, client, operation, parameters))
         except errors.Failed as failed:
             error = errors.translated(failed.failure, operation, self.region)
-            self._account(operation, self.calls, error)
+            self._account(operation, self.calls, error, failed.failure)
             raise error from None  # the SDK's texts can quote values and the endpoint
-        self._account(operation, self.calls, None)
+        self._account(operation, self.calls)
         return reply
+
+    async def _take_place(self, until: float | None) -> None:
+        """Wait for a place; a wait that is too long for others is not for who can wait until then."""
+        while True:
+            try:
+                return await self.calls.take()
+            except Throttled:
+                if until is None or self._clock.monotonic() >= until:
+                    raise
 
     async def submit(self, parameters: Mapping[str, Any], send_by: float | None) -> dict[str, Any]:
         """One SubmitJob request, or none after that time of the clock. Raises as `ports.BatchProvider.submit` says."""
@@ -94,16 +116,19 @@ class AwsConnection:
             reply: dict[str, Any] = await self._on_thread(self._submit_threads, send)
         except errors.Failed as failed:
             error = errors.for_submit(failed.failure, self.region)
-            self._account("SubmitJob", self.submits, error)
+            self._account("SubmitJob", self.submits, error, failed.failure)
             raise error from None
-        self._account("SubmitJob", self.submits, None)
+        self._account("SubmitJob", self.submits)
         return reply
 
     async def close(self) -> None:
-        """End after the requests that are under way. Closed already is no error."""
+        """End after the requests that are under way, or leave them after `CLOSE_SECONDS`: a reply that trickles has no
+        limit of time. Closed already is no error."""
         self._is_closed = True
+        under_way: set[Future[Any]] = set()
         for threads in (self._threads, self._submit_threads):
-            await asyncio.to_thread(threads.shutdown, cancel_futures=True)
+            under_way |= threads.close()
+        await asyncio.to_thread(wait, under_way, CLOSE_SECONDS)
         for client in (self._client, self._submit_client):
             if client is not None:
                 client.close()
@@ -126,10 +151,10 @@ class AwsConnection:
         submit = session.client("batch", self.region, self._endpoint, connections=SUBMIT_THREADS)
         return submit, session.client("batch", self.region, self._endpoint, connections=THREADS)
 
-    async def _on_thread(self, threads: ThreadPoolExecutor, function: Callable[[], T]) -> T:
+    async def _on_thread(self, threads: Threads, function: Callable[[], T]) -> T:
         if self._is_closed:
             raise Unavailable("the connection to AWS Batch is closed")
-        return await asyncio.get_running_loop().run_in_executor(threads, function)
+        return await asyncio.wrap_future(threads.run(function))
 
     def _submit_on_thread(self, parameters: Mapping[str, Any], send_by: float | None) -> Any:
         # The caller may be gone by now; what it asked for is sent in time or not at all.
@@ -137,7 +162,7 @@ class AwsConnection:
         with errors.caught():
             self._check_deadline()
             reply = self._submit_client.submit_job(**parameters)
-            if not isinstance(reply.get("jobId"), str):
+            if not isinstance(reply.get("jobId"), str) or not reply["jobId"]:
                 raise errors.Unreadable
             return reply
 
@@ -147,11 +172,17 @@ class AwsConnection:
         if send_by is not None and self._clock.monotonic() > send_by:
             raise errors.TooLate
 
-    def _account(self, operation: str, bucket: TokenBucket, error: JennahError | None) -> None:
-        if isinstance(error, Throttled):
-            bucket.throttled(error.delay)
-        elif error is None:
+    def _account(
+        self,
+        operation: str,
+        bucket: TokenBucket,
+        error: JennahError | None = None,
+        failure: errors.Failure | None = None,
+    ) -> None:
+        if failure is None:
             bucket.accepted()
+        elif failure.is_throttle:
+            bucket.throttled(failure.delay)
         result = type(error).__name__ if error else "ok"
         metrics.PROVIDER_CALLS.labels("aws", operation, result).inc()
 

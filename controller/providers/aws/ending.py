@@ -78,8 +78,7 @@ class Ending:
     async def _end_in_bulk(self, ids: list[str], reason: str) -> dict[str, Exception | None]:
         reply = await self._connection.call("TerminateJobs", {"jobs": ids, "reason": reason})
         outcomes: dict[str, Exception | None] = dict.fromkeys(ids)
-        for one in reply.get("errors", ()):
-            outcomes[one["job"]] = _error_of(str(one.get("code", "")))
+        outcomes |= {one.job: _error_of(one.code or "") for one in reply.errors if one.job in outcomes}
         return outcomes
 
     async def _end_one(self, job_id: str, reason: str) -> None:

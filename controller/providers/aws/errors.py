@@ -15,7 +15,6 @@ from botocore.exceptions import (
     EndpointConnectionError,
     NoCredentialsError,
     PartialCredentialsError,
-    ProxyConnectionError,
     TokenRetrievalError,
 )
 
@@ -46,6 +45,8 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     """The service's own."""
     delay: float = 0.0
     """Seconds that the service asks to wait."""
+    is_throttle: bool = False
+    """The service asks for fewer calls. With a status of 5xx it may have done the call all the same (kind UNKNOWN)."""
 
 
 class TooLate(Exception):
@@ -76,7 +77,10 @@ IAM_ACTIONS = {"TerminateJobs": "batch:TerminateJob", "CancelJobs": "batch:Cance
 """Where the action is not named as the operation."""
 
 _SERVICES = {"batch": "AWS Batch", "logs": "CloudWatch Logs"}
-_NOT_SENT = (EndpointConnectionError, ConnectTimeoutError, ProxyConnectionError)
+_NOT_SENT = (EndpointConnectionError, ConnectTimeoutError)
+"""The connection itself failed (urllib3's NewConnectionError, NameResolutionError and ConnectTimeoutError, all of them
+from `_new_conn`). ProxyConnectionError is none of these: urllib3 asks `has_connected_to_proxy`, which closing a
+connection resets, so it is raised as well when the connection is lost after the request was sent through it."""
 _NO_CREDENTIALS = (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError, TokenRetrievalError)
 _NO_CREDENTIALS_NAMES = frozenset(error.__name__ for error in _NO_CREDENTIALS)
 _ACTION = re.compile(r"not authorized to perform: ([a-z0-9-]+:[A-Za-z]+)")
@@ -109,15 +113,22 @@ def _answered(error: ClientError) -> Failure:
     words = str(answer.get("Error", {}).get("Message", ""))
     meta = answer.get("ResponseMetadata", {})
     status = int(meta.get("HTTPStatusCode", 0))
-    kind = _kind(code, words, status)
+    is_throttle = status == 429 or code in _THROTTLED
+    kind = Kind.THROTTLED if is_throttle and status < 500 else _kind(code, words, status)
     after = str(meta.get("HTTPHeaders", {}).get("retry-after", ""))
     delay = float(after) if after.isdecimal() else 0.0
-    return Failure(kind=kind, code=code or str(status), words=shorten(words), delay=min(delay, 60.0))
+    return Failure(
+        kind=kind,
+        code=code or str(status),
+        words=shorten(words),
+        delay=min(delay, 60.0),
+        is_throttle=is_throttle,
+    )
 
 
 def _kind(code: str, words: str, status: int) -> Kind:
-    if status == 429 or code in _THROTTLED:
-        return Kind.THROTTLED
+    if status >= 500:
+        return Kind.UNKNOWN  # whatever its code says
     if status in (401, 403) or code in _FORBIDDEN or "not authorized to perform" in words:
         return Kind.FORBIDDEN  # the service says some of it by a ClientException
     return Kind.REFUSED if 400 <= status < 500 and status != 408 else Kind.UNKNOWN
@@ -126,9 +137,9 @@ def _kind(code: str, words: str, status: int) -> Kind:
 def translated(happened: Failure, operation: str, region: str, *, service: str = "batch") -> JennahError:
     """Our error for a call that may be repeated. `service` is its prefix in IAM."""
     where = f"{_SERVICES.get(service, service)} in {region}"
+    if happened.is_throttle:
+        return Throttled(f"{where} asks for fewer calls: {operation}", delay=happened.delay)
     match happened.kind:
-        case Kind.THROTTLED:
-            return Throttled(f"{where} asks for fewer calls: {operation}", delay=happened.delay)
         case Kind.FORBIDDEN:
             if happened.code in _NO_CREDENTIALS_NAMES:
                 return Forbidden(f"no AWS credentials were found for {where} ({happened.code})")
@@ -145,6 +156,8 @@ def for_submit(happened: Failure, region: str) -> JennahError:
     """As `translated`, but a call of which nothing was sent is told from one that may have been done."""
     if happened.kind is Kind.NOT_SENT:
         return Retryable(f"SubmitJob was not sent to AWS Batch in {region} ({happened.code})")
+    if happened.kind is Kind.UNKNOWN:  # also a throttle with a status of 5xx
+        happened = msgspec.structs.replace(happened, is_throttle=False)
     return translated(happened, "SubmitJob", region)
 
 

@@ -71,7 +71,7 @@ def observation(job: Detail, region: str, failed_task: Summary | None = None) ->
     state = native_state(job)
     if state is None:
         return None
-    phase = _phase(job, state)
+    phase = _phase(job, state, failed_task)
     arn = job.job_arn or ""
     had_start = state is NativeState.RUNNING or phase.is_terminal
     exit_code, reason, message = _end(failed_task or job, job, phase)
@@ -85,7 +85,7 @@ def observation(job: Detail, region: str, failed_task: Summary | None = None) ->
         uid=(job.tags or {}).get(tags.UID, ""),
         resource_path=job.job_arn or job.job_id,
         phase=phase,
-        is_cancelling=bool(job.is_terminated or job.is_cancelled) and not phase.is_terminal,
+        is_cancelling=was_ended(job) and not phase.is_terminal,
         submitted_at=_time(job.created_at),
         started_at=_time(job.started_at) if had_start else None,
         completed_at=_time(job.stopped_at) if phase.is_terminal else None,
@@ -114,8 +114,19 @@ def is_array(job: Summary) -> bool:
     return array is not None and (array.size or 0) > 0 and array.index is None
 
 
-def _phase(job: Detail, state: NativeState) -> Phase:
-    if state is NativeState.FAILED and (job.status_reason or "").startswith(CANCEL_MARK):
+def has_cancel_mark(job: Summary) -> bool:
+    """Whether it says that we ended it. The service may put words of its own before ours."""
+    return CANCEL_MARK in (job.status_reason or "")
+
+
+def was_ended(job: Summary) -> bool:
+    """Whether it was cancelled or terminated, by whomever."""
+    return bool(job.is_terminated or job.is_cancelled)
+
+
+def _phase(job: Detail, state: NativeState, failed_task: Summary | None) -> Phase:
+    # Of an array the tasks may have our words, and the parent only that one of them failed.
+    if state is NativeState.FAILED and any(has_cancel_mark(one) for one in (job, failed_task) if one is not None):
         return Phase.CANCELLED
     phase = PHASES[state]
     if not is_array(job) or phase.is_terminal:
@@ -174,16 +185,13 @@ def _end(task: Summary, job: Summary, phase: Phase) -> tuple[int | None, str | N
         return None, None, None
     container = task.container or Container()
     if phase is Phase.CANCELLED:
-        return container.exit_code, reasons.CANCELLED, shorten((job.status_reason or "").removeprefix(CANCEL_MARK))
+        marked = job if has_cancel_mark(job) else task
+        return container.exit_code, reasons.CANCELLED, shorten((marked.status_reason or "").partition(CANCEL_MARK)[2])
     words = [text for text in (container.reason, task.status_reason) if text]
-    reason = _reason(" ".join(words).lower(), container.exit_code, ended_by_hand=_was_ended(job))
+    reason = _reason(" ".join(words).lower(), container.exit_code, ended_by_hand=was_ended(job))
     if reason == reasons.NON_ZERO_EXIT:
         words.insert(0, f"the container ended with exit code {container.exit_code}")
     return container.exit_code, reason, shorten(": ".join(dict.fromkeys(words)) or "AWS Batch says no reason")
-
-
-def _was_ended(job: Summary) -> bool:
-    return bool(job.is_terminated or job.is_cancelled)
 
 
 def _reason(words: str, exit_code: int | None, *, ended_by_hand: bool) -> str:

@@ -35,8 +35,12 @@ SHORTEST_SECRET = 3
 """Values of fewer characters are part of any text."""
 
 _QUEUE_IS_AWAY = re.compile(
-    r"queue.*\b(DISABLED|UPDATING|INVALID|CREATING|DELETING|not (in (the )?)?\S*enabled)\b", re.IGNORECASE | re.DOTALL
+    r"(?i:queue)\b.*\b(?i:is|in|state|status)\b\W+(?:(?i:a|an|the|now|currently|in|state|status)\W+)*"
+    r"(?:DISABLED|UPDATING|INVALID|CREATING|DELETING|DELETED)\b"
+    r"|(?i:queue)\b.*\b(?i:not)\W+(?:(?i:a|an|the|in|state|status)\W+)*(?:ENABLED|VALID)\b",
+    re.DOTALL,
 )
+"""A queue's states are words in capitals; "is invalid" is said of what is in the request."""
 _DEFINITION_IS_AWAY = re.compile(
     r"job\s?definition.*\b(INACTIVE|DEREGISTERED|not (in (the )?)?\S*active|no longer|does not exist|not found)\b",
     re.IGNORECASE | re.DOTALL,
@@ -117,10 +121,11 @@ class AwsProvider:
         )
 
     async def find(self, ref: JobRef) -> Sequence[Observation]:
-        """By name in every queue that it can be in, confirmed by its tag."""
-        where = queues.possible(ref.spec, self._settings)
+        """By name in every queue that it can be in, and by its id where that is known; confirmed by its tag."""
+        where, job_id = queues.possible(ref.spec, self._settings), self._id_of(ref)
         with _unanswered():
-            return [seen for _, seen in await self._listing.named(ref.external_name, ref.uid, where)]
+            found = await self._listing.named(ref.external_name, ref.uid, where, job_id=job_id)
+        return [seen for _, seen in found]
 
     async def get(self, ref: JobRef) -> Observation | None:
         job_id = self._id_of(ref)
@@ -136,13 +141,20 @@ class AwsProvider:
         with _unanswered():
             return await self._listing.observe(refs, ids)
 
-    async def cancel(self, ref: JobRef, *, reason: str) -> None:
-        """TerminateJob, always: CancelJob does nothing to a job that runs."""
+    async def cancel(self, ref: JobRef, *, reason: str) -> bool:
+        """TerminateJob, always: CancelJob does nothing to a job that runs.
+
+        False where no id is known and no job of that name was found. The service takes an id that it does not know,
+        or no longer, for ended: that is True.
+        """
         job_id = self._id_of(ref)
-        ids = (
-            [job_id] if job_id else [_id_in(seen.resource_path) for seen in await self.find(ref) if not seen.has_ended]
-        )
+        if job_id:
+            await self._ending.end(job_id, cancel_reason(reason))
+            return True
+        found = await self.find(ref)
+        ids = [_id_in(seen.resource_path) for seen in found if not seen.has_ended]
         await asyncio.gather(*(self._ending.end(one, cancel_reason(reason)) for one in ids))
+        return bool(found)
 
     async def delete(self, ref: JobRef) -> None:
         """The service removes ended jobs by itself, and nobody else can."""

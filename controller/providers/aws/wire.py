@@ -68,4 +68,61 @@ class JobPage(Wire, frozen=True, kw_only=True):
 
 
 class JobDetails(Wire, frozen=True, kw_only=True):
-    jobs: tuple[Detail, ...] = ()
+    jobs: tuple[Detail, ...]
+
+
+class EnvironmentOrder(Wire, frozen=True, kw_only=True):
+    compute_environment: str
+
+
+class JobQueue(Wire, frozen=True, kw_only=True):
+    job_queue_name: str
+    job_queue_arn: str
+    state: str | None = None
+    status: str | None = None
+    job_queue_type: str | None = None
+    scheduling_policy_arn: str | None = None
+    compute_environment_order: tuple[EnvironmentOrder, ...] | None = None
+
+
+class QueuePage(Wire, frozen=True, kw_only=True):
+    job_queues: tuple[JobQueue, ...]
+    next_token: str | None = None
+
+
+class ComputeResources(Wire, frozen=True, kw_only=True):
+    type: str | None = None
+
+
+class ComputeEnvironment(Wire, frozen=True, kw_only=True):
+    compute_resources: ComputeResources | None = None
+
+
+class ComputeEnvironments(Wire, frozen=True, kw_only=True):
+    compute_environments: tuple[ComputeEnvironment, ...]
+
+
+class Definition(Wire, frozen=True, kw_only=True):
+    """What DescribeJobDefinitions says of one, and RegisterJobDefinition of the new one."""
+
+    job_definition_name: str
+    revision: int
+
+
+class DefinitionPage(Wire, frozen=True, kw_only=True):
+    job_definitions: tuple[Definition, ...]
+    next_token: str | None = None
+
+
+class NotEnded(Wire, frozen=True, kw_only=True):
+    """A job that TerminateJobs did not end."""
+
+    job: str
+    code: str | None = None
+
+
+class Ended(Wire, frozen=True, kw_only=True):
+    """What became of the jobs of a TerminateJobs; one that the service does not know is among the successful ones."""
+
+    successful: tuple[str, ...]
+    errors: tuple[NotEnded, ...]

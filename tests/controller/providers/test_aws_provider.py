@@ -122,12 +122,18 @@ async def test_a_submission_is_one_post_and_looks_nothing_up_after_prepare(
         (refused(500, "ServerException"), Unavailable),
         (refused(503, "ServiceUnavailable"), Unavailable),
         (refused(500, "AuthorizerConfigurationException"), Unavailable),
+        (refused(503, "SlowDown"), Unavailable),
+        (refused(500, "Throttling"), Unavailable),
+        (refused(500, "AccessDeniedException"), Unavailable),
         (refused(429, "TooManyRequestsException"), Throttled),
         (refused(400, "ThrottlingException"), Throttled),
         (refused(403, "AccessDeniedException"), Forbidden),
         (refused(400, "ClientException", "User: x is not authorized to perform: batch:SubmitJob"), Forbidden),
         (refused(400, "ClientException", "Job queue x is DISABLED"), Retryable),
         (refused(400, "ClientException", "Cannot submit, job queue is not in the ENABLED state"), Retryable),
+        (refused(400, "ClientException", "JobQueue arn:x/y, status: INVALID"), Retryable),
+        (refused(400, "ClientException", "Job queue x, jobName is wrong: shareIdentifier is invalid"), Permanent),
+        (refused(400, "ClientException", "Queue x: jobName is wrong, INVALID characters"), Permanent),
         (refused(400, "ClientException", "JobDefinition x:1 is not ACTIVE"), Retryable),
         (refused(400, "ClientException", "jobName is wrong"), Permanent),
     ],
@@ -263,6 +269,26 @@ async def test_throttling_slows_the_submissions_that_follow(service: Service, pr
     with pytest.raises(Throttled):
         await provider.submit(request)
     assert provider._connection.submits.rate == 5_000
+
+
+async def test_a_throttle_that_proves_nothing_slows_the_submissions_as_well(
+    service: Service, provider: AwsProvider
+) -> None:
+    request = wanted()
+    await provider.prepare(request)
+    service.answer("SubmitJob", refused(503, "SlowDown"))
+    with pytest.raises(Unavailable):
+        await provider.submit(request)
+    assert provider._connection.submits.rate == 5_000
+
+
+async def test_a_read_that_is_throttled_by_a_5xx_is_one_of_those_that_are_repeated(service: Service) -> None:
+    provider = service.provider()
+    service.answer("DescribeJobs", refused(503, "SlowDown"))
+    with pytest.raises(Throttled):
+        await provider._connection.call("DescribeJobs", {"jobs": ["x"]})
+    assert provider._connection.calls.rate == 5_000
+    await provider.close()
 
 
 async def test_no_value_of_the_environment_is_in_an_error(service: Service, provider: AwsProvider) -> None:
@@ -455,7 +481,7 @@ async def test_each_job_of_a_bulk_call_has_its_own_outcome(service: Service, pro
 
     service.answer("TerminateJobs", mixed)
     outcomes = await asyncio.gather(*(provider.cancel(one, reason="because") for one in refs), return_exceptions=True)
-    assert outcomes[0] is outcomes[2] is None
+    assert outcomes[0] is outcomes[2] is True
     assert isinstance(outcomes[1], Throttled)
 
 
