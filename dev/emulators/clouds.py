@@ -13,7 +13,7 @@ class StandIn(msgspec.Struct, frozen=True, kw_only=True):
     module: str
     endpoint_variable: str
     defaults: Mapping[str, str]
-    """Settings of the operator that the stand-in agrees with."""
+    """Settings of the operator that the stand-in agrees with. It takes more calls than a service would."""
 
     def settings(self, ready_line: str) -> dict[str, str]:
         """The operator's environment for the stand-in that printed that line."""
@@ -39,7 +39,12 @@ STAND_INS = {
     "aws": StandIn(
         module="dev.emulators.aws_batch",
         endpoint_variable="AWS_BATCH_ENDPOINT",
-        defaults={"BATCH_REGION": "eu-west-1", "AWS_JOB_QUEUE": "jennah", "AWS_EC2_METADATA_DISABLED": "true"},
+        defaults={
+            "BATCH_REGION": "eu-west-1",
+            "AWS_JOB_QUEUE": "jennah",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_CALLS_PER_SECOND": "100",
+        },
     ),
     "azure": StandIn(
         module="dev.emulators.azure_batch",
@@ -50,6 +55,7 @@ STAND_INS = {
             "AZURE_RESOURCE_GROUP": "jennah-dev",
             "AZURE_BATCH_ACCOUNT": auth.ACCOUNT,
             "AZURE_BATCH_KEY": auth.KEY,
+            "AZURE_CALLS_PER_SECOND": "200",
             "AZURE_BATCH_POOL": "jennah",
             "AZURE_BATCH_POOLS": "spot=jennah-spot,gpu=jennah-gpu",
         },
