@@ -36,6 +36,8 @@ SUBMITTERS = 16
 ENDED_SHARE = 100
 """One job in so many ends between two rounds of the busy kind."""
 
+TOTALS = ("calls", "cpu_seconds", "seconds", "seconds_at_default_rate_at_least")
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m dev.bench.aws", description="observation of many AWS Batch jobs")
@@ -50,7 +52,7 @@ def main() -> int:
 
 
 async def measure(jobs: int, rounds: int) -> dict[str, object]:
-    """The figures of the first round, of quiet ones, and of ones in which jobs end."""
+    """The figures of the first rounds, of quiet ones, and of ones in which jobs end."""
     async with stand_in() as url:
         settings = AwsSettings(
             region="eu-west-1",
@@ -68,7 +70,9 @@ async def measure(jobs: int, rounds: int) -> dict[str, object]:
         submits_per_second = jobs / (time.perf_counter() - begin)
         await asyncio.sleep(1)  # until all of them run
         before = rss_mib()
-        first = await observe(provider, refs)
+        first = [await observe(provider, refs)]
+        while first[-1]["told"] < jobs:  # a round describes 5,000 new jobs at most
+            first.append(await observe(provider, refs))
         quiet = [await observe(provider, refs) for _ in range(rounds)]
         busy = []
         for number in range(rounds):
@@ -80,7 +84,7 @@ async def measure(jobs: int, rounds: int) -> dict[str, object]:
         await provider.close()
     return {
         "jobs": jobs,
-        "first_round": first,
+        "first_rounds": {"until_all_are_known": len(first), **{name: total(first, name) for name in TOTALS}},
         "quiet_round": median(quiet),
         "round_in_which_1_percent_ended": median(busy),
         "rss_mib": {"without_jobs": empty, "after_submitting": before, "after_all_rounds": after},
@@ -146,13 +150,19 @@ async def observe(provider: AwsProvider, refs: list[JobRef]) -> dict[str, float]
     seconds = time.perf_counter() - begin
     made = count_calls() - calls
     assert len(seen) == len(refs)
-    assert {one.phase for one in seen.values()} <= {Phase.RUNNING, Phase.CANCELLED}
+    told = [one.phase for one in seen.values() if one.phase is not None]
+    assert set(told) <= {Phase.RUNNING, Phase.CANCELLED}
     return {
+        "told": len(told),
         "calls": made,
         "cpu_seconds": round(time.process_time() - cpu, 3),
         "seconds": round(seconds, 3),
         "seconds_at_default_rate_at_least": made / DEFAULT_CALLS_PER_SECOND,
     }
+
+
+def total(rounds: list[dict[str, float]], name: str) -> float:
+    return round(sum(one[name] for one in rounds), 3)
 
 
 def median(rounds: list[dict[str, float]]) -> dict[str, float]:
