@@ -240,5 +240,10 @@ async def run() -> int:
         if not stop.is_set():
             print(f"{ended.result().name} ended by itself; stopping the others", file=sys.stderr)
             return 1
-        print("Stopping; jobs that are running go on, the next start picks them up", flush=True)
+        after = (
+            "the stand-in forgets its jobs"
+            if stack.cloud
+            else "jobs that are running go on, the next start picks them up"
+        )
+        print(f"Stopping; {after}", flush=True)
     return 0
