@@ -4,7 +4,7 @@ Tasks and jobs are read by requests of our own through the SDK's pipeline: its m
 does not tell the service's time, which the next look for changes is counted from.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
@@ -95,22 +95,27 @@ class AzureConnection:
         client = self._open().batch
         await calls.make("create_job", self._bucket, lambda: client.create_job(job))
 
-    async def create_task(self, job_id: str, task: models.BatchTaskCreateOptions) -> None:
+    async def create_task(self, job_id: str, task: models.BatchTaskCreateOptions, clean: Callable[[str], str]) -> None:
         client = self._open().batch
-        await calls.make("create_task", self._bucket, lambda: client.create_task(job_id, task))
+        await calls.make("create_task", self._bucket, lambda: client.create_task(job_id, task), clean=clean)
 
     async def create_tasks(
-        self, job_id: str, tasks: Sequence[models.BatchTaskCreateOptions]
+        self, job_id: str, tasks: Sequence[models.BatchTaskCreateOptions], clean: Callable[[str], str]
     ) -> Mapping[str, tuple[str, str]]:
         """Make up to 100 tasks. By task id, what went wrong with it: the service's code ("" for none) and words."""
         client = self._open().batch
         group = models.BatchTaskGroup(task_values=list(tasks))
-        made = await calls.make("create_tasks", self._bucket, lambda: client.create_task_collection(job_id, group))
+        made = await calls.make(
+            "create_tasks", self._bucket, lambda: client.create_task_collection(job_id, group), clean=clean
+        )
         results = {}
         for one in made.result_values or ():
             if str(getattr(one.status, "value", one.status)).lower() != models.BatchTaskAddStatus.SUCCESS.value:
                 words = one.error.message.value if one.error and one.error.message else ""
-                results[one.task_id] = (str(one.error.code if one.error else ""), str(words or ""))
+                results[one.task_id] = (
+                    str(one.error.code if one.error else ""),
+                    clean(str(words or ""))[: calls.MESSAGE_MAX],
+                )
         return results
 
     async def terminate_task(self, job_id: str, task_id: str) -> None:

@@ -10,13 +10,14 @@ import pytest
 from aiohttp import web
 
 from controller.domain import reasons
-from controller.domain.errors import ConfigError, Forbidden, Permanent, Retryable, Throttled, Unavailable
+from controller.domain.errors import ConfigError, Forbidden, JennahError, Permanent, Retryable, Throttled, Unavailable
 from controller.domain.job import AzureOptions, Job, JobStatus, Metadata
 from controller.domain.phases import Phase
 from controller.ports import Observation, SubmitRequest
 from controller.providers.azure import listing, logs, shared_jobs
 from controller.providers.azure.provider import AzureProvider
 from dev.emulators.azure.server import drop, failed
+from dev.emulators.azure.server import reply as served
 from dev.emulators.azure.service import PoolSpec
 from dev.emulators.faults import Faults
 from tests.controller.providers.azure_service import Service, ref, wanted
@@ -36,6 +37,15 @@ async def provider(service: Service) -> AzureProvider:
 def answer(status: int, code: str, text: str = "words"):
     async def reply(request: web.Request) -> web.StreamResponse:
         return failed(status, code, text)
+
+    return reply
+
+
+def each_task(status: str, code: str, text: str):
+    async def reply(request: web.Request) -> web.StreamResponse:
+        error = {"code": code, "message": {"lang": "en", "value": text}}
+        asked = (await request.json())["value"]
+        return served({"value": [{"taskId": one["id"], "status": status, "error": error} for one in asked]})
 
     return reply
 
@@ -335,6 +345,36 @@ async def test_no_secret_is_in_a_refusal(service: Service) -> None:
         await provider.submit(wanted(variables={"A": secret}))
     assert secret not in str(error.value) and "signature" not in str(error.value)
     assert error.value.__cause__ is None and "bad:" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        (500, "InternalError", Unavailable),
+        (403, "AuthorizationFailed", Forbidden),
+        (409, "Weird", Unavailable),
+        (429, "TooManyRequests", Throttled),
+    ],
+)
+async def test_no_secret_is_in_any_other_error_of_a_submission(
+    service: Service, provider: AzureProvider, status: int, code: str, kind: type[Retryable]
+) -> None:
+    secret = "s3cr3tvalue"
+    service.answer("create_task", answer(status, code, f"{'x' * 590} {secret} words"))
+    with pytest.raises(kind) as error:
+        await provider.submit(wanted(variables={"P": secret}))
+    assert type(error.value) is kind and "s3c" not in str(error.value) and "***" in str(error.value)
+    assert error.value.__cause__ is None and error.value.__suppress_context__
+
+
+@pytest.mark.parametrize("status", ["clienterror", "servererror"])
+async def test_no_secret_is_in_the_words_for_one_task_of_a_set(
+    service: Service, provider: AzureProvider, status: str
+) -> None:
+    service.answer("create_tasks", each_task(status, "InvalidPropertyValue", f"{'x' * 590} s3cr3tvalue"))
+    with pytest.raises(JennahError) as error:
+        await provider.submit(wanted(variables={"P": "s3cr3tvalue"}, completions=5))
+    assert "s3c" not in str(error.value) and "***" in str(error.value)
 
 
 async def test_throttling_slows_all_calls_that_follow(service: Service, provider: AzureProvider) -> None:
