@@ -9,17 +9,19 @@ import msgspec
 import pytest
 from aiohttp import web
 
+from controller.cloud_settings import NodeSize
 from controller.domain import reasons
 from controller.domain.errors import ConfigError, Forbidden, JennahError, Permanent, Retryable, Throttled, Unavailable
 from controller.domain.job import AzureOptions, Job, JobStatus, Metadata
 from controller.domain.phases import Phase
 from controller.ports import Observation, SubmitRequest
-from controller.providers.azure import listing, logs, shared_jobs
+from controller.providers.azure import listing, logs, pools, shared_jobs
 from controller.providers.azure.provider import AzureProvider
 from dev.emulators.azure.server import drop, failed
 from dev.emulators.azure.server import reply as served
 from dev.emulators.azure.service import PoolSpec
 from dev.emulators.faults import Faults
+from tests.contract.azure_service import azure_settings
 from tests.controller.providers.azure_service import Service, ref, wanted
 
 
@@ -277,6 +279,27 @@ async def test_a_pool_that_does_not_exist_is_refused_and_nothing_made(
             await provider.submit(wanted(azure=AzureOptions(pool="nowhere")))
         assert error.value.reason == reasons.INVALID_SPEC
     assert service.counts == {"get_pool": 2}
+
+
+async def test_ids_of_pools_are_the_same_in_capital_letters(service: Service, provider: AzureProvider) -> None:
+    await provider.submit(wanted(azure=AzureOptions(pool="JENNAH")))
+    await provider.submit(wanted())
+    assert service.counts["get_pool"] == 1 and service.counts["create_job"] == 1
+    await service.provider().submit(wanted(azure=AzureOptions(pool="Jennah")))
+    [job] = service.emulator.service.jobs.values()
+    assert len(job.tasks) == 3
+
+
+def test_node_sizes_and_pools_of_the_settings_are_known_in_any_case() -> None:
+    settings = azure_settings(
+        "http://localhost",
+        pool="Big",
+        pools={"spot": "BIG"},
+        nodes={"BIG": NodeSize(cpu_millis=1000, memory_mib=1)},
+    )
+    assert pools.configured(settings) == ("Big",)
+    pool = pools.Pool(id="big", vm_size="Standard_X", slots=1, takes_containers=True)
+    assert pools.node_size(pool, settings) == settings.nodes["BIG"]
 
 
 async def test_a_pool_is_looked_up_again_after_a_while(service: Service, provider: AzureProvider) -> None:
