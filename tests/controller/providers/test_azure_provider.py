@@ -22,7 +22,7 @@ from dev.emulators.azure.server import reply as served
 from dev.emulators.azure.service import PoolSpec
 from dev.emulators.faults import Faults
 from tests.contract.azure_service import azure_settings
-from tests.controller.providers.azure_service import Service, ref, wanted
+from tests.controller.providers.azure_service import START, Service, ref, wanted
 
 
 @pytest.fixture
@@ -475,6 +475,50 @@ async def test_after_an_error_everything_is_read(service: Service, provider: Azu
     service.emulator.queries.clear()
     await provider.observe(refs)
     assert "$filter" not in service.emulator.queries[0]
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(500, "InternalError"), (409, "JobBeingDeleted"), (403, "AuthorizationFailed")]
+)
+async def test_a_shared_job_that_cannot_be_read_leaves_the_others_and_what_was_seen(
+    service: Service, provider: AzureProvider, status: int, code: str
+) -> None:
+    refs = []
+    for day in range(2):
+        request = wanted(created_at=START + timedelta(days=day))
+        refs.append(ref(request, (await provider.submit(request)).resource_path))
+    service.clock.advance(10)
+    service.answer("list_tasks", answer(status, code))
+    seen = await provider.observe(refs)
+    assert {one.phase for one in seen.values()} == {None, Phase.RUNNING} and len(seen) == 2
+    assert all(seen[one.external_name].resource_path == one.resource_path for one in refs)
+    full = await provider.observe(refs)
+    assert {one.phase for one in full.values()} == {Phase.RUNNING}
+    service.answer("list_tasks", answer(status, code))
+    assert await provider.observe(refs) == full
+    service.answer("list_tasks", answer(status, code), answer(status, code))
+    with pytest.raises(Retryable):
+        await provider.observe(refs)
+
+
+async def test_a_search_that_fails_leaves_the_others(service: Service, provider: AzureProvider) -> None:
+    request = wanted()
+    known = ref(request, (await provider.submit(request)).resource_path)
+    service.answer("get_job", answer(500, "InternalError"))
+    assert list(await provider.observe([ref(wanted()), ref(wanted()), known])) == [known.external_name]
+    assert service.counts["get_job"] < 5
+
+
+async def test_a_failure_to_end_old_jobs_is_told_once_and_fails_no_round(
+    service: Service, provider: AzureProvider, caplog: pytest.LogCaptureFixture
+) -> None:
+    refs = await many(provider, 2)
+    for days in (4, 5):
+        service.clock.advance(days * 86400)
+        service.answer("update_job", answer(403, "AuthorizationFailed"))
+        assert len(await provider.observe(refs)) == 2
+    assert service.counts["update_job"] == 2
+    assert caplog.text.count("old Azure jobs cannot be ended") == 1
 
 
 async def test_at_every_moment_of_its_life_get_says_what_observe_says(
