@@ -168,7 +168,7 @@ class AzureProvider:
             return
         try:
             async with asyncio.timeout(calls.ACTION_SECONDS):
-                await self._ending.delete(where)
+                await self._ending.delete(where, ref.uid)
         except TimeoutError:
             raise Unavailable("not all tasks could be removed in time; it is gone on with") from None
 

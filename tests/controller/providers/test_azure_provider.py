@@ -1,6 +1,7 @@
 """The Azure adapter against the stand-in: what the contract's tests cannot see."""
 
 import asyncio
+import contextlib
 import random
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -9,13 +10,14 @@ import msgspec
 import pytest
 from aiohttp import web
 
+from controller.clock import SystemClock
 from controller.cloud_settings import NodeSize
 from controller.domain import reasons
 from controller.domain.errors import ConfigError, Forbidden, JennahError, Permanent, Retryable, Throttled, Unavailable
 from controller.domain.job import AzureOptions, Job, JobStatus, Metadata
 from controller.domain.phases import Phase
 from controller.ports import Observation, SubmitRequest
-from controller.providers.azure import listing, logs, pools, shared_jobs
+from controller.providers.azure import calls, listing, logs, places, pools, shared_jobs
 from controller.providers.azure.provider import AzureProvider
 from dev.emulators.azure.server import drop, failed
 from dev.emulators.azure.server import reply as served
@@ -666,6 +668,26 @@ async def test_deleting_removes_every_task_of_an_ended_set(service: Service, pro
     await provider.delete(ref(request))
     [job] = service.emulator.service.jobs.values()
     assert job.tasks == {}
+
+
+async def test_deleting_a_large_set_goes_on_where_the_try_before_was_cut_off(
+    service: Service, provider: AzureProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = wanted(("exit", "0"), completions=90)
+    path = (await provider.submit(request)).resource_path
+    service.clock.advance(100)
+    [job] = service.emulator.service.jobs.values()
+    monkeypatch.setattr(calls, "ACTION_SECONDS", 2.0)
+    slow = service.provider(SystemClock(), calls_per_second=20)
+    service.counts.clear()
+    left = [len(job.tasks)]
+    while job.tasks and len(left) < 6:
+        with contextlib.suppress(Retryable):
+            await slow.delete(ref(request, path))
+        left.append(len(job.tasks))
+        assert not job.tasks or f"{places.stem_of(request.external_name)}-89" in job.tasks
+    assert left[-1] == 0 and len(left) > 2
+    assert service.counts["delete_task"] < 90 + 16 * len(left)
 
 
 async def test_another_jobs_task_is_not_ended(service: Service, provider: AzureProvider) -> None:
