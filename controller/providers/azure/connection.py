@@ -35,6 +35,16 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime | None
 
 
+class NotMade(msgspec.Struct, frozen=True, kw_only=True):
+    """One task that a call for many did not make."""
+
+    code: str
+    """The service's; "" for none."""
+    words: str
+    is_refused: bool
+    """Whether the fault is the request's (clienterror), and not the service's."""
+
+
 class AzureConnection:
     """One account. Makes its client with the first call. Errors of all methods as in `calls.make`."""
 
@@ -101,20 +111,22 @@ class AzureConnection:
 
     async def create_tasks(
         self, job_id: str, tasks: Sequence[models.BatchTaskCreateOptions], clean: Callable[[str], str]
-    ) -> Mapping[str, tuple[str, str]]:
-        """Make up to 100 tasks. By task id, what went wrong with it: the service's code ("" for none) and words."""
+    ) -> Mapping[str, NotMade]:
+        """Make up to 100 tasks. By task id, what went wrong with it."""
         client = self._open().batch
         group = models.BatchTaskGroup(task_values=list(tasks))
         made = await calls.make(
             "create_tasks", self._bucket, lambda: client.create_task_collection(job_id, group), clean=clean
         )
-        results = {}
+        results: dict[str, NotMade] = {}
         for one in made.result_values or ():
-            if str(getattr(one.status, "value", one.status)).lower() != models.BatchTaskAddStatus.SUCCESS.value:
+            status = str(getattr(one.status, "value", one.status)).lower()
+            if status != models.BatchTaskAddStatus.SUCCESS.value:
                 words = one.error.message.value if one.error and one.error.message else ""
-                results[one.task_id] = (
-                    str(one.error.code if one.error else ""),
-                    clean(str(words or ""))[: calls.MESSAGE_MAX],
+                results[one.task_id] = NotMade(
+                    code=str(one.error.code or "") if one.error else "",
+                    words=clean(str(words or ""))[: calls.MESSAGE_MAX],
+                    is_refused=status == models.BatchTaskAddStatus.CLIENT_ERROR.value,
                 )
         return results
 

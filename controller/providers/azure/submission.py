@@ -12,7 +12,7 @@ from controller.ports import SubmitRequest
 from controller.providers import redaction
 from controller.providers.azure import calls, observation, places, pools, request
 from controller.providers.azure.catalogue import Catalogue
-from controller.providers.azure.connection import AzureConnection
+from controller.providers.azure.connection import AzureConnection, NotMade
 from controller.providers.azure.ending import Ending
 from controller.providers.azure.places import Place
 from controller.providers.azure.pools import Pool
@@ -124,9 +124,9 @@ class Submission:
                 is_new = await self._make_one(where, chunk[0], clean) and is_new
                 break
             failed = await self._connection.create_tasks(where.job_id, chunk, clean)
-            for task_id, (code, words) in failed.items():
-                if code != "TaskExists":
-                    raise _failure(code, words)
+            for task_id, fault in failed.items():
+                if fault.code != "TaskExists":
+                    raise _failure(fault)
                 if is_new:
                     await self._check(where, task_id, wanted.uid)
                 is_new = False
@@ -145,9 +145,10 @@ class Submission:
             )
 
 
-def _failure(code: str, words: str) -> JennahError:
-    """One task of a call that was not made: the call itself went well."""
-    error = calls.meaning(400, code, words)
-    if code in ("ServerError", "InternalError", "OperationTimedOut", ""):
-        return Retryable(f"a task could not be made, it is tried again: {words or code}")
+def _failure(fault: NotMade) -> JennahError:
+    """One task of a call that was not made: the call itself went well. Only what is the request's fault is refused."""
+    error = calls.meaning(400, fault.code, fault.words)
+    is_service = not fault.is_refused or fault.code in ("ServerError", "InternalError", "OperationTimedOut", "")
+    if is_service and isinstance(error, calls.Refused):
+        return Retryable(f"a task could not be made, it is tried again: {fault.words or fault.code}")
     return error

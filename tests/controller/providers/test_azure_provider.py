@@ -239,6 +239,17 @@ async def test_a_set_that_is_not_complete_is_not_submitted_and_can_be_cancelled(
     assert (await observed(fresh, request)).phase is Phase.CANCELLED
 
 
+async def test_a_task_that_the_service_failed_to_make_is_tried_again(service: Service, provider: AzureProvider) -> None:
+    request = wanted(completions=5)
+    service.answer("create_tasks", each_task("servererror", "InternalServerError", "try again"))
+    with pytest.raises(Retryable, match="try again"):
+        await provider.submit(request)
+    assert (await provider.submit(request)).tasks.total == 5
+    service.answer("create_tasks", each_task("clienterror", "InvalidPropertyValue", "no"))
+    with pytest.raises(calls.Refused):
+        await provider.submit(wanted(completions=5))
+
+
 async def test_a_set_that_is_refused_leaves_nothing_running(service: Service, provider: AzureProvider) -> None:
     request = wanted(completions=150)
     service.answer("create_task", answer(400, "InvalidPropertyValue"))
