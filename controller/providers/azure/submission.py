@@ -112,10 +112,20 @@ class Submission:
     async def _make_set(self, where: Place, pool: Pool, wanted: SubmitRequest, clean: Clean) -> str | None:
         """In calls of up to a hundred, the last task alone and last: where it is, the set is complete. What is there
         already is passed over, so that a set that was cut off is gone on with."""
+        key = (where.job_id, where.stem)
+        try:
+            name = await self._go_on(where, pool, wanted, clean)
+        except Permanent:  # refused, or the shared job takes none or has gone
+            self._made.pop(key, None)
+            raise
+        self._made.pop(key, None)
+        return name
+
+    async def _go_on(self, where: Place, pool: Pool, wanted: SubmitRequest, clean: Clean) -> str | None:
         if await self._connection.task(where.job_id, where.last_id) is not None:
             return None
         key = (where.job_id, where.stem)
-        begin = self._made.pop(key, 0)
+        begin = self._made.get(key, 0)
         is_new, name = begin == 0, None
         tasks = request.tasks(wanted, where, pool, self._settings, start=begin)
         for chunk in request.chunks(tasks, where.count - begin):
@@ -134,7 +144,6 @@ class Submission:
             self._made[key] = begin
             while len(self._made) > REMEMBERED:
                 self._made.popitem(last=False)
-        self._made.pop(key, None)
         return name if is_new else None
 
     async def _check(self, where: Place, task_id: str, uid: str) -> None:

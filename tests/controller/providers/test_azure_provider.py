@@ -250,6 +250,40 @@ async def test_a_task_that_the_service_failed_to_make_is_tried_again(service: Se
         await provider.submit(wanted(completions=5))
 
 
+async def test_what_was_made_of_a_set_is_not_forgotten_by_a_second_failure(
+    service: Service, provider: AzureProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request, begun, real = wanted(completions=1000), [], provider._connection.create_tasks
+
+    async def create_tasks(job_id: str, tasks, clean):
+        begun.append(int(tasks[0].id.rpartition("-")[2]))
+        if len(begun) in (4, 5):
+            raise Throttled("busy")
+        return await real(job_id, tasks, clean)
+
+    monkeypatch.setattr(provider._connection, "create_tasks", create_tasks)
+    for _ in range(2):
+        with pytest.raises(Throttled):
+            await provider.submit(request)
+    await provider.submit(request)
+    assert begun == [0, 100, 200, 300, 300, *range(300, 1000, 100)]
+    assert not provider._submission._made
+
+
+async def test_what_was_made_of_a_set_is_forgotten_when_its_shared_job_has_gone(
+    service: Service, provider: AzureProvider
+) -> None:
+    request = wanted(completions=250)
+    service.answer("create_task", answer(500, "InternalError"))
+    with pytest.raises(Unavailable):
+        await provider.submit(request)
+    assert provider._submission._made
+    service.emulator.service.jobs.clear()
+    assert (await provider.submit(request)).tasks.total == 250
+    [job] = service.emulator.service.jobs.values()
+    assert len(job.tasks) == 250 and not provider._submission._made
+
+
 async def test_a_set_that_is_refused_leaves_nothing_running(service: Service, provider: AzureProvider) -> None:
     request = wanted(completions=150)
     service.answer("create_task", answer(400, "InvalidPropertyValue"))
