@@ -179,7 +179,7 @@ class AzureConnection:
 def _decoded(body: bytes, kind: type[T]) -> T:
     """Raises Unavailable for an answer that is none."""
     try:
-        return msgspec.json.decode(body, type=kind)
+        return wire.decoded(body, kind)
     except msgspec.MsgspecError as error:
         raise calls.translated(error) from None
 
