@@ -23,7 +23,12 @@ class Ending:
         """
         ids = list(where.task_ids)
         if len(ids) > FEW:
-            ids = await self._listed(where, uid, "state ne 'completed'")
+            try:
+                ids = await self._listed(where, uid, "state ne 'completed'")
+                if not ids:  # all have ended, or none was ever there
+                    return bool(await self._listed(where, uid, ""))
+            except calls.JobEnded:
+                return True
         else:
             task = await self._connection.task(where.job_id, ids[0])
             if task is not None and observation.uid_of(task) != uid:
@@ -39,7 +44,7 @@ class Ending:
                 return
 
         await bounded.for_each(end, reversed(ids), at_once=min(AT_ONCE, len(ids)))
-        return not ids or len(unknown) < len(ids)
+        return len(unknown) < len(ids)
 
     async def delete(self, where: Place, uid: str) -> None:
         """Remove those that carry that uid, with their history and files.

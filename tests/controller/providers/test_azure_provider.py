@@ -735,6 +735,21 @@ async def test_deleting_a_large_set_goes_on_where_the_try_before_was_cut_off(
     assert service.counts["delete_task"] < 90 + 16 * len(left)
 
 
+async def test_cancelling_a_large_set_tells_an_unknown_one_from_one_that_has_ended(
+    service: Service, provider: AzureProvider
+) -> None:
+    request = wanted(("exit", "0"), completions=60)
+    known = ref(request, (await provider.submit(request)).resource_path)
+    other = wanted(completions=60)
+    stem = places.stem_of(request.external_name)
+    unknown = ref(other, known.resource_path.replace(stem, places.stem_of(other.external_name)))
+    service.clock.advance(100)
+    assert await provider.cancel(known, reason="because")
+    assert not await provider.cancel(unknown, reason="because")
+    service.emulator.service.jobs.clear()
+    assert not await provider.cancel(known, reason="because")
+
+
 async def test_another_jobs_task_is_not_ended(service: Service, provider: AzureProvider) -> None:
     request = wanted()
     await provider.submit(request)
