@@ -74,8 +74,14 @@ class TaskEnded(Permanent):
         super().__init__(message, reason=reasons.COMPLETED)
 
 
-async def make(method: str, bucket: TokenBucket, call: Callable[[], Awaitable[T]]) -> T:
-    """What the call returns.
+def _as_it_is(text: str) -> str:
+    return text
+
+
+async def make(
+    method: str, bucket: TokenBucket, call: Callable[[], Awaitable[T]], *, clean: Callable[[str], str] = _as_it_is
+) -> T:
+    """What the call returns. `clean` takes secrets out of the service's words, before they are cut short.
 
     Raises NotFound, AlreadyExists, JobEnded, TaskEnded, Refused, Throttled, Forbidden, and Unavailable for everything
     else: then the outcome is unknown.
@@ -85,7 +91,7 @@ async def make(method: str, bucket: TokenBucket, call: Callable[[], Awaitable[T]
         async with asyncio.timeout(CALL_SECONDS):
             result = await call()
     except (AzureError, TimeoutError, msgspec.MsgspecError, ValueError) as error:
-        ours = translated(error)
+        ours = translated(error, clean)
         if isinstance(ours, Throttled) and not _is_quota(code_of(error)):
             ours.delay = bucket.throttled(ours.delay)
         PROVIDER_CALLS.labels("azure", method, type(ours).__name__).inc()
@@ -109,7 +115,7 @@ def code_of(error: Exception) -> str:
     return str(getattr(getattr(error, "error", None), "code", "") or "")
 
 
-def translated(error: Exception) -> JennahError:
+def translated(error: Exception, clean: Callable[[str], str] = _as_it_is) -> JennahError:
     """The SDK's error in our words. Total: what is not known is Unavailable."""
     if isinstance(error, TimeoutError):
         return Unavailable("the service did not answer in time")
@@ -117,7 +123,7 @@ def translated(error: Exception) -> JennahError:
         if isinstance(error, ClientAuthenticationError):
             return Forbidden("there are no Azure credentials, or no token was to be had with them")
         return Unavailable(f"the service could not be reached, or answered what is no answer ({type(error).__name__})")
-    return meaning(error.status_code, code_of(error), _text(error), _delay(error))
+    return meaning(error.status_code, code_of(error), clean(_text(error))[:MESSAGE_MAX], _delay(error))
 
 
 def meaning(status: int, code: str, text: str, delay: float = 0.0) -> JennahError:
@@ -160,7 +166,7 @@ def _text(error: HttpResponseError) -> str:
     details = [
         f"{item.code}: {item.message}" for item in getattr(told, "details", None) or () if getattr(item, "code", None)
     ]
-    return "; ".join([" ".join(lines), *details])[:MESSAGE_MAX]
+    return "; ".join([" ".join(lines), *details])
 
 
 def _delay(error: HttpResponseError) -> float:

@@ -21,6 +21,7 @@ class Catalogue:
         self._settings = settings
         self._clock = clock
         self._pools: dict[str, tuple[float, Pool]] = {}
+        """By id in small letters: the service pays no regard to their case."""
 
     async def check(self) -> None:
         """See that every configured pool exists and runs containers. Raises ConfigError, Unavailable."""
@@ -41,7 +42,7 @@ class Catalogue:
 
     async def pool(self, name: str, *, is_from_spec: bool) -> Pool:
         """The pool of that name. Raises Permanent(INVALID_SPEC or SUBMISSION_REFUSED) where there is none."""
-        known = self._pools.get(name)
+        known = self._pools.get(name.lower())
         if known is not None and self._clock.monotonic() - known[0] < KEPT_SECONDS:
             return known[1]
         try:
@@ -56,7 +57,7 @@ class Catalogue:
 
     async def _look_up(self, name: str) -> Pool:
         begun = self._clock.monotonic()
-        self._pools.pop(name, None)
+        self._pools.pop(name.lower(), None)
         pool = await self._connection.pool(name)
-        self._pools[name] = (begun, pool)
+        self._pools[name.lower()] = (begun, pool)
         return pool

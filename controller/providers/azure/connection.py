@@ -4,7 +4,7 @@ Tasks and jobs are read by requests of our own through the SDK's pipeline: its m
 does not tell the service's time, which the next look for changes is counted from.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
@@ -33,6 +33,16 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
     body: bytes
     at: datetime | None
+
+
+class NotMade(msgspec.Struct, frozen=True, kw_only=True):
+    """One task that a call for many did not make."""
+
+    code: str
+    """The service's; "" for none."""
+    words: str
+    is_refused: bool
+    """Whether the fault is the request's (clienterror), and not the service's."""
 
 
 class AzureConnection:
@@ -95,22 +105,29 @@ class AzureConnection:
         client = self._open().batch
         await calls.make("create_job", self._bucket, lambda: client.create_job(job))
 
-    async def create_task(self, job_id: str, task: models.BatchTaskCreateOptions) -> None:
+    async def create_task(self, job_id: str, task: models.BatchTaskCreateOptions, clean: Callable[[str], str]) -> None:
         client = self._open().batch
-        await calls.make("create_task", self._bucket, lambda: client.create_task(job_id, task))
+        await calls.make("create_task", self._bucket, lambda: client.create_task(job_id, task), clean=clean)
 
     async def create_tasks(
-        self, job_id: str, tasks: Sequence[models.BatchTaskCreateOptions]
-    ) -> Mapping[str, tuple[str, str]]:
-        """Make up to 100 tasks. By task id, what went wrong with it: the service's code ("" for none) and words."""
+        self, job_id: str, tasks: Sequence[models.BatchTaskCreateOptions], clean: Callable[[str], str]
+    ) -> Mapping[str, NotMade]:
+        """Make up to 100 tasks. By task id, what went wrong with it."""
         client = self._open().batch
         group = models.BatchTaskGroup(task_values=list(tasks))
-        made = await calls.make("create_tasks", self._bucket, lambda: client.create_task_collection(job_id, group))
-        results = {}
+        made = await calls.make(
+            "create_tasks", self._bucket, lambda: client.create_task_collection(job_id, group), clean=clean
+        )
+        results: dict[str, NotMade] = {}
         for one in made.result_values or ():
-            if str(getattr(one.status, "value", one.status)).lower() != models.BatchTaskAddStatus.SUCCESS.value:
+            status = str(getattr(one.status, "value", one.status)).lower()
+            if status != models.BatchTaskAddStatus.SUCCESS.value:
                 words = one.error.message.value if one.error and one.error.message else ""
-                results[one.task_id] = (str(one.error.code if one.error else ""), str(words or ""))
+                results[one.task_id] = NotMade(
+                    code=str(one.error.code or "") if one.error else "",
+                    words=clean(str(words or ""))[: calls.MESSAGE_MAX],
+                    is_refused=status == models.BatchTaskAddStatus.CLIENT_ERROR.value,
+                )
         return results
 
     async def terminate_task(self, job_id: str, task_id: str) -> None:
@@ -162,7 +179,7 @@ class AzureConnection:
 def _decoded(body: bytes, kind: type[T]) -> T:
     """Raises Unavailable for an answer that is none."""
     try:
-        return msgspec.json.decode(body, type=kind)
+        return wire.decoded(body, kind)
     except msgspec.MsgspecError as error:
         raise calls.translated(error) from None
 

@@ -23,7 +23,12 @@ class Ending:
         """
         ids = list(where.task_ids)
         if len(ids) > FEW:
-            ids = await self._unfinished(where, uid)
+            try:
+                ids = await self._listed(where, uid, "state ne 'completed'")
+                if not ids:  # all have ended, or none was ever there
+                    return bool(await self._listed(where, uid, ""))
+            except calls.JobEnded:
+                return True
         else:
             task = await self._connection.task(where.job_id, ids[0])
             if task is not None and observation.uid_of(task) != uid:
@@ -39,10 +44,20 @@ class Ending:
                 return
 
         await bounded.for_each(end, reversed(ids), at_once=min(AT_ONCE, len(ids)))
-        return not ids or len(unknown) < len(ids)
+        return len(unknown) < len(ids)
 
-    async def delete(self, where: Place) -> None:
-        """Remove them with their history and files."""
+    async def delete(self, where: Place, uid: str) -> None:
+        """Remove those that carry that uid, with their history and files.
+
+        Of many only what is there still, so that a try goes on where the one before was cut off. The last one goes
+        last: without it a set is taken for one whose making was cut off.
+        """
+        ids = list(where.task_ids)
+        if len(ids) > FEW:
+            try:
+                ids = await self._listed(where, uid, "")
+            except calls.JobEnded:
+                return
 
         async def remove(task_id: str) -> None:
             try:
@@ -50,14 +65,17 @@ class Ending:
             except (NotFound, calls.JobEnded):
                 return
 
-        await bounded.for_each(remove, where.task_ids, at_once=min(AT_ONCE, where.count))
+        await bounded.for_each(remove, ids[:-1], at_once=min(AT_ONCE, len(ids)))
+        for task_id in ids[-1:]:
+            await remove(task_id)
 
-    async def _unfinished(self, where: Place, uid: str) -> list[str]:
+    async def _listed(self, where: Place, uid: str, query: str) -> list[str]:
+        """Of its tasks those that are there, carry that uid, and that `query` is true of, by index."""
         mine = set(where.task_ids)
         found, link = set(), ""
         while True:
             try:
-                page, _ = await self._connection.tasks(where.job_id, "state ne 'completed'", link)
+                page, _ = await self._connection.tasks(where.job_id, query, link)
             except NotFound:
                 return []
             found |= {task.id for task in page.value if task.id in mine and observation.uid_of(task) == uid}

@@ -44,9 +44,9 @@ class Listing:
 
     async def look(self, job_id: str, wanted: Collection[str]) -> Seen:
         """The shared job with those of the wanted tasks that it has. Raises what a call raises: then the next look is
-        full."""
+        full, and until then what was seen last is kept."""
         wanted = wanted if isinstance(wanted, (set, frozenset)) else frozenset(wanted)
-        seen = self._seen.pop(job_id, None)  # comes back when the look has gone well
+        last = seen = self._seen.pop(job_id, None)
         now = self._clock.monotonic()
         is_full = seen is None or seen.since is None or now - seen.full_at >= FULL_SECONDS
         try:
@@ -64,10 +64,19 @@ class Listing:
                             seen.tasks[task_id] = task
         except NotFound:
             return Seen(tasks={}, state=GONE)
+        except BaseException:
+            if last is not None:
+                last.since = None
+                self._seen[job_id] = last
+            raise
         if len(seen.tasks) > len(wanted):
             seen.tasks = {task_id: task for task_id, task in seen.tasks.items() if task_id in wanted}
         self._seen[job_id] = seen
         return seen
+
+    def last(self, job_id: str) -> Seen | None:
+        """As it was when it was last seen, for one that cannot be read now."""
+        return self._seen.get(job_id)
 
     def forget_all_but(self, job_ids: Collection[str]) -> None:
         """Drop the shared jobs of which nothing is asked for any more."""

@@ -64,14 +64,18 @@ def choose(spec: JobSpec, settings: AzureSettings) -> str:
 
 
 def configured(settings: AzureSettings) -> tuple[str, ...]:
-    """The pools of the settings, the default one first, each once."""
-    return tuple(dict.fromkeys((settings.pool, *settings.pools.values())))
+    """The pools of the settings, the default one first, each once: ids are the same in small and capital letters."""
+    found: dict[str, str] = {}
+    for name in (settings.pool, *settings.pools.values()):
+        found.setdefault(name.lower(), name)
+    return tuple(found.values())
 
 
 def node_size(pool: Pool, settings: AzureSettings) -> NodeSize | None:
     """The size of a pool's nodes: AZURE_NODE_SIZES, else what the VM size's name says (the D and E series from
     version 3 on and F version 2: the cores are in the name, with 4, 8 and 2 GiB each). None: not known."""
-    known = settings.nodes.get(pool.id) or settings.nodes.get(pool.vm_size)
+    nodes = {name.lower(): size for name, size in settings.nodes.items()}
+    known = nodes.get(pool.id.lower()) or nodes.get(pool.vm_size.lower())
     if known is not None:
         return known
     match = _VM_SIZE.fullmatch(pool.vm_size)

@@ -7,12 +7,13 @@ it carries our uid.
 """
 
 import asyncio
+import logging
 from collections import OrderedDict, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from controller.cloud_settings import AzureSettings
 from controller.domain import reasons
-from controller.domain.errors import Permanent, Unavailable
+from controller.domain.errors import JennahError, Permanent, Retryable, Unavailable
 from controller.domain.job import TaskCounts
 from controller.domain.phases import Phase
 from controller.ports import Clock, JobRef, Observation, SubmitRequest
@@ -21,11 +22,13 @@ from controller.providers.azure.catalogue import Catalogue
 from controller.providers.azure.connection import AzureConnection
 from controller.providers.azure.ending import Ending
 from controller.providers.azure.finding import Finding
-from controller.providers.azure.listing import Listing
+from controller.providers.azure.listing import Listing, Seen
 from controller.providers.azure.places import Place
 from controller.providers.azure.shared_jobs import SharedJobs
 from controller.providers.azure.submission import Submission
 from controller.providers.azure.wire import Task
+
+log = logging.getLogger(__name__)
 
 REMEMBERED = 10_000
 """Places of submitted jobs that are kept at most."""
@@ -52,6 +55,8 @@ class AzureProvider:
         self._finding = Finding(self._connection, self._shared, settings)
         self._ending = Ending(self._connection)
         self._places: OrderedDict[str, Place] = OrderedDict()
+        self._failing: frozenset[str] = frozenset()
+        self._house_fails = False
 
     async def open(self) -> None:
         """See that every configured pool exists. Raises ConfigError, Unavailable."""
@@ -89,13 +94,23 @@ class AzureProvider:
         return await self._observed(ref.external_name, where) if where is not None else None
 
     async def observe(self, refs: Collection[JobRef]) -> Mapping[str, Observation]:
-        """By shared job, what changed. A set whose making was cut off is left out: its submission is to be repeated."""
+        """By shared job, what changed. A set whose making was cut off is left out: its submission is to be repeated.
+
+        A shared job that cannot be read stays as it was last seen, and what was never seen of it stays as it is. Raises
+        where nothing could be read.
+        """
         if not refs:
             return {}
         where = {ref.external_name: place for ref in refs if (place := self._known_place(ref)) is not None}
+        failures: dict[str, JennahError] = {}
+        """By shared job; "" for the search for those that it is not known where they are."""
         for ref in refs:
             if ref.external_name not in where and not ref.resource_path:
-                place = await self._finding.place(ref)
+                try:
+                    place = await self._finding.place(ref)
+                except JennahError as error:
+                    failures[""] = error
+                    break  # the others are in doubt as this one is, until the next round
                 if place is not None:
                     self._remember(ref.external_name, place)
                     where[ref.external_name] = place
@@ -104,21 +119,34 @@ class AzureProvider:
             wanted[place.job_id].update(place.task_ids)
         self._listing.forget_all_but(wanted)
         found: dict[str, Observation] = {}
-        looks = {}
+        looks: dict[str, Seen | None] = {}
+        can_be_read = False
 
         async def look(job_id: str) -> None:
-            looks[job_id] = await self._listing.look(job_id, wanted[job_id])
+            nonlocal can_be_read
+            try:
+                looks[job_id] = await self._listing.look(job_id, wanted[job_id])
+                can_be_read = True
+            except JennahError as error:
+                failures[job_id] = error
+                looks[job_id] = self._listing.last(job_id)
 
         await bounded.for_each(look, list(wanted), at_once=JOBS_AT_ONCE)
-        uids = {ref.external_name: ref.uid for ref in refs}
+        self._tell(failures)
+        if failures and not can_be_read:
+            raise _to_be_tried_again(failures.values())
+        by_name = {ref.external_name: ref for ref in refs}
         for number, (name, place) in enumerate(where.items()):
-            seen = looks[place.job_id]
-            one = self._meaning(name, place, [seen.tasks.get(task_id) for task_id in place.task_ids], seen.state)
-            if one is not None and one.uid == uids[name]:
+            seen, ref = looks[place.job_id], by_name[name]
+            tasks = [seen.tasks.get(task_id) for task_id in place.task_ids] if seen is not None else []
+            one = self._meaning(name, place, tasks, seen.state) if seen is not None else None
+            if one is not None and one.uid == ref.uid:
                 found[name] = one
+            elif place.job_id in failures and ref.resource_path and not any(tasks):
+                found[name] = Observation(external_name=name, uid=ref.uid, resource_path=ref.resource_path, phase=None)
             if number % BREATH == 0:
                 await asyncio.sleep(0)
-        await self._shared.end_an_old_one()
+        await self._keep_house()
         return found
 
     async def cancel(self, ref: JobRef, *, reason: str) -> bool:
@@ -140,12 +168,29 @@ class AzureProvider:
             return
         try:
             async with asyncio.timeout(calls.ACTION_SECONDS):
-                await self._ending.delete(where)
+                await self._ending.delete(where, ref.uid)
         except TimeoutError:
             raise Unavailable("not all tasks could be removed in time; it is gone on with") from None
 
     async def close(self) -> None:
         await self._connection.close()
+
+    def _tell(self, failures: Mapping[str, JennahError]) -> None:
+        """What cannot be read, once for as long as it cannot."""
+        for job_id, error in failures.items():
+            if job_id not in self._failing:
+                what = f"the Azure job {job_id}" if job_id else "where some jobs are"
+                log.warning("%s cannot be read: %s", what, error)
+        self._failing = frozenset(failures)
+
+    async def _keep_house(self) -> None:
+        """A failure of this is no matter of the jobs: it is told once."""
+        try:
+            await self._shared.end_an_old_one()
+        except JennahError as error:
+            if not self._house_fails:
+                log.warning("old Azure jobs cannot be ended: %s", error)
+            self._house_fails = True
 
     async def _observed(self, external_name: str, where: Place) -> Observation | None:
         """Asked for singly, not from what was seen."""
@@ -194,3 +239,9 @@ class AzureProvider:
         self._places.move_to_end(external_name)
         while len(self._places) > REMEMBERED:
             self._places.popitem(last=False)
+
+
+def _to_be_tried_again(errors: Iterable[JennahError]) -> Retryable:
+    """One of them for a round of which nothing came; no error of a list is the end of a job."""
+    found = list(errors)
+    return next((one for one in found if isinstance(one, Retryable)), None) or Unavailable(str(found[0]))

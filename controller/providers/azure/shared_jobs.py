@@ -47,8 +47,9 @@ class SharedJobs:
         self._connection = connection
         self._settings = settings
         self._clock = clock
-        self._open: OrderedDict[SharedJob, int] = OrderedDict()
-        self._making: defaultdict[SharedJob, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._open: OrderedDict[str, int] = OrderedDict()
+        """By the id of the first generation, which pays no regard to the case of the pool's."""
+        self._making: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._quota: tuple[float, str] = (0.0, "")
         self._looked_at = -LOOK_AGAIN_SECONDS
         self._old: list[wire.Job] = []
@@ -56,22 +57,23 @@ class SharedJobs:
     async def generation(self, shared: SharedJob) -> int:
         """The generation that takes tasks now; it exists. Raises Throttled where a quota has no room for it,
         Permanent(NAME_TAKEN) where it is another's."""
-        known = self._open.get(shared)
+        key = shared.id(0)
+        known = self._open.get(key)
         if known is not None:
             return known
-        lock = self._making[shared]
+        lock = self._making[key]
         try:
             async with lock:
-                known = self._open.get(shared)
+                known = self._open.get(key)
                 return await self._find_or_make(shared) if known is None else known
         finally:
             if not lock.locked():
-                self._making.pop(shared, None)
+                self._making.pop(key, None)
 
     def ended(self, shared: SharedJob, generation: int) -> None:
         """The service says that this one takes no tasks any more, or has gone."""
-        if self._open.get(shared) == generation:
-            del self._open[shared]
+        if self._open.get(shared.id(0)) == generation:
+            del self._open[shared.id(0)]
 
     async def ours(self) -> list[wire.Job]:
         """All shared jobs of this installation, the newest first; ended ones too."""
@@ -100,13 +102,13 @@ class SharedJobs:
                 if await self._connection.job(shared.id(generation + 1)) is not None:
                     continue  # somebody removed an ended one: it must not come back below those after it
                 job = await self._make(shared, generation)
-            if not self._is_ours(job) or job.marks.get(POOL) != shared.pool:
+            if not self._is_ours(job) or job.marks.get(POOL, "").lower() != shared.pool.lower():
                 raise Permanent(
                     f"the Azure job {job.id!r} exists already and is not of this installation and pool",
                     reason=reasons.NAME_TAKEN,
                 )
             if not JOB_ENDS.get(job.state, False):
-                self._open[shared] = generation
+                self._open[shared.id(0)] = generation
                 while len(self._open) > KNOWN:
                     self._open.popitem(last=False)
                 return generation

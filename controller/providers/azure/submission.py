@@ -1,6 +1,7 @@
 """Having a JennahJob's tasks at the service, exactly once, however often it is tried."""
 
 from collections import OrderedDict
+from collections.abc import Callable
 
 from azure.batch import models
 
@@ -11,11 +12,14 @@ from controller.ports import SubmitRequest
 from controller.providers import redaction
 from controller.providers.azure import calls, observation, places, pools, request
 from controller.providers.azure.catalogue import Catalogue
-from controller.providers.azure.connection import AzureConnection
+from controller.providers.azure.connection import AzureConnection, NotMade
 from controller.providers.azure.ending import Ending
 from controller.providers.azure.places import Place
 from controller.providers.azure.pools import Pool
 from controller.providers.azure.shared_jobs import SharedJobs
+
+Clean = Callable[[str], str]
+"""Takes the secrets out of a text."""
 
 REMEMBERED = 1000
 """Sets that are under way."""
@@ -71,46 +75,68 @@ class Submission:
         return last != first and await self._connection.task(where.job_id, last) is not None
 
     async def _make(self, where: Place, pool: Pool, wanted: SubmitRequest) -> str | None:
-        """Their display name, if all of them are new. Raises JobEnded, NotFound where the shared job takes none."""
+        """Their display name, if all of them are new. Raises JobEnded, NotFound where the shared job takes none. No
+        error has a secret of the request in it, though the service may have quoted that."""
+        secrets = [*wanted.env.values(), self._settings.output_url]
+        if self._settings.registry is not None:
+            secrets.append(self._settings.registry.password)
+        secrets = [text for text in secrets if text]
+
+        def clean(text: str) -> str:
+            return redaction.without_values(text, secrets)
+
+        try:
+            return await self._make_all(where, pool, wanted, clean)
+        except JennahError as error:
+            error.args = (clean(str(error)),)
+            raise error from None
+
+    async def _make_all(self, where: Place, pool: Pool, wanted: SubmitRequest, clean: Clean) -> str | None:
         try:
             if where.is_set:
-                return await self._make_set(where, pool, wanted)
+                return await self._make_set(where, pool, wanted, clean)
             [task] = request.tasks(wanted, where, pool, self._settings)
-            return task.display_name if await self._make_one(where, task) else None
+            return task.display_name if await self._make_one(where, task, clean) else None
         except calls.Refused as error:
             if where.is_set:
                 await self._ending.terminate(where, wanted.uid)
-            secrets = [*wanted.env.values(), self._settings.output_url]
-            if self._settings.registry is not None:
-                secrets.append(self._settings.registry.password)
-            text = redaction.without_values(str(error), [text for text in secrets if text])
-            raise calls.Refused(f"Azure Batch refused the job: {text}", code=error.code) from None
+            raise calls.Refused(f"Azure Batch refused the job: {error}", code=error.code) from None
 
-    async def _make_one(self, where: Place, task: models.BatchTaskCreateOptions) -> bool:
+    async def _make_one(self, where: Place, task: models.BatchTaskCreateOptions, clean: Clean) -> bool:
         try:
-            await self._connection.create_task(where.job_id, task)
+            await self._connection.create_task(where.job_id, task, clean)
         except AlreadyExists:
             return False
         return True
 
-    async def _make_set(self, where: Place, pool: Pool, wanted: SubmitRequest) -> str | None:
+    async def _make_set(self, where: Place, pool: Pool, wanted: SubmitRequest, clean: Clean) -> str | None:
         """In calls of up to a hundred, the last task alone and last: where it is, the set is complete. What is there
         already is passed over, so that a set that was cut off is gone on with."""
+        key = (where.job_id, where.stem)
+        try:
+            name = await self._go_on(where, pool, wanted, clean)
+        except Permanent:  # refused, or the shared job takes none or has gone
+            self._made.pop(key, None)
+            raise
+        self._made.pop(key, None)
+        return name
+
+    async def _go_on(self, where: Place, pool: Pool, wanted: SubmitRequest, clean: Clean) -> str | None:
         if await self._connection.task(where.job_id, where.last_id) is not None:
             return None
         key = (where.job_id, where.stem)
-        begin = self._made.pop(key, 0)
+        begin = self._made.get(key, 0)
         is_new, name = begin == 0, None
         tasks = request.tasks(wanted, where, pool, self._settings, start=begin)
         for chunk in request.chunks(tasks, where.count - begin):
             name = chunk[0].display_name
             if begin == where.count - 1:
-                is_new = await self._make_one(where, chunk[0]) and is_new
+                is_new = await self._make_one(where, chunk[0], clean) and is_new
                 break
-            failed = await self._connection.create_tasks(where.job_id, chunk)
-            for task_id, (code, words) in failed.items():
-                if code != "TaskExists":
-                    raise _failure(code, words)
+            failed = await self._connection.create_tasks(where.job_id, chunk, clean)
+            for task_id, fault in failed.items():
+                if fault.code != "TaskExists":
+                    raise _failure(fault)
                 if is_new:
                     await self._check(where, task_id, wanted.uid)
                 is_new = False
@@ -118,7 +144,6 @@ class Submission:
             self._made[key] = begin
             while len(self._made) > REMEMBERED:
                 self._made.popitem(last=False)
-        self._made.pop(key, None)
         return name if is_new else None
 
     async def _check(self, where: Place, task_id: str, uid: str) -> None:
@@ -129,9 +154,10 @@ class Submission:
             )
 
 
-def _failure(code: str, words: str) -> JennahError:
-    """One task of a call that was not made: the call itself went well."""
-    error = calls.meaning(400, code, words)
-    if code in ("ServerError", "InternalError", "OperationTimedOut", ""):
-        return Retryable(f"a task could not be made, it is tried again: {words or code}")
+def _failure(fault: NotMade) -> JennahError:
+    """One task of a call that was not made: the call itself went well. Only what is the request's fault is refused."""
+    error = calls.meaning(400, fault.code, fault.words)
+    is_service = not fault.is_refused or fault.code in ("ServerError", "InternalError", "OperationTimedOut", "")
+    if is_service and isinstance(error, calls.Refused):
+        return Retryable(f"a task could not be made, it is tried again: {fault.words or fault.code}")
     return error

@@ -4,8 +4,28 @@ Tasks are read by these types and not by the SDK's models, which take many times
 """
 
 from datetime import datetime
+from typing import Any, TypeVar
 
 import msgspec
+
+T = TypeVar("T")
+
+
+def decoded(body: bytes, kind: type[T]) -> T:
+    """What the body says. A null is taken for a field that is not there. Raises msgspec.MsgspecError."""
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError:
+        # The rare case takes longer, and not each task of a round.
+        return msgspec.convert(_without_nulls(msgspec.json.decode(body)), type=kind)
+
+
+def _without_nulls(found: Any) -> Any:
+    if isinstance(found, dict):
+        return {name: _without_nulls(one) for name, one in found.items() if one is not None}
+    if isinstance(found, list):
+        return [_without_nulls(one) for one in found if one is not None]
+    return found
 
 
 class Wire(msgspec.Struct, frozen=True, rename="camel", kw_only=True):

@@ -89,7 +89,7 @@ class Service:
         hidden: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self.clock = clock
-        self.pools = {pool.name: pool for pool in pools}
+        self.pools = {pool.name.lower(): pool for pool in pools}
         self.active_jobs = active_jobs
         self.most_active = 0
         """The most active jobs that there ever were at once."""
@@ -103,7 +103,7 @@ class Service:
     # --- pools -------------------------------------------------------------------------------------------
 
     def get_pool(self, name: str) -> Wire:
-        pool = self.pools.get(name)
+        pool = self.pools.get(name.lower())
         if pool is None:
             raise Fault(404, "PoolNotFound", "The specified pool does not exist.")
         machine: Wire = {"imageReference": {}, "nodeAgentSKUId": "batch.node.ubuntu 22.04"}
@@ -266,8 +266,11 @@ class Service:
 
     # --- small helpers -----------------------------------------------------------------------------------
 
+    def _pool(self, job: Job) -> PoolSpec | None:
+        return self.pools.get(job.wire["poolInfo"]["poolId"].lower())
+
     def _check_task(self, job: Job, wire: Wire) -> None:
-        pool = self.pools.get(job.wire["poolInfo"]["poolId"])
+        pool = self._pool(job)
         if "commandLine" not in wire:
             raise Fault(400, "MissingRequiredProperty", "A required property was not specified in the request body.")
         if pool is not None and pool.takes_containers != bool(wire.get("containerSettings")):
@@ -285,7 +288,7 @@ class Service:
 
     def _lay_out(self, job: Job, task: Task) -> None:
         """Give it a life that begins when all that it waits for has ended, and then those that wait for it."""
-        pool = self.pools.get(job.wire["poolInfo"]["poolId"])
+        pool = self._pool(job)
         ready = task.created
         for one in (task.wire.get("dependsOn") or {}).get("taskIds", ()):
             first = job.tasks.get(one.lower())

@@ -29,7 +29,7 @@ from controller.domain.job import (
 from controller.domain.phases import Phase
 from controller.domain.resources import ResourceSet
 from controller.ports import SubmitRequest
-from controller.providers.azure import calls, commandline, marker, observation, places, pools, request
+from controller.providers.azure import calls, commandline, marker, observation, places, pools, request, wire
 from controller.providers.azure.places import Place
 from controller.providers.azure.pools import Pool
 from controller.providers.azure.wire import Container, Execution, Failure, Task
@@ -546,3 +546,17 @@ def test_a_wrong_setting_is_named_and_no_secret_told(variables: dict[str, str], 
 def test_settings_show_no_secret() -> None:
     settings, _ = read(AZURE_BATCH_KEY="c2VjcmV0", AZURE_OUTPUT_URL="https://s/c?sig=secret")
     assert "c2VjcmV0" not in repr(settings) and "secret" not in repr(settings)
+
+
+def test_nulls_are_taken_for_fields_that_are_not_there() -> None:
+    body = (
+        b'{"odata.nextLink":null,"value":[{"id":"a","displayName":null,"state":"completed","creationTime":null,'
+        b'"executionInfo":{"startTime":"2026-01-01T00:00:00Z","retryCount":null,"result":null,"containerInfo":null,'
+        b'"failureInfo":{"category":null,"code":"X","message":null}}}]}'
+    )
+    [task] = wire.decoded(body, wire.TaskPage).value
+    execution = wire.Execution(start_time=datetime(2026, 1, 1, tzinfo=UTC), failure_info=wire.Failure(code="X"))
+    assert task == wire.Task(id="a", state="completed", execution_info=execution)
+    assert wire.decoded(b'{"id":"j","metadata":null,"onAllTasksComplete":null}', wire.Job) == wire.Job(id="j")
+    with pytest.raises(msgspec.MsgspecError):
+        wire.decoded(b'{"value":null}', wire.TaskPage)

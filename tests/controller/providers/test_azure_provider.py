@@ -1,6 +1,7 @@
 """The Azure adapter against the stand-in: what the contract's tests cannot see."""
 
 import asyncio
+import contextlib
 import random
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -9,17 +10,21 @@ import msgspec
 import pytest
 from aiohttp import web
 
+from controller.clock import SystemClock
+from controller.cloud_settings import NodeSize
 from controller.domain import reasons
-from controller.domain.errors import ConfigError, Forbidden, Permanent, Retryable, Throttled, Unavailable
+from controller.domain.errors import ConfigError, Forbidden, JennahError, Permanent, Retryable, Throttled, Unavailable
 from controller.domain.job import AzureOptions, Job, JobStatus, Metadata
 from controller.domain.phases import Phase
 from controller.ports import Observation, SubmitRequest
-from controller.providers.azure import listing, logs, shared_jobs
+from controller.providers.azure import calls, listing, logs, places, pools, shared_jobs
 from controller.providers.azure.provider import AzureProvider
 from dev.emulators.azure.server import drop, failed
+from dev.emulators.azure.server import reply as served
 from dev.emulators.azure.service import PoolSpec
 from dev.emulators.faults import Faults
-from tests.controller.providers.azure_service import Service, ref, wanted
+from tests.contract.azure_service import azure_settings
+from tests.controller.providers.azure_service import START, Service, ref, wanted
 
 
 @pytest.fixture
@@ -36,6 +41,15 @@ async def provider(service: Service) -> AzureProvider:
 def answer(status: int, code: str, text: str = "words"):
     async def reply(request: web.Request) -> web.StreamResponse:
         return failed(status, code, text)
+
+    return reply
+
+
+def each_task(status: str, code: str, text: str):
+    async def reply(request: web.Request) -> web.StreamResponse:
+        error = {"code": code, "message": {"lang": "en", "value": text}}
+        asked = (await request.json())["value"]
+        return served({"value": [{"taskId": one["id"], "status": status, "error": error} for one in asked]})
 
     return reply
 
@@ -225,6 +239,51 @@ async def test_a_set_that_is_not_complete_is_not_submitted_and_can_be_cancelled(
     assert (await observed(fresh, request)).phase is Phase.CANCELLED
 
 
+async def test_a_task_that_the_service_failed_to_make_is_tried_again(service: Service, provider: AzureProvider) -> None:
+    request = wanted(completions=5)
+    service.answer("create_tasks", each_task("servererror", "InternalServerError", "try again"))
+    with pytest.raises(Retryable, match="try again"):
+        await provider.submit(request)
+    assert (await provider.submit(request)).tasks.total == 5
+    service.answer("create_tasks", each_task("clienterror", "InvalidPropertyValue", "no"))
+    with pytest.raises(calls.Refused):
+        await provider.submit(wanted(completions=5))
+
+
+async def test_what_was_made_of_a_set_is_not_forgotten_by_a_second_failure(
+    service: Service, provider: AzureProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request, begun, real = wanted(completions=1000), [], provider._connection.create_tasks
+
+    async def create_tasks(job_id: str, tasks, clean):
+        begun.append(int(tasks[0].id.rpartition("-")[2]))
+        if len(begun) in (4, 5):
+            raise Throttled("busy")
+        return await real(job_id, tasks, clean)
+
+    monkeypatch.setattr(provider._connection, "create_tasks", create_tasks)
+    for _ in range(2):
+        with pytest.raises(Throttled):
+            await provider.submit(request)
+    await provider.submit(request)
+    assert begun == [0, 100, 200, 300, 300, *range(300, 1000, 100)]
+    assert not provider._submission._made
+
+
+async def test_what_was_made_of_a_set_is_forgotten_when_its_shared_job_has_gone(
+    service: Service, provider: AzureProvider
+) -> None:
+    request = wanted(completions=250)
+    service.answer("create_task", answer(500, "InternalError"))
+    with pytest.raises(Unavailable):
+        await provider.submit(request)
+    assert provider._submission._made
+    service.emulator.service.jobs.clear()
+    assert (await provider.submit(request)).tasks.total == 250
+    [job] = service.emulator.service.jobs.values()
+    assert len(job.tasks) == 250 and not provider._submission._made
+
+
 async def test_a_set_that_is_refused_leaves_nothing_running(service: Service, provider: AzureProvider) -> None:
     request = wanted(completions=150)
     service.answer("create_task", answer(400, "InvalidPropertyValue"))
@@ -267,6 +326,27 @@ async def test_a_pool_that_does_not_exist_is_refused_and_nothing_made(
             await provider.submit(wanted(azure=AzureOptions(pool="nowhere")))
         assert error.value.reason == reasons.INVALID_SPEC
     assert service.counts == {"get_pool": 2}
+
+
+async def test_ids_of_pools_are_the_same_in_capital_letters(service: Service, provider: AzureProvider) -> None:
+    await provider.submit(wanted(azure=AzureOptions(pool="JENNAH")))
+    await provider.submit(wanted())
+    assert service.counts["get_pool"] == 1 and service.counts["create_job"] == 1
+    await service.provider().submit(wanted(azure=AzureOptions(pool="Jennah")))
+    [job] = service.emulator.service.jobs.values()
+    assert len(job.tasks) == 3
+
+
+def test_node_sizes_and_pools_of_the_settings_are_known_in_any_case() -> None:
+    settings = azure_settings(
+        "http://localhost",
+        pool="Big",
+        pools={"spot": "BIG"},
+        nodes={"BIG": NodeSize(cpu_millis=1000, memory_mib=1)},
+    )
+    assert pools.configured(settings) == ("Big",)
+    pool = pools.Pool(id="big", vm_size="Standard_X", slots=1, takes_containers=True)
+    assert pools.node_size(pool, settings) == settings.nodes["BIG"]
 
 
 async def test_a_pool_is_looked_up_again_after_a_while(service: Service, provider: AzureProvider) -> None:
@@ -335,6 +415,36 @@ async def test_no_secret_is_in_a_refusal(service: Service) -> None:
         await provider.submit(wanted(variables={"A": secret}))
     assert secret not in str(error.value) and "signature" not in str(error.value)
     assert error.value.__cause__ is None and "bad:" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        (500, "InternalError", Unavailable),
+        (403, "AuthorizationFailed", Forbidden),
+        (409, "Weird", Unavailable),
+        (429, "TooManyRequests", Throttled),
+    ],
+)
+async def test_no_secret_is_in_any_other_error_of_a_submission(
+    service: Service, provider: AzureProvider, status: int, code: str, kind: type[Retryable]
+) -> None:
+    secret = "s3cr3tvalue"
+    service.answer("create_task", answer(status, code, f"{'x' * 590} {secret} words"))
+    with pytest.raises(kind) as error:
+        await provider.submit(wanted(variables={"P": secret}))
+    assert type(error.value) is kind and "s3c" not in str(error.value) and "***" in str(error.value)
+    assert error.value.__cause__ is None and error.value.__suppress_context__
+
+
+@pytest.mark.parametrize("status", ["clienterror", "servererror"])
+async def test_no_secret_is_in_the_words_for_one_task_of_a_set(
+    service: Service, provider: AzureProvider, status: str
+) -> None:
+    service.answer("create_tasks", each_task(status, "InvalidPropertyValue", f"{'x' * 590} s3cr3tvalue"))
+    with pytest.raises(JennahError) as error:
+        await provider.submit(wanted(variables={"P": "s3cr3tvalue"}, completions=5))
+    assert "s3c" not in str(error.value) and "***" in str(error.value)
 
 
 async def test_throttling_slows_all_calls_that_follow(service: Service, provider: AzureProvider) -> None:
@@ -412,6 +522,50 @@ async def test_after_an_error_everything_is_read(service: Service, provider: Azu
     service.emulator.queries.clear()
     await provider.observe(refs)
     assert "$filter" not in service.emulator.queries[0]
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(500, "InternalError"), (409, "JobBeingDeleted"), (403, "AuthorizationFailed")]
+)
+async def test_a_shared_job_that_cannot_be_read_leaves_the_others_and_what_was_seen(
+    service: Service, provider: AzureProvider, status: int, code: str
+) -> None:
+    refs = []
+    for day in range(2):
+        request = wanted(created_at=START + timedelta(days=day))
+        refs.append(ref(request, (await provider.submit(request)).resource_path))
+    service.clock.advance(10)
+    service.answer("list_tasks", answer(status, code))
+    seen = await provider.observe(refs)
+    assert {one.phase for one in seen.values()} == {None, Phase.RUNNING} and len(seen) == 2
+    assert all(seen[one.external_name].resource_path == one.resource_path for one in refs)
+    full = await provider.observe(refs)
+    assert {one.phase for one in full.values()} == {Phase.RUNNING}
+    service.answer("list_tasks", answer(status, code))
+    assert await provider.observe(refs) == full
+    service.answer("list_tasks", answer(status, code), answer(status, code))
+    with pytest.raises(Retryable):
+        await provider.observe(refs)
+
+
+async def test_a_search_that_fails_leaves_the_others(service: Service, provider: AzureProvider) -> None:
+    request = wanted()
+    known = ref(request, (await provider.submit(request)).resource_path)
+    service.answer("get_job", answer(500, "InternalError"))
+    assert list(await provider.observe([ref(wanted()), ref(wanted()), known])) == [known.external_name]
+    assert service.counts["get_job"] < 5
+
+
+async def test_a_failure_to_end_old_jobs_is_told_once_and_fails_no_round(
+    service: Service, provider: AzureProvider, caplog: pytest.LogCaptureFixture
+) -> None:
+    refs = await many(provider, 2)
+    for days in (4, 5):
+        service.clock.advance(days * 86400)
+        service.answer("update_job", answer(403, "AuthorizationFailed"))
+        assert len(await provider.observe(refs)) == 2
+    assert service.counts["update_job"] == 2
+    assert caplog.text.count("old Azure jobs cannot be ended") == 1
 
 
 async def test_at_every_moment_of_its_life_get_says_what_observe_says(
@@ -559,6 +713,41 @@ async def test_deleting_removes_every_task_of_an_ended_set(service: Service, pro
     await provider.delete(ref(request))
     [job] = service.emulator.service.jobs.values()
     assert job.tasks == {}
+
+
+async def test_deleting_a_large_set_goes_on_where_the_try_before_was_cut_off(
+    service: Service, provider: AzureProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = wanted(("exit", "0"), completions=90)
+    path = (await provider.submit(request)).resource_path
+    service.clock.advance(100)
+    [job] = service.emulator.service.jobs.values()
+    monkeypatch.setattr(calls, "ACTION_SECONDS", 2.0)
+    slow = service.provider(SystemClock(), calls_per_second=20)
+    service.counts.clear()
+    left = [len(job.tasks)]
+    while job.tasks and len(left) < 6:
+        with contextlib.suppress(Retryable):
+            await slow.delete(ref(request, path))
+        left.append(len(job.tasks))
+        assert not job.tasks or f"{places.stem_of(request.external_name)}-89" in job.tasks
+    assert left[-1] == 0 and len(left) > 2
+    assert service.counts["delete_task"] < 90 + 16 * len(left)
+
+
+async def test_cancelling_a_large_set_tells_an_unknown_one_from_one_that_has_ended(
+    service: Service, provider: AzureProvider
+) -> None:
+    request = wanted(("exit", "0"), completions=60)
+    known = ref(request, (await provider.submit(request)).resource_path)
+    other = wanted(completions=60)
+    stem = places.stem_of(request.external_name)
+    unknown = ref(other, known.resource_path.replace(stem, places.stem_of(other.external_name)))
+    service.clock.advance(100)
+    assert await provider.cancel(known, reason="because")
+    assert not await provider.cancel(unknown, reason="because")
+    service.emulator.service.jobs.clear()
+    assert not await provider.cancel(known, reason="because")
 
 
 async def test_another_jobs_task_is_not_ended(service: Service, provider: AzureProvider) -> None:
