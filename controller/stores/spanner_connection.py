@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import google.auth
-import grpc  # type: ignore[import-untyped]
+import grpc
 from google.api_core import exceptions as google_errors
 from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
 from google.cloud.spanner_v1 import SpannerClient

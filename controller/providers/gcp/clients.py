@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 import google.auth
-import grpc  # type: ignore[import-untyped]
+import grpc
 from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError, TransportError
 from google.auth.transport.requests import Request
 from google.cloud import batch_v1

@@ -59,7 +59,7 @@ def _client(endpoint: str) -> Any:
     except ModuleNotFoundError as error:
         raise ConfigError([EXTRA]) from error
     if endpoint:
-        import grpc  # type: ignore[import-untyped]
+        import grpc
 
         channel = grpc.aio.insecure_channel(endpoint)
         return LoggingServiceV2AsyncClient(transport=LoggingServiceV2GrpcAsyncIOTransport(channel=channel))

@@ -4,7 +4,7 @@ import re
 import uuid
 from typing import Any
 
-import grpc  # type: ignore[import-untyped]
+import grpc
 
 _JOB_ID = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 _PARENT = re.compile(r"projects/[^/]+/locations/([a-z0-9-]+)")

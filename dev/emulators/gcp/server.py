@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-import grpc  # type: ignore[import-untyped]
-from google.longrunning import operations_pb2  # type: ignore[import-untyped]
+import grpc
+from google.longrunning import operations_pb2
 
 from dev.emulators.gcp import messages
 from dev.emulators.gcp.refusals import Refusal

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-import grpc  # type: ignore[import-untyped]
-from google.longrunning import operations_pb2  # type: ignore[import-untyped]
+import grpc
+from google.longrunning import operations_pb2
 
 from dev.emulators.control import LedgerEntry
 from dev.emulators.faults import Dice
