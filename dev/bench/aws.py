@@ -7,7 +7,6 @@ with ten variables in its environment, and run for ever.
 
 import argparse
 import asyncio
-import contextlib
 import json
 import os
 import platform
@@ -15,12 +14,10 @@ import statistics
 import sys
 import time
 import uuid
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from controller import metrics
 from controller.clock import SystemClock
 from controller.cloud_settings import AwsSettings
 from controller.domain import names
@@ -29,6 +26,7 @@ from controller.domain.phases import Phase
 from controller.domain.resources import ResourceSet
 from controller.ports import JobRef, SubmitRequest
 from controller.providers.aws.provider import AwsProvider
+from dev.bench import observing
 
 RESULT = Path(__file__).parents[2] / "bench" / "results" / "aws.json"
 DEFAULT_CALLS_PER_SECOND = 10
@@ -53,7 +51,7 @@ def main() -> int:
 
 async def measure(jobs: int, rounds: int) -> dict[str, object]:
     """The figures of the first rounds, of quiet ones, and of ones in which jobs end."""
-    async with stand_in() as url:
+    async with observing.stand_in("aws", "--seed", "1") as url:
         settings = AwsSettings(
             region="eu-west-1",
             instance="bench",
@@ -64,12 +62,12 @@ async def measure(jobs: int, rounds: int) -> dict[str, object]:
         )
         provider = AwsProvider(settings, SystemClock())
         await provider.open()
-        empty = rss_mib()
+        empty = observing.rss_mib()
         begin = time.perf_counter()
         refs = await submit(provider, jobs)
         submits_per_second = jobs / (time.perf_counter() - begin)
         await asyncio.sleep(1)  # until all of them run
-        before = rss_mib()
+        before = observing.rss_mib()
         first = [await observe(provider, refs)]
         while first[-1]["told"] < jobs:  # a round describes 5,000 new jobs at most
             first.append(await observe(provider, refs))
@@ -80,7 +78,7 @@ async def measure(jobs: int, rounds: int) -> dict[str, object]:
             await asyncio.gather(*(provider.cancel(ref, reason="bench") for ref in ending))
             await asyncio.sleep(0.3)
             busy.append(await observe(provider, refs))
-        after = rss_mib()
+        after = observing.rss_mib()
         await provider.close()
     return {
         "jobs": jobs,
@@ -93,22 +91,6 @@ async def measure(jobs: int, rounds: int) -> dict[str, object]:
         "versions": {"python": platform.python_version(), "boto3": version("boto3")},
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-
-
-@contextlib.asynccontextmanager
-async def stand_in() -> AsyncIterator[str]:
-    """The URL of a stand-in in a process of its own."""
-    command = [sys.executable, "-m", "dev.emulators.aws_batch", "--seed", "1"]
-    process = await asyncio.create_subprocess_exec(
-        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
-    )
-    try:
-        assert process.stdout is not None
-        line = (await process.stdout.readline()).decode()
-        yield line.split()[1]
-    finally:
-        process.terminate()
-        await process.wait()
 
 
 async def submit(provider: AwsProvider, jobs: int) -> list[JobRef]:
@@ -145,10 +127,10 @@ def request(number: int) -> SubmitRequest:
 
 async def observe(provider: AwsProvider, refs: list[JobRef]) -> dict[str, float]:
     """One round."""
-    calls, cpu, begin = count_calls(), time.process_time(), time.perf_counter()
+    calls, cpu, begin = observing.calls(), time.process_time(), time.perf_counter()
     seen = await provider.observe(refs)
     seconds = time.perf_counter() - begin
-    made = count_calls() - calls
+    made = observing.calls() - calls
     assert len(seen) == len(refs)
     told = [one.phase for one in seen.values() if one.phase is not None]
     assert set(told) <= {Phase.RUNNING, Phase.CANCELLED}
@@ -167,16 +149,6 @@ def total(rounds: list[dict[str, float]], name: str) -> float:
 
 def median(rounds: list[dict[str, float]]) -> dict[str, float]:
     return {name: round(statistics.median(one[name] for one in rounds), 3) for name in rounds[0]}
-
-
-def count_calls() -> float:
-    samples = [sample for metric in metrics.PROVIDER_CALLS.collect() for sample in metric.samples]
-    return sum(sample.value for sample in samples if sample.name.endswith("_total"))
-
-
-def rss_mib() -> float:
-    [line] = [one for one in Path("/proc/self/status").read_text().splitlines() if one.startswith("VmRSS")]
-    return round(int(line.split()[1]) / 1024, 1)
 
 
 if __name__ == "__main__":

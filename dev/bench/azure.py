@@ -7,17 +7,12 @@ end, and full lists, as there is one every ten minutes.
 
 import argparse
 import asyncio
-import contextlib
 import json
 import os
 import platform
-import resource
 import statistics
-import subprocess
-import sys
 import time
 import uuid
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -26,12 +21,11 @@ from controller.clock import SystemClock
 from controller.cloud_settings import AzureSettings
 from controller.domain import names
 from controller.domain.job import JobSpec
-from controller.domain.phases import Phase
 from controller.domain.resources import ResourceSet
-from controller.metrics import PROVIDER_CALLS
-from controller.ports import JobRef, Observation, SubmitRequest
+from controller.ports import JobRef, SubmitRequest
 from controller.providers.azure import listing
 from controller.providers.azure.provider import AzureProvider
+from dev.bench import observing
 from dev.emulators.azure import auth
 
 RESULT = Path(__file__).parents[2] / "bench" / "results" / "azure.json"
@@ -77,7 +71,7 @@ def main() -> int:
 
 async def measure(jobs: int, rounds: int) -> dict[str, object]:
     """The figures."""
-    async with stand_in() as endpoint:
+    async with observing.stand_in("azure") as endpoint:
         settings = AzureSettings(
             region="westeurope",
             instance="bench",
@@ -92,11 +86,11 @@ async def measure(jobs: int, rounds: int) -> dict[str, object]:
         clock = SkippingClock()
         provider = AzureProvider(settings, clock)
         await provider.open()
-        before_mib = rss_mib()
+        before_mib = observing.rss_mib()
         begin = time.perf_counter()
         refs = await submitted(provider, jobs, FOREVER)
         submit_seconds = time.perf_counter() - begin
-        await until_all_run(provider, refs)
+        await observing.until_all_run(provider, refs)
         quiet = listing.OVERLAP.total_seconds() + 1
         await asyncio.sleep(quiet)  # what has just begun is read again for so long
         await provider.observe(refs)
@@ -117,7 +111,7 @@ async def measure(jobs: int, rounds: int) -> dict[str, object]:
         f"cpu_share_at_a_round_every_{IDLE_INTERVAL_SECONDS:g}_s": round(idle.cpu_a_round / IDLE_INTERVAL_SECONDS, 5),
         "a_hundredth_ends_and_as_many_begin": moving.figures(),
         "full_list": full.figures(),
-        "rss_mib": {"after_open": before_mib, "with_all_observed": rss_mib(), "peak": peak_mib()},
+        "rss_mib": {"after_open": before_mib, "with_all_observed": observing.rss_mib(), "peak": observing.peak_mib()},
         "submits_per_second": round(jobs / submit_seconds),
     }
 
@@ -134,11 +128,11 @@ class Rounds:
 
     async def run(self, rounds: int) -> "Rounds":
         for _ in range(rounds):
-            calls, cpu, start = read_calls(), time.process_time(), time.perf_counter()
+            calls, cpu, start = observing.calls("list", "get"), time.process_time(), time.perf_counter()
             found = await self._provider.observe(self._refs)
             self._walls.append(time.perf_counter() - start)
             self._cpu += time.process_time() - cpu
-            self._calls += read_calls() - calls
+            self._calls += observing.calls("list", "get") - calls
             assert len(found) == len(self._refs)
         return self
 
@@ -186,46 +180,6 @@ async def cancelled(provider: AzureProvider, refs: list[JobRef]) -> None:
             await provider.cancel(ref, reason="bench")
 
     await asyncio.gather(*(work() for _ in range(SUBMITTERS)))
-
-
-async def until_all_run(provider: AzureProvider, refs: list[JobRef]) -> dict[str, Observation]:
-    while True:
-        seen = dict(await provider.observe(refs))
-        if len(seen) == len(refs) and all(one.phase is Phase.RUNNING for one in seen.values()):
-            return seen
-
-
-def read_calls() -> float:
-    """All calls that a round may make, so far."""
-    return sum(
-        sample.value
-        for metric in PROVIDER_CALLS.collect()
-        for sample in metric.samples
-        if sample.name.endswith("_total") and sample.labels["method"].startswith(("list", "get"))
-    )
-
-
-def rss_mib() -> int:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize() // 2**20
-
-
-def peak_mib() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-
-
-@contextlib.asynccontextmanager
-async def stand_in() -> AsyncIterator[str]:
-    """Its endpoint."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "dev.emulators.azure_batch", stdout=subprocess.PIPE
-    )
-    assert process.stdout is not None
-    try:
-        yield (await process.stdout.readline()).decode().split()[1]
-    finally:
-        process.terminate()
-        await process.wait()
 
 
 if __name__ == "__main__":

@@ -7,17 +7,14 @@ memory is their own. A round is what the observer does: one `observe` of all job
 
 import argparse
 import asyncio
-import contextlib
 import json
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
 import time
 import uuid
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -26,11 +23,10 @@ from controller.clock import SystemClock
 from controller.cloud_settings import GcpSettings
 from controller.domain import names
 from controller.domain.job import JobSpec
-from controller.domain.phases import Phase
 from controller.domain.resources import ResourceSet
-from controller.metrics import PROVIDER_CALLS
-from controller.ports import JobRef, Observation, SubmitRequest
+from controller.ports import JobRef, SubmitRequest
 from controller.providers.gcp.provider import GcpProvider
+from dev.bench import observing
 
 RESULT = Path(__file__).parents[2] / "bench" / "results" / "gcp.json"
 MODES = {"honour": "field_mask_honoured", "ignore": "field_mask_ignored"}
@@ -81,7 +77,7 @@ def in_a_process(mode: str, jobs: int, rounds: int) -> dict[str, object]:
 
 async def measure(mode: str, jobs: int, rounds: int) -> dict[str, object]:
     """The figures of one mode."""
-    async with stand_in(mode) as endpoint:
+    async with observing.stand_in("gcp", "--field-mask", mode) as endpoint:
         settings = GcpSettings(
             project="bench",
             region="us-central1",
@@ -92,12 +88,12 @@ async def measure(mode: str, jobs: int, rounds: int) -> dict[str, object]:
         )
         provider = GcpProvider(settings, SystemClock())
         await provider.open()
-        before_mib = rss_mib()
+        before_mib = observing.rss_mib()
         begin = time.perf_counter()
         refs = await submitted(provider, jobs)
         submit_seconds = time.perf_counter() - begin
-        seen = await first_round_with_all_running(provider, refs)
-        calls, cpu, walls, changed = list_calls(), time.process_time(), [], 0
+        seen = await observing.until_all_run(provider, refs)
+        calls, cpu, walls, changed = observing.calls("list"), time.process_time(), [], 0
         for _ in range(rounds):
             start = time.perf_counter()
             found = await provider.observe(refs)
@@ -106,14 +102,14 @@ async def measure(mode: str, jobs: int, rounds: int) -> dict[str, object]:
             assert len(found) == jobs
             seen = dict(found)
         cpu_seconds = (time.process_time() - cpu) / rounds
-        list_calls_per_round = (list_calls() - calls) / rounds
+        list_calls_per_round = (observing.calls("list") - calls) / rounds
         await provider.close()
     return {
         "list_calls_per_round": list_calls_per_round,
         "cpu_seconds_per_round": round(cpu_seconds, 3),
         f"cpu_share_at_a_round_every_{IDLE_INTERVAL_SECONDS:g}_s": round(cpu_seconds / IDLE_INTERVAL_SECONDS, 4),
         "round_seconds_median": round(statistics.median(walls), 3),
-        "rss_mib": {"after_open": before_mib, "with_all_observed": rss_mib(), "peak": peak_mib()},
+        "rss_mib": {"after_open": before_mib, "with_all_observed": observing.rss_mib(), "peak": observing.peak_mib()},
         "observations_that_changed_without_need": changed,
         "submits_per_second": round(jobs / submit_seconds),
     }
@@ -149,45 +145,6 @@ async def submitted(provider: GcpProvider, jobs: int) -> list[JobRef]:
 
     await asyncio.gather(*(work() for _ in range(SUBMITTERS)))
     return refs
-
-
-async def first_round_with_all_running(provider: GcpProvider, refs: list[JobRef]) -> dict[str, Observation]:
-    while True:
-        seen = dict(await provider.observe(refs))
-        if len(seen) == len(refs) and all(one.phase is Phase.RUNNING for one in seen.values()):
-            return seen
-
-
-def list_calls() -> float:
-    return sum(
-        sample.value
-        for metric in PROVIDER_CALLS.collect()
-        for sample in metric.samples
-        if sample.name.endswith("_total") and sample.labels["method"] == "list"
-    )
-
-
-def rss_mib() -> int:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize() // 2**20
-
-
-def peak_mib() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-
-
-@contextlib.asynccontextmanager
-async def stand_in(mode: str) -> AsyncIterator[str]:
-    """Its endpoint."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "dev.emulators.gcp_batch", "--field-mask", mode, stdout=subprocess.PIPE
-    )
-    assert process.stdout is not None
-    try:
-        yield (await process.stdout.readline()).decode().split()[1]
-    finally:
-        process.terminate()
-        await process.wait()
 
 
 if __name__ == "__main__":

@@ -1,12 +1,10 @@
 """The account over HTTP, as the SDK speaks it, with faults on demand; usable in a test's own process."""
 
-import asyncio
 import contextlib
 import re
-import threading
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from email.utils import formatdate
 from typing import Any
 from urllib.parse import quote
@@ -14,7 +12,7 @@ from urllib.parse import quote
 import msgspec
 from aiohttp import web
 
-from dev.emulators import control
+from dev.emulators import http
 from dev.emulators.azure import auth, odata
 from dev.emulators.azure.service import ACTIVE_JOBS, MAX_BODY, POOLS, Fault, PoolSpec, Service
 from dev.emulators.faults import Dice, Faults
@@ -177,34 +175,13 @@ class Emulator:
     @contextlib.asynccontextmanager
     async def serving(self, port: int = 0, control_port: int = 0) -> AsyncIterator[tuple[str, int]]:
         """Answer on loopback; the URL and the control port."""
-        app = web.Application(client_max_size=4 * 2**20)
-        app.router.add_route("*", "/{path:.*}", self.handle)
-        runner = web.AppRunner(app, access_log=None)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", port)
-        await site.start()
-        self.url = self.service.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        try:
-            async with control.serving(self.service.ledger, self.dice, control_port) as side_port:
-                yield self.url, side_port
-        finally:
-            await runner.cleanup()
+        async with http.serving(self.handle, self.service.ledger, self.dice, port, control_port) as (url, side_port):
+            self.url = self.service.url = url
+            yield url, side_port
 
-    @contextlib.contextmanager
-    def in_thread(self) -> Iterator[str]:
+    def in_thread(self) -> contextlib.AbstractContextManager[str]:
         """Answer from a thread with an event loop of its own; the URL."""
-        loop = asyncio.new_event_loop()
-        thread = threading.Thread(target=loop.run_forever, name="azure-emulator", daemon=True)
-        thread.start()
-        serving = self.serving()
-        try:
-            url, _ = asyncio.run_coroutine_threadsafe(serving.__aenter__(), loop).result(10)
-            yield url
-            asyncio.run_coroutine_threadsafe(serving.__aexit__(None, None, None), loop).result(10)
-        finally:
-            loop.call_soon_threadsafe(loop.stop)
-            thread.join(10)
-            loop.close()
+        return http.in_thread(self.serving())
 
 
 _STATUSES = {
