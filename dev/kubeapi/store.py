@@ -42,6 +42,8 @@ class Store:
         self._dependents: dict[str, set[Address]] = {}
         self.listeners: list[Callable[[str, Event], None]] = []
         self.version = max(1, self._database.version())
+        self._loaded_version = self.version
+        """Of what was on disk. No kind has changed since but by what its history has, whenever that was begun."""
         self.is_closed = False
 
     def stored_resources(self) -> list[str]:
@@ -57,6 +59,7 @@ class Store:
             objects[stored.key] = stored
             self._index(storage, None, stored)
             self.version = max(self.version, stored.version)
+        self._loaded_version = self.version
         self._keys[storage] = sorted(objects)
 
     def end_watches(self) -> None:
@@ -74,7 +77,7 @@ class Store:
 
     def history(self, storage: str) -> History:
         if storage not in self._histories:
-            self._histories[storage] = History(self.version, self._history_limit)
+            self._histories[storage] = History(self._loaded_version, self._history_limit)
         return self._histories[storage]
 
     def storages(self) -> list[str]:

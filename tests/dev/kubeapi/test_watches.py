@@ -30,6 +30,14 @@ async def test_every_watcher_gets_every_event_in_order(widgets: Api) -> None:
         assert await asyncio.gather(*reading) == [wanted, wanted]
 
 
+async def test_the_first_watch_of_a_kind_begins_where_a_list_was_though_other_kinds_changed_since(widgets: Api) -> None:
+    version = (await widgets.ok("GET", WIDGETS))["metadata"]["resourceVersion"]
+    await widgets.ok("POST", "/api/v1/namespaces/default/configmaps", {"metadata": {"name": "other"}})
+    async with widgets.watch(WIDGETS, resourceVersion=version) as response:
+        await widgets.ok("POST", WIDGETS, widget("w"))
+        assert (await next_event(response))[1]["metadata"]["name"] == "w"
+
+
 async def test_a_reader_that_falls_behind_is_told_and_holds_up_nobody(widgets: Api) -> None:
     await widgets.ok("POST", WIDGETS, widget("w"))
     large = "x" * 200_000
