@@ -1,4 +1,4 @@
-"""The three ledgers after a run, and what does not agree in them."""
+"""The three ledgers after a run, Kubernetes, the database and the cloud, and what does not agree in them."""
 
 import itertools
 from collections import defaultdict
@@ -8,22 +8,28 @@ import aiohttp
 import msgspec
 
 from controller.domain.job import Job
-from controller.domain.records import JobRow, TransitionRow
+from controller.domain.phases import TERMINAL, Phase
+from controller.domain.records import JobRow, NotificationRow, TransitionRow
+from dev.chaos.workload import Asked
 from dev.emulators.control import LedgerEntry
+
+ENDED_STATES = frozenset({"SUCCEEDED", "FAILED", "CANCELLED", "DELETED", "completed"})
+"""The services' own words for a cloud job that does nothing any more."""
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """What a run has shown."""
 
     jobs: int
+    """That were acknowledged."""
     cloud_jobs: int
-    """Jobs that the service ever made; more than `jobs` where a duplicate was made."""
+    """Jobs that the service ever made."""
     duplicates: int
     """JennahJobs of which more than one cloud job ran."""
     ended_duplicates: int
     """Second cloud jobs that were ended before they had done anything."""
     lost: int
-    """JennahJobs without a cloud job, or without an end."""
+    """Acknowledged jobs that are not there, have not ended, or never ran though nobody wished them away."""
     disagreements: list[str]
     """What Kubernetes, the database and the service say differently; one line each."""
 
@@ -32,51 +38,103 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
         return not (self.duplicates or self.lost or self.disagreements)
 
 
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """What the database has of a tenant, by job id."""
+
+    rows: Mapping[str, JobRow]
+    audits: Mapping[str, Sequence[TransitionRow]]
+    notifications: Mapping[str, Sequence[NotificationRow]]
+
+
 async def cloud_ledger(control: str) -> list[LedgerEntry]:
     """What really ran at the stand-in whose side door that is."""
     async with aiohttp.ClientSession() as http, http.get(f"http://{control}/ledger") as response:
         return msgspec.json.decode(await response.read(), type=list[LedgerEntry])
 
 
-def compare(
-    jobs: Sequence[Job],
-    rows: Mapping[str, JobRow],
-    audits: Mapping[str, Sequence[TransitionRow]],
-    cloud: Iterable[LedgerEntry],
-) -> Verdict:
-    """The verdict over those objects, their rows and audit rows by job id, and the service's own ledger."""
-    by_uid: dict[str, list[LedgerEntry]] = defaultdict(list)
+def compare(asked: Sequence[Asked], jobs: Mapping[str, Job], record: Record, cloud: Iterable[LedgerEntry]) -> Verdict:
+    """The verdict over what was asked for, the objects by name, the record, and the service's own ledger."""
+    by_name: dict[str, list[LedgerEntry]] = defaultdict(list)
     for entry in cloud:
-        by_uid[entry.uid].append(entry)
-    ran_twice, never_ran, ended, wrong = 0, 0, 0, []
-    for job in jobs:
-        entries = by_uid.get(job.key, [])
+        by_name[entry.name.rpartition("-")[0]].append(entry)  # the last part is the uid
+    known = {one.name for one in asked}
+    wrong = [f"{name}: a cloud job of nobody" for name in by_name if name not in known]
+    ran_twice, ended, lost = 0, 0, []
+    for one in asked:
+        entries = by_name.get(one.name, [])
         ran = [entry for entry in entries if entry.ran_seconds > 0]
         ran_twice += len(ran) > 1
         ended += len(entries) - max(len(ran), 1) if entries else 0
-        never_ran += not entries or not job.is_finished
-        wrong += _faults(job, rows.get(job.job_id), audits.get(job.job_id, ()), ran)
+        if is_lost(one, jobs.get(one.name), entries):
+            lost.append(one.name)
+        wrong += [f"{one.name}: {fault}" for fault in _faults(one, jobs.get(one.name), record, entries)]
     return Verdict(
-        jobs=len(jobs),
-        cloud_jobs=sum(map(len, by_uid.values())),
+        jobs=sum(one.is_acknowledged for one in asked),
+        cloud_jobs=sum(map(len, by_name.values())),
         duplicates=ran_twice,
         ended_duplicates=ended,
-        lost=never_ran,
-        disagreements=wrong,
+        lost=len(lost),
+        disagreements=wrong + [f"{name}: lost" for name in lost],
     )
 
 
-def _faults(job: Job, row: JobRow | None, audit: Sequence[TransitionRow], ran: Sequence[LedgerEntry]) -> list[str]:
-    name, phase, found = job.metadata.name, job.status.phase, []
+def is_lost(one: Asked, job: Job | None, entries: Sequence[LedgerEntry]) -> bool:
+    """Whether a job that was acknowledged is nowhere, has no end, or never ran though nobody wished that."""
+    if not one.is_acknowledged:
+        return True  # callers repeat until they are answered
+    if one.wish == "delete":
+        return False
+    return job is None or not job.is_finished or (not entries and not one.wish)
+
+
+def _faults(one: Asked, job: Job | None, record: Record, entries: Sequence[LedgerEntry]) -> list[str]:
+    row, audit = record.rows.get(one.name), record.audits.get(one.name, ())
+    found = [f"the cloud job {entry.id} goes on: {entry.state}" for entry in entries if entry.state not in ENDED_STATES]
+    if one.wish == "delete":
+        if job is not None:
+            found.append("deleted, and still in Kubernetes")
+        if not one.by_kubectl and row is not None:
+            found.append("deleted by the API, and still in the database")
+        if not one.by_kubectl:
+            return found
     if row is None:
-        return [f"{name}: the database has no row"]
-    if row.status is not phase:
-        found.append(f"{name}: {phase} in Kubernetes, {row.status} in the database")
-    path = [(one.from_status, one.to_status) for one in audit]
-    if any(before[1] != after[0] for before, after in itertools.pairwise(path)):
-        found.append(f"{name}: the audit rows are no path: {path}")
-    if [to for _, to in path].count(row.status.value.upper()) > 1 and row.status.is_terminal:
-        found.append(f"{name}: ended twice: {path}")
-    if len(ran) == 1 and ran[0].exit_code is not None and ran[0].exit_code != job.status.exit_code:
-        found.append(f"{name}: exit code {ran[0].exit_code} at the service, {job.status.exit_code} in Kubernetes")
+        # An object that was deleted before any operator saw it leaves no trace.
+        return found if one.wish == "delete" and not entries else [*found, "the database has no row"]
+    if job is not None and row.status is not job.status.phase:
+        found.append(f"{job.status.phase} in Kubernetes, {row.status} in the database")
+    found += _path_faults(row, audit)
+    notes = record.notifications.get(one.name, ())
+    if [note.final_status for note in notes] != [row.status.wire]:
+        found.append(f"notifications {[note.final_status for note in notes]} of a job that is {row.status.wire}")
+    ran = [entry for entry in entries if entry.ran_seconds > 0]
+    return found + (_end_faults(one, job, row, ran[0]) if len(ran) == 1 else [])
+
+
+def _path_faults(row: JobRow, audit: Sequence[TransitionRow]) -> list[str]:
+    """What is no legal life in the audit rows: it begins, each step begins where the one before ended, it ends once."""
+    path = [(step.from_status, step.to_status) for step in audit]
+    ends = [to for _, to in path if Phase.from_wire(to) in TERMINAL]
+    if (
+        not path
+        or path[0] != (None, Phase.PENDING.wire)
+        or any(before[1] != after[0] for before, after in itertools.pairwise(path))
+        or ends != [row.status.wire]
+        or path[-1][1] != row.status.wire
+    ):
+        return [f"the audit rows are no life of a job that is {row.status.wire}: {path}"]
+    return []
+
+
+def _end_faults(one: Asked, job: Job | None, row: JobRow, ran: LedgerEntry) -> list[str]:
+    """Whether the end is the one that the service's own job had."""
+    found = []
+    succeeded = ran.exit_code == 0
+    if succeeded != (row.status is Phase.COMPLETED):
+        found.append(f"exit code {ran.exit_code} at the service, and {row.status.wire}")
+    if row.status is Phase.FAILED and ran.exit_code != one.exit_code:
+        found.append(f"FAILED with exit code {ran.exit_code} at the service; it was to exit with {one.exit_code}")
+    if row.status is Phase.CANCELLED and not one.wish:
+        found.append("CANCELLED, and nobody wished that")
+    if job is not None and row.status is not Phase.CANCELLED and job.status.exit_code != ran.exit_code:
+        found.append(f"exit code {ran.exit_code} at the service, {job.status.exit_code} in Kubernetes")
     return found

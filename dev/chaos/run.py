@@ -1,0 +1,190 @@
+"""One run: everything is started, jobs are submitted, a hand breaks things, and then three ledgers are compared."""
+
+import asyncio
+import contextlib
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from controller.domain.job import Job, parse
+from controller.domain.records import NotificationRow
+from controller.kube import paths
+from controller.stores.postgres import PostgresStore
+from dev.chaos.hand import Hand
+from dev.chaos.ledgers import Record, Verdict, cloud_ledger, compare
+from dev.chaos.links import Link
+from dev.chaos.members import Member, clock_library, lines_of
+from dev.chaos.plan import Plan
+from dev.chaos.servers import Servers
+from dev.chaos.workload import TENANT, Workload
+from dev.stack import free_port
+
+Say = Callable[[str], None]
+
+TTL_SECONDS = 3
+"""Of the lease: short, so that there are many takeovers in a run."""
+LOOK_SECONDS = 1.0
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """A run: what was done, what came of it."""
+
+    plan: Plan
+    kills: int
+    """SIGKILLs of operators."""
+    deeds: dict[str, int]
+    """All that was done, by name."""
+    seconds: float
+    surprises: list[str]
+    """Lines that no program should print: tracebacks, unexpected failures."""
+    verdict: Verdict
+
+    @property
+    def is_good(self) -> bool:
+        return self.verdict.is_good and not self.surprises
+
+
+async def run(plan: Plan, folder: Path, say: Say, kubeconfig: Path | None = None) -> Outcome:
+    """Run it in that folder. Raises TimeoutError where something has not come to rest in time."""
+    begun = time.monotonic()
+    if clock_library() is None and "set-clock" in plan.deeds:
+        say("no clock is moved: libfaketime is not there for this machine")
+    async with (
+        Servers(plan, folder, kubeconfig).running() as servers,
+        _members(plan, servers, folder) as (operators, api, api_url),
+    ):
+        workload = Workload(plan, api_url=api_url, kube=servers.client(), namespace=servers.namespace)
+        hand = Hand(plan, servers, operators, api)
+        try:
+            async with asyncio.TaskGroup() as group:
+                working = group.create_task(workload.run())
+                await hand.run(_is_over(plan, working))
+                await hand.heal()
+                say(f"all is whole again after {dict(sorted(hand.done.items()))}")
+                async with asyncio.timeout(plan.patience):
+                    await working
+                    jobs = await _until_at_rest(servers, workload, say)
+        except BaseException:
+            lines_of([*operators, api], say)
+            raise
+        verdict = await _verdict(servers, workload, jobs)
+        surprises = [line for member in (*operators, api) for line in member.surprises()]
+    return Outcome(
+        plan=plan,
+        kills=hand.done["kill"],
+        deeds=dict(hand.done),
+        seconds=round(time.monotonic() - begun, 1),
+        surprises=surprises,
+        verdict=verdict,
+    )
+
+
+def _is_over(plan: Plan, working: "asyncio.Task[None]") -> Callable[[], bool]:
+    """Whether the time of the plan is over, by the clock: callers may be stuck as long as things break."""
+    end = time.monotonic() + plan.seconds
+    return lambda: time.monotonic() > end if plan.seconds else working.done()
+
+
+@contextlib.asynccontextmanager
+async def _members(plan: Plan, servers: Servers, folder: Path) -> AsyncIterator[tuple[list[Member], Member, str]]:
+    """The operators and the API, each behind links of its own; the API's URL."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def link(name: str, address: tuple[str, int]) -> Link:
+            made = Link(name, *address)
+            await made.start()
+            stack.push_async_callback(made.stop)
+            return made
+
+        async def member(name: str, command: str, env: Mapping[str, str]) -> Member:
+            links = {
+                "kubernetes": await link(f"{name} to Kubernetes", servers.kube_address),
+                "database": await link(f"{name} to the database", servers.database_address),
+            }
+            if command == "operator":
+                links["cloud"] = await link(f"{name} to the cloud", servers.cloud_address)
+                env = {**env, **servers.cloud_settings(links["cloud"].port)}
+            kubeconfig = servers.kubeconfig_through(links["kubernetes"].port, folder / f"kubeconfig-{name}")
+            env = {
+                **env,
+                "KUBECONFIG": str(kubeconfig),
+                "DB_PROVIDER": "postgres",
+                "DB_ENDPOINT": servers.database_url(links["database"].port),
+                "WORKER_ID": name,
+            }
+            clock = folder / f"clock-{name}" if command == "operator" and clock_library() else None
+            made = Member(name, command, env, links, clock)
+            stack.push_async_callback(made.terminate)
+            return made
+
+        operators = [
+            await member(f"operator-{n}", "operator", _operator_env(plan, servers)) for n in range(plan.controllers)
+        ]
+        port = free_port(0)
+        api = await member("api", "api", _api_env(servers, port))
+        way_in = await link("callers to the API", ("127.0.0.1", port))
+        api.links = {**api.links, "callers": way_in}
+        for one in (*operators, api):
+            await one.start()
+        yield operators, api, f"http://127.0.0.1:{way_in.port}"
+
+
+def _operator_env(plan: Plan, servers: Servers) -> dict[str, str]:
+    return {
+        "BATCH_PROVIDER": plan.provider,
+        "WATCH_NAMESPACES": servers.namespace,
+        "LEASE_NAMESPACE": servers.namespace,
+        "WORKER_LEASE_TTL_SECONDS": str(TTL_SECONDS),
+        "WORKER_CLAIM_INTERVAL_SECONDS": "0.5",
+        "SUBMIT_SETTLE_SECONDS": str(plan.settle),
+        "DUPLICATE_WATCH_SECONDS": str(2 * plan.settle),
+        "OBSERVE_MIN_SECONDS": "0.5",
+        "OBSERVE_MAX_SECONDS": "2",
+    }
+
+
+def _api_env(servers: Servers, port: int) -> dict[str, str]:
+    return {
+        "BATCH_PROVIDER": "gcp",  # unused by the API
+        "JENNAH_NAMESPACE": servers.namespace,
+        "WORKER_PORT": str(port),
+        "WORKER_HOST": "127.0.0.1",
+        "STOP_DELAY_SECONDS": "0",
+        "STOP_GRACE_SECONDS": "2",
+    }
+
+
+async def _until_at_rest(servers: Servers, workload: Workload, say: Say) -> dict[str, Job]:
+    """The objects by name, once all have ended, are gone where they shall be, and nothing is in doubt."""
+    gone = {one.name for one in workload.asked if one.wish == "delete"}
+    told: tuple[int, ...] = ()
+    while True:
+        raw = (await servers.client().get(paths.jobs(servers.namespace)))["items"]
+        jobs = {job.metadata.name: job for job in map(parse, raw)}
+        open_jobs = [job for job in jobs.values() if not job.is_finished]
+        doubts = [job for job in jobs.values() if job.status.submission is not None]
+        leaving = gone & jobs.keys()
+        if not (open_jobs or doubts or leaving):
+            return jobs
+        if told != (len(open_jobs), len(doubts), len(leaving)):
+            told = (len(open_jobs), len(doubts), len(leaving))
+            say(f"{len(jobs)} objects: {told[0]} have not ended, {told[1]} were in doubt, {told[2]} are to go")
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _verdict(servers: Servers, workload: Workload, jobs: Mapping[str, Job]) -> Verdict:
+    store = PostgresStore(servers.database_url())
+    await store.open()
+    try:
+        rows = {row.job_id: row for row in (await store.list_jobs(TENANT)).jobs}
+        audits = {job_id: await store.transitions(TENANT, job_id) for job_id in rows}
+        notifications: dict[str, list[NotificationRow]] = defaultdict(list)
+        for note in await store.list_notifications(TENANT, limit=10 * len(workload.asked)):
+            notifications[note.job_id].append(note)
+    finally:
+        await store.close()
+    record = Record(rows=rows, audits=audits, notifications=notifications)
+    return compare(workload.asked, jobs, record, await cloud_ledger(servers.cloud_control))

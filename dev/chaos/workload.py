@@ -1,0 +1,148 @@
+"""Jobs that are submitted while things break, by callers who do not give up: what was asked for, and acknowledged."""
+
+import asyncio
+import random
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from controller.domain import names
+from controller.domain.errors import AlreadyExists, JennahError, NotFound
+from controller.kube import paths
+from controller.kube.client import KubeClient
+from dev.chaos.plan import Plan
+
+TENANT = "chaos"
+CALL_SECONDS = 15.0
+RETRY_SECONDS = 0.5
+_RPC = "/jennah.v1.DeploymentService/"
+_AT_ONCE = 40
+
+
+class Asked(msgspec.Struct, kw_only=True):
+    """One job as it was asked for."""
+
+    name: str
+    """Of the object; the job id as well where it came by the API."""
+    seconds: float
+    exit_code: int
+    by_kubectl: bool = False
+    wish: str = ""
+    """cancel or delete, while it waits, runs, or has ended."""
+    wish_after: float = 0.0
+    has_secret: bool = False
+    is_acknowledged: bool = False
+    is_wish_acknowledged: bool = False
+
+    @property
+    def script(self) -> str:
+        return f"sleep {self.seconds:.1f}; exit {self.exit_code}"
+
+
+class Workload:
+    """All jobs of a plan."""
+
+    def __init__(self, plan: Plan, *, api_url: str, kube: KubeClient, namespace: str) -> None:
+        self._plan = plan
+        self._api_url = api_url
+        self._kube = kube
+        self._namespace = namespace
+        self._at_once = asyncio.Semaphore(_AT_ONCE)
+        dice = random.Random(plan.seed + 1)
+        self.asked = [_draw(plan, number, dice) for number in range(plan.jobs)]
+
+    async def run(self) -> None:
+        """Submit them all, and see to their wishes; each call until it is answered."""
+        pause = self._plan.seconds / len(self.asked)
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(CALL_SECONDS)) as http,
+            asyncio.TaskGroup() as group,
+        ):
+            for one in self.asked:
+                group.create_task(self._see_to(one, http))
+                await asyncio.sleep(pause)
+
+    async def _see_to(self, one: Asked, http: aiohttp.ClientSession) -> None:
+        async with self._at_once:
+            await (self._create(one) if one.by_kubectl else self._call(http, "SubmitJob", _request(one)))
+            one.is_acknowledged = True
+        if one.wish:
+            await asyncio.sleep(one.wish_after)
+            if one.by_kubectl:
+                await (self._delete(one) if one.wish == "delete" else self._cancel(one))
+            else:
+                method = "DeleteJob" if one.wish == "delete" else "CancelJob"
+                # A job that has ended cannot be cancelled, and one that is gone not be deleted again.
+                await self._call(http, method, {"job_id": one.name}, also=("invalid_argument", "not_found"))
+            one.is_wish_acknowledged = True
+
+    async def _call(
+        self, http: aiohttp.ClientSession, method: str, request: dict[str, Any], also: tuple[str, ...] = ()
+    ) -> None:
+        """Until it is answered with success, or with one of those codes."""
+        while True:
+            try:
+                headers = {"X-Tenant-Id": TENANT}
+                async with http.post(f"{self._api_url}{_RPC}{method}", json=request, headers=headers) as response:
+                    if response.status == 200:
+                        return
+                    code = (await response.json(content_type=None)).get("code", "")
+                    if code in also:
+                        return
+                    if code in ("invalid_argument", "already_exists"):
+                        raise AssertionError(f"{method} {request}: {await response.text()}")
+            except (aiohttp.ClientError, TimeoutError, ValueError):
+                pass  # whether it was done is unknown; the same call again is safe
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _create(self, one: Asked) -> None:
+        spec = {"image": "busybox", "args": ["sh", "-c", one.script], "tenantId": TENANT, "jobId": one.name}
+        metadata = {"name": one.name, "namespace": self._namespace}
+        body = {"apiVersion": names.API_VERSION, "kind": names.KIND, "metadata": metadata, "spec": spec}
+        while True:
+            try:
+                await self._kube.post(paths.jobs(self._namespace), body)
+            except AlreadyExists:
+                return
+            except JennahError:
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                return
+
+    async def _cancel(self, one: Asked) -> None:
+        while True:
+            try:
+                await self._kube.merge_patch(paths.job(self._namespace, one.name), {"spec": {"cancel": True}})
+            except JennahError:
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                return
+
+    async def _delete(self, one: Asked) -> None:
+        while True:
+            try:
+                await self._kube.delete(paths.job(self._namespace, one.name))
+            except NotFound:
+                return
+            except JennahError:
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                return
+
+
+def _request(one: Asked) -> dict[str, Any]:
+    request: dict[str, Any] = {"job_id": one.name, "image_uri": "busybox", "commands": ["sh", "-c", one.script]}
+    return request | ({"env_vars": {"TOKEN": "secret"}} if one.has_secret else {})
+
+
+def _draw(plan: Plan, number: int, dice: random.Random) -> Asked:
+    seconds, exit_code = round(dice.uniform(0.2, 4), 1), dice.choice((0, 0, 0, 3))
+    fate, kind, after = dice.random(), dice.random(), dice.uniform(0, 6)
+    one = Asked(name=f"chaos-{plan.seed}-{number}", seconds=seconds, exit_code=exit_code)
+    if plan.wishes:
+        one.by_kubectl = kind < 0.15
+        one.has_secret = 0.15 <= kind < 0.4
+        one.wish = "cancel" if fate < 0.1 else "delete" if fate < 0.2 else ""
+        one.wish_after = round(after, 1)
+    return one
