@@ -296,6 +296,11 @@ class Job(Value, frozen=True, kw_only=True):
         return bool(self.spec.cancel) or self.is_being_deleted
 
 
+_JOBS = msgspec.json.Decoder(Job)
+"""Made here so that msgspec (0.22) lays the types out now, in one thread: two that need a type first at the same moment
+crash the process. kopf parses on a thread of its own."""
+
+
 def parse(raw: Mapping[str, Any]) -> Job:
     """A Job from the API server's object. Raises msgspec.ValidationError where the schema was not enforced."""
     return msgspec.convert(raw, Job, strict=True)

@@ -19,6 +19,9 @@ class Position(msgspec.Struct, frozen=True, array_like=True):
     job_id: str
 
 
+_POSITIONS = msgspec.json.Decoder(Position)  # made here: see `domain.job`, stores may read on threads
+
+
 def encode(position: Position) -> str:
     """The token, safe in a URL."""
     return base64.urlsafe_b64encode(msgspec.json.encode(position)).decode("ascii").rstrip("=")
@@ -28,7 +31,7 @@ def decode(token: str) -> Position:
     """The inverse of `encode`. Raises Invalid for what is no token of ours."""
     try:
         raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
-        position = msgspec.json.decode(raw, type=Position)
+        position = _POSITIONS.decode(raw)
         if position.created_at.tzinfo is None:
             raise ValueError("a time without its zone")
         # Forged tokens may name times that have no counterpart in UTC.

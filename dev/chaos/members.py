@@ -1,9 +1,11 @@
 """The programs that are killed, and what each of them connects through."""
 
+import asyncio
+import contextlib
 import os
 import platform
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -11,7 +13,8 @@ from dev.chaos.links import Link
 from dev.processes import Child
 
 FIRST_LINE = "Starting worker..."
-SURPRISES = ("Traceback", "unexpected failure")
+ENDED_BY_ITSELF = "ended by itself"
+SURPRISES = ("Traceback", "unexpected failure", ENDED_BY_ITSELF)
 
 
 class Member:
@@ -29,6 +32,8 @@ class Member:
         self._command = command
         self._env = {**env, **(_shifted_by(clock) if clock else {})}
         self._child: Child | None = None
+        """None while it is being ended, and after that."""
+        self._watching: asyncio.Task[None] | None = None
         self.lines: list[str] = []
         """All that it has printed, over its restarts."""
 
@@ -38,21 +43,33 @@ class Member:
         self._child = await Child.start(
             self.name, arguments, env=self._env, on_line=self.lines.append, ready_text=ready_text
         )
+        self._watching = asyncio.create_task(self._watch(self._child))
 
     async def kill(self) -> None:
         """SIGKILL."""
-        if self._child is not None:
-            await self._child.kill()
+        await self._end(lambda child: child.kill())
 
     async def terminate(self) -> None:
         """SIGTERM, and SIGKILL when it takes too long."""
-        if self._child is not None:
-            self._child.process.send_signal(signal.SIGCONT)
-            await self._child.stop()
+        await self._end(lambda child: child.stop())
 
     def signal(self, number: signal.Signals) -> None:
         if self._child is not None:
-            self._child.process.send_signal(number)
+            with contextlib.suppress(ProcessLookupError):
+                self._child.process.send_signal(number)
+
+    async def _end(self, by: Callable[[Child], Awaitable[None]]) -> None:
+        child, self._child = self._child, None
+        if child is None or child.process.returncode is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            child.process.send_signal(signal.SIGCONT)
+            await by(child)
+
+    async def _watch(self, child: Child) -> None:
+        code = await child.wait()
+        if self._child is child:
+            self.lines.append(f"{ENDED_BY_ITSELF}: exit code {code}")
 
     def surprises(self) -> list[str]:
         """What it should not have printed; of a traceback the line that it was logged with."""

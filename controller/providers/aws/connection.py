@@ -37,16 +37,17 @@ CLOSE_SECONDS = 3.0
 READ_ATTEMPTS = 4
 """How often a call that reads is sent before its failure is ours."""
 
-_REPLIES: Mapping[str, type[msgspec.Struct]] = {
-    "ListJobs": wire.JobPage,
-    "DescribeJobs": wire.JobDetails,
-    "DescribeJobQueues": wire.QueuePage,
-    "DescribeComputeEnvironments": wire.ComputeEnvironments,
-    "DescribeJobDefinitions": wire.DefinitionPage,
-    "RegisterJobDefinition": wire.Definition,
-    "TerminateJobs": wire.Ended,
+_REPLIES: Mapping[str, msgspec.json.Decoder[Any]] = {
+    "ListJobs": msgspec.json.Decoder(wire.JobPage),
+    "DescribeJobs": msgspec.json.Decoder(wire.JobDetails),
+    "DescribeJobQueues": msgspec.json.Decoder(wire.QueuePage),
+    "DescribeComputeEnvironments": msgspec.json.Decoder(wire.ComputeEnvironments),
+    "DescribeJobDefinitions": msgspec.json.Decoder(wire.DefinitionPage),
+    "RegisterJobDefinition": msgspec.json.Decoder(wire.Definition),
+    "TerminateJobs": msgspec.json.Decoder(wire.Ended),
 }
-"""What is used of each reply. One that cannot be decoded to that, or lacks part of it, is as one that was lost."""
+"""What is used of each reply. One that cannot be decoded to that, or lacks part of it, is as one that was lost.
+The decoders are made here, not on the threads that need them: see `domain.job`."""
 _MAKING_A_CLIENT = threading.Lock()  # a client may be shared between threads, what makes it may not
 
 
@@ -247,6 +248,6 @@ def _parse(
 ) -> None:
     """Decode a reply to what is used of it; botocore's parser then has nothing to do."""
     if response_dict["status_code"] == 200:
-        decoded = msgspec.json.decode(response_dict["body"], type=_REPLIES[operation_model.name])
+        decoded = _REPLIES[operation_model.name].decode(response_dict["body"])
         customized_response_dict["reply"] = decoded
         response_dict["body"] = b"{}"

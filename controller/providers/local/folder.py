@@ -26,6 +26,9 @@ T = TypeVar("T", mapping.JobFile, mapping.StateFile)
 Stamp = tuple[int, int, int]
 """Time, size and inode of a file: another one is another content."""
 
+_JOBS = msgspec.json.Decoder(mapping.JobFile)
+_STATES = msgspec.json.Decoder(mapping.StateFile)  # both made here, not on the threads that read: see `domain.job`
+
 START_SECONDS = 30.0
 """How long a runner may take to detach itself."""
 
@@ -56,11 +59,11 @@ class JobFolder:
 
     def job(self) -> mapping.JobFile | None:
         """What was submitted; None where the folder does not exist. Raises Unreadable."""
-        return _read(self.path / "job.json", mapping.JobFile)
+        return _read(self.path / "job.json", _JOBS)
 
     def state(self) -> mapping.StateFile | None:
         """How the job stands; None before its runner wrote anything. Raises Unreadable."""
-        return _read(self.path / "state.json", mapping.StateFile)
+        return _read(self.path / "state.json", _STATES)
 
     def state_stamp(self) -> Stamp | None:
         """Which state.json there is, for the price of a stat."""
@@ -152,9 +155,9 @@ def _kill(groups: tuple[int, ...], job_id: str) -> None:
             continue  # it ended, or is another user's
 
 
-def _read(path: Path, kind: type[T]) -> T | None:
+def _read(path: Path, decoder: msgspec.json.Decoder[T]) -> T | None:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
+        return decoder.decode(path.read_bytes())
     except FileNotFoundError:
         return None
     except msgspec.MsgspecError as error:
