@@ -4,6 +4,7 @@ Level-triggered: `decide` gets the newest object and what is known of its cloud 
 It is called again after each action, until it answers `Wait`.
 """
 
+import math
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
@@ -73,7 +74,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 class Doubt(msgspec.Struct, frozen=True, kw_only=True):
     """What this process knows of submissions whose outcome is unknown. By its own clock: another's may be wrong."""
 
-    led: float = 0.0
+    led: float = math.inf
     """Seconds since it leads."""
     sent: bool = False
     """Whether it called a service that lets us name jobs, and does not know what came of it."""
@@ -111,7 +112,7 @@ def decide(job: Job, seen: Observation | Unseen, now: datetime, policy: Policy, 
     if isinstance(seen, Observation) and seen.uid == job.metadata.uid:
         return _with_a_cloud_job(job, seen, now, policy)
     if job.is_submitted:
-        return _without_its_cloud_job(job, seen, now, policy)
+        return _without_its_cloud_job(job, seen, now, policy, doubt)
     return _before_submission(job, seen, now, policy, doubt)
 
 
@@ -188,14 +189,18 @@ def _watch(job: Job, status: JobStatus, now: datetime, policy: Policy) -> Action
     if submission is None or submission.look_again_at is None:
         return Note(status=statuses.settled(status, next_look(now, policy)))
     left = (submission.look_again_at - now).total_seconds()
-    if left > 0:
+    if 0 < left <= _between_looks(policy):  # a date that is later comes from a clock that was ahead
         return Wait(seconds=left)
     return EndDuplicates() if job.status.provider in policy.providers else Note(status=statuses.forgotten(status))
 
 
 def next_look(now: datetime, policy: Policy) -> datetime:
     """When duplicates are looked for again."""
-    return now + timedelta(seconds=policy.duplicate_watch / DUPLICATE_LOOKS)
+    return now + timedelta(seconds=_between_looks(policy))
+
+
+def _between_looks(policy: Policy) -> float:
+    return policy.duplicate_watch / DUPLICATE_LOOKS
 
 
 def is_watch_over(intent: Submission, now: datetime, policy: Policy) -> bool:
@@ -203,7 +208,7 @@ def is_watch_over(intent: Submission, now: datetime, policy: Policy) -> bool:
     return now >= intent.deadline + timedelta(seconds=policy.duplicate_watch)
 
 
-def _without_its_cloud_job(job: Job, seen: Observation | Unseen, now: datetime, policy: Policy) -> Action:
+def _without_its_cloud_job(job: Job, seen: Observation | Unseen, now: datetime, policy: Policy, doubt: Doubt) -> Action:
     if seen is Unseen.NOT_ASKED:
         return Wait()
     if seen is Unseen.IN_DOUBT:
@@ -219,7 +224,8 @@ def _without_its_cloud_job(job: Job, seen: Observation | Unseen, now: datetime, 
                 job, conditions.OBSERVED, False, reason=reasons.PROVIDER_JOB_MISSING, message=message, now=now
             )
         )
-    waited = (now - missing.last_transition_time).total_seconds()
+    # Noted by a leader before us, whose clock may have been behind: what counts is our own time as well.
+    waited = min((now - missing.last_transition_time).total_seconds(), doubt.led)
     if missing.reason == reasons.DELETED_EXTERNALLY:
         phase, reason = (Phase.CANCELLED, reasons.CANCELLED) if job.wants_end else (Phase.FAILED, missing.reason)
         return Finish(phase=phase, reason=reason, message="the job was removed at the service")

@@ -291,7 +291,8 @@ class Reconciler:
             environment = await self._environment(job)
         except EnvironmentMissing as missing:
             now = self._clock.now()
-            wait = submission.wait_for_environment(job, missing, now, self._settings.env_wait_seconds)
+            limit, led = self._settings.env_wait_seconds, self._intents.doubt(job).led
+            wait = submission.wait_for_environment(job, missing, now, limit, led)
             draft.set_status(wait.status, now)
             return Unseen.ABSENT, None if draft.job.is_finished else wait.seconds
         draft.env = submission.shown_environment(environment, redact=self._settings.redact_env)

@@ -40,13 +40,18 @@ def request_for(job: Job, environment: Environment, profiles: Profiles) -> Submi
     )
 
 
-def wait_for_environment(job: Job, missing: EnvironmentMissing, now: datetime, limit: float) -> EnvironmentWait:
-    """Wait up to `limit` seconds for what is missing, counted from when it was first noted; then the job has failed."""
+def wait_for_environment(
+    job: Job, missing: EnvironmentMissing, now: datetime, limit: float, led: float
+) -> EnvironmentWait:
+    """Wait up to `limit` seconds for what is missing, counted from when it was first noted; then the job has failed.
+
+    The note may be a former leader's, whose clock was behind: the `led` seconds of our own leadership count as well.
+    """
     noted = conditions.find(job.status.conditions, conditions.ENVIRONMENT_READY)
     age = (now - (job.metadata.creation_timestamp or now)).total_seconds()
     if noted is None and age < min(ENV_PATIENCE_SECONDS, limit):
         return EnvironmentWait(status=job.status, seconds=ENV_RETRY_SECONDS)
-    waited = (now - noted.last_transition_time).total_seconds() if noted else 0.0
+    waited = min((now - noted.last_transition_time).total_seconds(), led) if noted else 0.0
     if waited >= limit:
         failed = statuses.moved(
             job,

@@ -66,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     for field in msgspec.structs.fields(Faults):
         parser.add_argument("--" + field.name.replace("_", "-"), type=float, default=None, help="of the cloud")
     parser.add_argument("--settle", type=float, default=4.0, help="SUBMIT_SETTLE_SECONDS")
-    parser.add_argument("--patience", type=float, default=240.0, help="seconds until all must have come to rest")
+    parser.add_argument("--patience", type=float, default=300.0, help="seconds until all must have come to rest")
     parser.add_argument("--kubeconfig", type=Path, help="of a cluster with the CRD, that may be let chaos loose on")
     parser.add_argument("--seed", type=int, default=None, help="repeats the choices of a run")
     parser.add_argument("--soak", type=float, metavar="SECONDS", help="run after run for so long")

@@ -25,7 +25,7 @@ LONGEST_PAUSE_SECONDS = 10.0
 """Of a process: longer than its lease, and than most of its calls may take."""
 LONGEST_ABSENCE_SECONDS = 4.0
 """Until a program that was ended is started again."""
-LARGEST_CLOCK_ERROR_SECONDS = 600
+LARGEST_CLOCK_ERROR_SECONDS = 120
 STORM = Faults(lost_replies=0.5, lost_requests=0.1, throttled=0.2)
 TROUBLES = (Trouble.REFUSED, Trouble.SLOW, Trouble.SILENT, Trouble.REPLIES_LOST)
 

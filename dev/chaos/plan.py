@@ -48,5 +48,5 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """SUBMIT_SETTLE_SECONDS; must be more than `faults.hidden_seconds`."""
     wishes: bool = True
     """Whether some jobs are cancelled, deleted, or made by kubectl."""
-    patience: float = 240.0
+    patience: float = 300.0
     """From the last deed until everything must have come to rest."""
