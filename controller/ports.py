@@ -4,7 +4,7 @@
 All calls raise errors of `domain.errors` only, and end within a time limit that is shorter than the lease.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from datetime import datetime
 from typing import Protocol
 
@@ -56,6 +56,8 @@ class SubmitRequest(msgspec.Struct, frozen=True, kw_only=True):
     spec: JobSpec
     resources: ResourceSet
     env: Mapping[str, str]
+    namespace: str = ""
+    """The object's: the cloud job carries it, so that it can be told whose it was when the object is gone."""
     created_at: datetime
     """The object's creationTimestamp: never changes, so a place that is derived from it is the same for every try."""
     send_by: float | None = None
@@ -107,6 +109,18 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def has_ended(self) -> bool:
         return self.phase is not None and self.phase.is_terminal
+
+
+class OwnedJob(msgspec.Struct, frozen=True, kw_only=True):
+    """A cloud job of this installation, and what it carries of its JennahJob."""
+
+    seen: Observation
+    namespace: str
+    """"": it carries none, as jobs of earlier releases did not."""
+    tenant_id: str = ""
+    job_id: str = ""
+    is_left_alone: bool = False
+    """spec.deletionPolicy is Orphan: it is to go on without its object."""
 
 
 class JobRef(msgspec.Struct, frozen=True, kw_only=True):
@@ -176,6 +190,13 @@ class BatchProvider(Protocol):
         """How all those jobs stand, by external name, in as few calls as the service has (design §4).
 
         A job that is missing from the answer is in doubt, not gone. Raises rather than leave out the unreadable.
+        """
+        ...
+
+    async def unclaimed(self, claimed: Set[str]) -> Sequence[OwnedJob]:
+        """The jobs of this installation that have not ended and whose uid is not among the claimed ones, at bulk cost.
+
+        Never one of another installation. What was claimed at an earlier call may be left out.
         """
         ...
 
@@ -327,6 +348,10 @@ class JobResources(Protocol):
 
     async def delete(self, job: Job) -> None:
         """Delete this object, and no other of its name. Gone already is no error."""
+        ...
+
+    async def uids(self, namespaces: Collection[str]) -> Set[str]:
+        """The uids of all JennahJobs of these namespaces (none: of all), read from Kubernetes itself."""
         ...
 
     async def namespace_labels(self, namespace: str) -> Mapping[str, str]: ...

@@ -5,7 +5,7 @@ Order of writes (design §3): the cloud, then the database, then status. What on
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -67,6 +67,7 @@ class Reconciler:
         policy: Policy,
         settings: ReconcileSettings,
         intents: Intents,
+        lost: Callable[[Job], None],
     ) -> None:
         self._cache = cache
         self._queue = queue
@@ -80,6 +81,8 @@ class Reconciler:
         self._policy = policy
         self._settings = settings
         self._intents = intents
+        self._lost = lost
+        """Called with an object that is gone."""
         self._complaints: dict[str, str] = {}
 
     # --- events in -----------------------------------------------------------------------------------
@@ -95,6 +98,7 @@ class Reconciler:
         job = self._cache.remove(key)
         if job is not None:
             self._untrack(job)
+            self._lost(job)
         self._queue.drop(key)
         self._intents.forget(key)
         self._complaints.pop(key, None)

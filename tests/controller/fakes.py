@@ -5,7 +5,7 @@ import heapq
 import itertools
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -15,7 +15,7 @@ from controller.domain.errors import Conflict, NotFound, Permanent, Retryable
 from controller.domain.job import Job, JobSpec, Metadata, parse, status_to_wire
 from controller.domain.phases import Phase
 from controller.domain.records import JobRow, Recorded, Transition
-from controller.ports import Environment, JobRef, Observation, SubmitRequest
+from controller.ports import Environment, JobRef, Observation, OwnedJob, SubmitRequest
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -104,6 +104,8 @@ class FakeProvider:
         self.submissions: list[SubmitRequest] = []
         self.cancelled: list[str] = []
         self.deleted: list[str] = []
+        self.unlisted: set[str] = set()
+        """Names that `unclaimed` leaves out, as it may those that were claimed before."""
         self.observed = 0
         self.faults = faults or FaultPoints()
 
@@ -143,6 +145,17 @@ class FakeProvider:
         self.observed += 1
         return {ref.external_name: self.jobs[ref.external_name] for ref in refs if ref.external_name in self.jobs}
 
+    async def unclaimed(self, claimed: Set[str]) -> Sequence[OwnedJob]:
+        self.faults.reach("unclaimed")
+        return [
+            _owned(job, self.submissions)
+            for job in self._all()
+            if not job.has_ended and job.uid not in claimed and job.external_name not in self.unlisted
+        ]
+
+    def _all(self) -> Iterable[Observation]:
+        return self.jobs.values()
+
     async def cancel(self, ref: JobRef, *, reason: str) -> bool:
         self.faults.reach("cancel")
         self.cancelled.append(ref.external_name)
@@ -158,6 +171,17 @@ class FakeProvider:
         """Bring every job to that phase."""
         for name, job in self.jobs.items():
             self.jobs[name] = msgspec.structs.replace(job, phase=phase, **facts)
+
+
+def _owned(job: Observation, submissions: Iterable[SubmitRequest]) -> OwnedJob:
+    request = next(one for one in submissions if one.uid == job.uid)
+    return OwnedJob(
+        seen=job,
+        namespace=request.namespace,
+        tenant_id=request.tenant_id,
+        job_id=request.job_id,
+        is_left_alone=request.spec.deletion_policy == "Orphan",
+    )
 
 
 class FakeService(FakeProvider):
@@ -224,6 +248,9 @@ class FakeService(FakeProvider):
         ]
         return True
 
+    def _all(self) -> Iterable[Observation]:
+        return [job for _, job in self.made]
+
     def move(self, phase: Phase, **facts: object) -> None:
         self.made = [
             (at, job if job.has_ended else msgspec.structs.replace(job, phase=phase, **facts)) for at, job in self.made
@@ -282,6 +309,7 @@ class FakeResources:
         self.labels: dict[str, str] = {}
         self.faults = faults or FaultPoints()
         self.changed: Callable[[Job], None] = lambda job: None
+        self.removed: Callable[[str], None] = lambda key: None
         self._version = 0
 
     def create(self, name: str = "job", *, held: bool = True, **spec: object) -> Job:
@@ -335,6 +363,16 @@ class FakeResources:
     async def delete(self, job: Job) -> None:
         self.writes += 1
         self.edit(job, metadata={"deletion_timestamp": START})
+
+    def force_off(self, job: Job, *, unseen: bool = False) -> None:
+        """The object goes at once, as with its finalizers taken off; `unseen`: while nobody watches."""
+        del self.objects[job.metadata.namespace, job.metadata.name]
+        if not unseen:
+            self.removed(job.key)
+
+    async def uids(self, namespaces: Collection[str]) -> Set[str]:
+        self.faults.reach("uids")
+        return {job.key for job in self.objects.values() if not namespaces or job.metadata.namespace in namespaces}
 
     async def namespace_labels(self, namespace: str) -> Mapping[str, str]:
         return self.labels
