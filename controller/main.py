@@ -131,6 +131,7 @@ class Controller:
             clock=clock,
             policy=_orphan_policy(settings),
             vanished=lambda key: self.reconciler.remove(key),
+            contradicted=lambda seen: self.reconciler.contradict(seen),
         )
         self.reconciler = Reconciler(
             cache=cache,

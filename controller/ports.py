@@ -249,7 +249,9 @@ class JobStore(JobRecord, Protocol):
     - Writing the same transition again changes nothing but facts that were NULL (`record` may be repeated after
       an unknown outcome, and by another process).
     - A row belongs to one object: a transition with another uid is refused with Permanent(RECORD_REJECTED).
-    - An older number than the record's is dropped, a terminal status is never left: `Recorded` tells the truth instead.
+    - An older number than the record's is dropped, and so is a greater one with the record's own status; a terminal
+      status is never left: `Recorded` tells the truth instead.
+    - The audit rows are a path: each begins where the one before ended, whatever the transition says.
     - A row that was deleted comes back with the next transition; who deletes for good stops writing first.
     """
 

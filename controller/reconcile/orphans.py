@@ -16,7 +16,7 @@ from controller import metrics
 from controller.domain import reasons
 from controller.domain.errors import JennahError, NotLeading
 from controller.domain.job import Job
-from controller.ports import BatchProvider, Clock, JobRef, JobResources, Leadership, OwnedJob
+from controller.ports import BatchProvider, Clock, JobRef, JobResources, Leadership, Observation, OwnedJob
 from controller.reconcile.cache import JobCache
 from controller.reconcile.endings import Ending, Endings
 from controller.reconcile.observer import ref_of
@@ -73,6 +73,7 @@ class Orphans:
         clock: Clock,
         policy: OrphanPolicy,
         vanished: Callable[[str], None],
+        contradicted: Callable[[Observation], None],
     ) -> None:
         self._provider = provider
         self._resources = resources
@@ -82,6 +83,9 @@ class Orphans:
         self._clock = clock
         self._policy = policy
         self._vanished = vanished
+        """Called with the uid of an object that is gone."""
+        self._contradicted = contradicted
+        """Called for a job that has not ended though its object says so."""
         self._known: dict[tuple[str, str], _Orphan] = {}
         self._due = clock.monotonic() + policy.every
         self._failing = ""
@@ -134,10 +138,15 @@ class Orphans:
         there = await self._resources.uids(self._policy.namespaces)
         for key in cached - there:
             self._vanished(key)  # the watch missed its end
+        ended = {job.key for job in self._cache if job.is_finished}
         there |= {job.key for job in self._cache}
         self._known = {key: one for key, one in self._known.items() if one.ref.uid not in there}
         due = [one for one in self._known.values() if self._clock.monotonic() - one.since >= AGE_SECONDS]
-        self._take_in(await self._provider.unclaimed(there))
+        listed = await self._provider.unclaimed(there - ended)
+        for one in listed:
+            if one.seen.uid in there:
+                self._contradicted(one.seen)
+        self._take_in(one for one in listed if one.seen.uid not in there)
         await self._follow([one for one in due if not one.runs])
         for orphan in due:
             if orphan.runs:

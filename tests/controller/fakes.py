@@ -228,8 +228,11 @@ class FakeService(FakeProvider):
 
     async def get(self, ref: JobRef) -> Observation | None:
         self.faults.reach("get")
-        found = await self.find(ref)
-        return next((job for job in found if ref.resource_path in (None, job.resource_path)), None)
+        if ref.resource_path is None:
+            return next(iter(await self.find(ref)), None)
+        now = self._clock.monotonic()
+        shown = (job for at, job in self.made if at + self.hidden <= now)
+        return next((job for job in shown if job.resource_path == ref.resource_path), None)  # whosever it is
 
     async def observe(self, refs: Collection[JobRef]) -> Mapping[str, Observation]:
         self.faults.reach("observe")
@@ -283,9 +286,9 @@ class FakeRecord:
             old = self.rows[row.tenant_id, row.job_id]  # the same transition again: only facts that were NULL
             facts = {name: getattr(row, name) for name in row.__struct_fields__ if getattr(old, name) is None}
             self.rows[row.tenant_id, row.job_id] = msgspec.structs.replace(old, **facts)
-        if audit and (audit[-1][0] >= transition.number or audit[-1][2].is_terminal):
+        if audit and (audit[-1][0] >= transition.number or audit[-1][2].is_terminal or audit[-1][2] is row.status):
             return
-        audit.append((transition.number, transition.from_phase, row.status))
+        audit.append((transition.number, audit[-1][2] if audit else transition.from_phase, row.status))
         self.rows[row.tenant_id, row.job_id] = row
 
     async def get_job(self, tenant_id: str, job_id: str) -> JobRow | None:
@@ -332,6 +335,11 @@ class FakeResources:
                 spec=msgspec.structs.replace(current.spec, **spec),
             )
         )
+
+    def edit_status(self, job: Job, **fields: object) -> Job:
+        """As somebody does by hand."""
+        current = self.current(job)
+        return self._store(msgspec.structs.replace(current, status=msgspec.structs.replace(current.status, **fields)))
 
     def current(self, job: Job) -> Job:
         return self.objects[job.metadata.namespace, job.metadata.name]

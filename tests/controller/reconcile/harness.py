@@ -53,6 +53,7 @@ class Process:
             clock=clock,
             policy=world.orphans,
             vanished=lambda key: self.reconciler.remove(key),
+            contradicted=lambda seen: self.reconciler.contradict(seen),
         )
         self.reconciler = Reconciler(
             cache=self.cache,
