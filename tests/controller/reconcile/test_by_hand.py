@@ -108,7 +108,7 @@ async def test_what_is_written_over_the_status_of_a_running_job_is_put_right(
 
 
 @pytest.mark.parametrize("is_forgotten", [False, True], ids=["the service has it", "the service forgot it"])
-@pytest.mark.parametrize("what", EDITS)
+@pytest.mark.parametrize("what", [what for what in EDITS if what != "a whole end"])  # which nobody can tell from ours
 async def test_what_is_written_over_the_status_of_an_ended_job_is_put_right(
     world: World, what: str, is_forgotten: bool
 ) -> None:
@@ -119,8 +119,6 @@ async def test_what_is_written_over_the_status_of_an_ended_job_is_put_right(
     audit = world.audit(job)
     if is_forgotten:
         world.provider.jobs, world.provider.made = {}, []  # type: ignore[union-attr]
-    if what == "a whole end":
-        pytest.skip("nobody can tell, and it changes nothing but what is shown of an ended job")
     world.kube.edit_status(job, **EDITS[what](job.status, other.status))
     job = await come_to_rest(world, job)
     assert (job.status.phase, row(world, job).status) == (Phase.FAILED, Phase.FAILED)
