@@ -103,7 +103,7 @@ class Controller:
             timing=Timing(ttl=settings.lease.ttl_seconds, interval=settings.lease.interval_seconds),
             clock=clock,
             started=lambda: self._start_leading(identity),
-            stopped=lambda: self.reconciler.stop_leading(),
+            stopped=self._stop_leading,
         )
         metrics.LEADER.set_function(leadership.is_leader)
         cache, policy = JobCache(), _policy(settings, provider)
@@ -179,6 +179,10 @@ class Controller:
         say(f"Leading as {identity}")
         self._orphans.take_over()
         self.reconciler.start_leading()
+
+    def _stop_leading(self) -> None:
+        self.reconciler.stop_leading()
+        self._orphans.stop_leading()
 
 
 def _policy(settings: OperatorSettings, provider: BatchProvider) -> Policy:

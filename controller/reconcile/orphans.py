@@ -7,12 +7,14 @@ longer ago than any submission can be under way. An object that goes while we wa
 An orphan is ended or only reported (`OrphanPolicy.ends`); its record gets its end when the service says that it ended.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterable
 
 import msgspec
 
 from controller import metrics
+from controller.clock import wait_for_event
 from controller.domain import reasons
 from controller.domain.errors import JennahError, NotLeading
 from controller.domain.job import Job
@@ -25,6 +27,8 @@ log = logging.getLogger(__name__)
 
 AGE_SECONDS = 15.0
 """How long an orphan is known before anything is done about it: longer than a submission's call can take."""
+ENDING_SECONDS = 30.0
+"""The pause between two sweeps while orphans are being ended."""
 LOOKS = 200
 """Orphans that left the list and are asked for singly in one sweep; the others have their turn in the next."""
 REMEMBERED = 10_000
@@ -87,26 +91,35 @@ class Orphans:
         self._contradicted = contradicted
         """Called for a job that has not ended though its object says so."""
         self._known: dict[tuple[str, str], _Orphan] = {}
-        self._due = clock.monotonic() + policy.every
+        self._first = self._due = clock.monotonic() + policy.every
+        self._sooner = asyncio.Event()
         self._failing = ""
 
     def take_over(self) -> None:
         """We lead from now on."""
-        self._due = self._clock.monotonic() + self._policy.every
+        self._first = self._due = self._clock.monotonic() + self._policy.every
+
+    def stop_leading(self) -> None:
+        """Somebody else tells of them now."""
+        metrics.ORPHANS.labels(self._provider.name).set(0)
 
     def lost(self, job: Job) -> None:
         """An object is gone that we did not let go; also on a standby."""
-        is_ours = job.is_accepted and job.status.provider == self._provider.name and not job.is_purged
-        if job.is_finished or not is_ours or len(self._known) >= REMEMBERED:
+        provider = job.status.provider or job.spec.provider or self._provider.name
+        is_over = job.is_finished or job.is_purged
+        if is_over or provider != self._provider.name or len(self._known) >= REMEMBERED:
             return
         self._known[_key(ref_of(job))] = _Orphan(
             ref=ref_of(job),
             namespace=job.metadata.namespace,
-            tenant_id=job.status.tenant_id or "",
+            tenant_id=job.spec.tenant_id or job.status.tenant_id or "",
             job_id=job.job_id,
             is_left_alone=job.spec.deletion_policy == "Orphan",
             since=self._clock.monotonic(),
         )
+        # Its end is to be recorded while we are here to do it.
+        self._due = max(self._first, min(self._due, self._clock.monotonic() + AGE_SECONDS))
+        self._sooner.set()
 
     async def run(self) -> None:
         """Sweep after sweep, while we lead. Runs until it is cancelled."""
@@ -114,10 +127,13 @@ class Orphans:
             await self._leadership.wait_until_leader()
             left = self._due - self._clock.monotonic()
             if left > 0:
-                await self._clock.sleep(left)
+                self._sooner.clear()
+                await wait_for_event(self._sooner, left, self._clock)
                 continue
-            self._due = self._clock.monotonic() + self._policy.every
             await self._try_to_sweep()
+            is_ending = any(one.was_asked and one.runs for one in self._known.values())
+            pause = min(self._policy.every, ENDING_SECONDS) if is_ending else self._policy.every
+            self._due = self._clock.monotonic() + pause
 
     async def _try_to_sweep(self) -> None:
         try:

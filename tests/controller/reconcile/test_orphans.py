@@ -11,7 +11,9 @@ from controller.domain import names
 from controller.domain.errors import NotLeading, Unavailable
 from controller.domain.job import Job
 from controller.domain.phases import Phase
-from controller.domain.records import JobRow
+from controller.domain.records import JobRow, Transition, job_row
+from controller.domain.resources import ResourceSet
+from controller.reconcile import statuses
 from controller.reconcile.orphans import AGE_SECONDS, OrphanPolicy
 from tests.controller.fakes import START
 from tests.controller.reconcile.harness import World
@@ -245,6 +247,21 @@ async def test_an_object_that_went_before_its_job_was_submitted_has_its_row_ende
     assert world.audit(job) == [(0, None, "Pending"), (1, "Pending", "Cancelled")]
 
 
+async def test_an_object_that_went_before_it_was_accepted_has_the_row_ended_that_the_api_began(
+    reporting: World,
+) -> None:
+    world = reporting
+    job = world.kube.create()
+    status = statuses.accepted(job, tenant_id="tenant", provider="local")
+    api = msgspec.structs.replace(job, status=status)
+    first = job_row(api, tenant_id="tenant", resources=ResourceSet(), env=None, now=START)
+    await world.record.write([Transition(uid=job.key, number=0, from_phase=None, row=first, at=START, reason="")])
+    world.kube.force_off(job)
+    await sweep(world)
+    await sweep(world, 2)
+    assert row(world, job).status is Phase.CANCELLED
+
+
 async def test_an_orphan_that_vanishes_at_the_service_has_failed_after_the_grace(reporting: World) -> None:
     world = reporting
     job = await running(world)
@@ -314,15 +331,15 @@ async def test_a_standby_that_saw_the_object_go_carries_on_when_it_leads(reporti
 
 
 async def test_the_first_sweep_comes_only_some_time_after_taking_over(world: World) -> None:
-    orphans = world.process.orphans
     swept: list[float] = []
 
-    async def sweep_once() -> None:
+    async def note() -> None:
         swept.append(world.clock.monotonic())
         if len(swept) == 2:
             raise NotLeading("lost")  # that ends nothing
 
-    orphans.sweep = sweep_once  # type: ignore[method-assign]
+    orphans = world.process.orphans
+    orphans.sweep = note  # type: ignore[method-assign]
     await world.clock.advance(1000)
     orphans.take_over()
     task = asyncio.create_task(orphans.run())
@@ -330,4 +347,17 @@ async def test_the_first_sweep_comes_only_some_time_after_taking_over(world: Wor
     assert swept == []
     await world.clock.advance(602)
     assert swept == [1300, 1600, 1900]
+    task.cancel()
+
+
+async def test_what_went_before_our_eyes_is_seen_to_soon_and_followed_to_its_end(world: World) -> None:
+    job = await running(world)
+    task = asyncio.create_task(world.process.orphans.run())
+    await world.clock.advance(EVERY)  # the first sweep
+    world.kube.force_off(job)
+    await world.clock.advance(AGE_SECONDS + 1)
+    assert len(world.provider.cancelled) == 1
+    world.provider.move(Phase.CANCELLED, completed_at=START)
+    await world.clock.advance(31)
+    assert row(world, job).status is Phase.CANCELLED
     task.cancel()
