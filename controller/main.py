@@ -19,9 +19,11 @@ from controller.leadership import Election, LeaseObject
 from controller.ports import BatchProvider, Clock, JobStore
 from controller.reconcile.cache import JobCache
 from controller.reconcile.decide import Policy
+from controller.reconcile.endings import Endings
 from controller.reconcile.guard import GuardedProvider, GuardedRecord, GuardedResources
 from controller.reconcile.intents import Intents
 from controller.reconcile.observer import Observer
+from controller.reconcile.orphans import OrphanPolicy, Orphans
 from controller.reconcile.queue import WorkQueue
 from controller.reconcile.reconciler import Reconciler, ReconcileSettings
 from controller.reconcile.recorder import Recorder
@@ -101,7 +103,7 @@ class Controller:
             timing=Timing(ttl=settings.lease.ttl_seconds, interval=settings.lease.interval_seconds),
             clock=clock,
             started=lambda: self._start_leading(identity),
-            stopped=lambda: self.reconciler.stop_leading(),
+            stopped=self._stop_leading,
         )
         metrics.LEADER.set_function(leadership.is_leader)
         cache, policy = JobCache(), _policy(settings, provider)
@@ -120,6 +122,17 @@ class Controller:
             max_seconds=settings.observe_max_seconds,
         )
         resources = GuardedResources(KubeJobResources(client, self._events, clock), leadership)
+        self._orphans = Orphans(
+            provider=provider,
+            resources=resources,
+            cache=cache,
+            endings=Endings(store=record, writer=self._writer, clock=clock),
+            leadership=leadership,
+            clock=clock,
+            policy=_orphan_policy(settings),
+            vanished=lambda key: self.reconciler.remove(key),
+            contradicted=lambda seen: self.reconciler.contradict(seen),
+        )
         self.reconciler = Reconciler(
             cache=cache,
             queue=self._queue,
@@ -138,6 +151,7 @@ class Controller:
                 redact_env=settings.common.database.redact_env,
             ),
             intents=Intents(resources=resources, cache=cache, clock=clock, policy=policy, identity=identity),
+            lost=self._orphans.lost,
         )
         self._workers = Workers(self._queue, self.reconciler.work_on, settings.workers, leadership)
 
@@ -149,7 +163,11 @@ class Controller:
         """
         try:
             async with _background(
-                self._election.run(), self._queue.run_timer(), self._observer.run(), self._events.run()
+                self._election.run(),
+                self._queue.run_timer(),
+                self._observer.run(),
+                self._orphans.run(),
+                self._events.run(),
             ):
                 async with self._workers.running(STOP_GRACE_SECONDS):
                     yield
@@ -159,7 +177,12 @@ class Controller:
 
     def _start_leading(self, identity: str) -> None:
         say(f"Leading as {identity}")
+        self._orphans.take_over()
         self.reconciler.start_leading()
+
+    def _stop_leading(self) -> None:
+        self.reconciler.stop_leading()
+        self._orphans.stop_leading()
 
 
 def _policy(settings: OperatorSettings, provider: BatchProvider) -> Policy:
@@ -174,6 +197,15 @@ def _policy(settings: OperatorSettings, provider: BatchProvider) -> Policy:
         takeover_settle=SUBMIT_LIMIT_SECONDS + settle if settle else 0.0,
         duplicate_watch=settings.duplicate_watch_seconds,
         unscheduled_after=settings.unscheduled_after_seconds,
+    )
+
+
+def _orphan_policy(settings: OperatorSettings) -> OrphanPolicy:
+    return OrphanPolicy(
+        ends=settings.ends_orphans,
+        every=settings.orphan_sweep_seconds,
+        namespaces=frozenset(settings.watch_namespaces),
+        missing_grace=settings.missing_grace_seconds,
     )
 
 

@@ -21,6 +21,15 @@ SUBMISSIONS_IN_DOUBT = Counter(
 DUPLICATES_ENDED = Counter(
     "jennah_duplicates_ended_total", "Cloud jobs that were ended as duplicates", ["provider"], registry=REGISTRY
 )
+ORPHANS = Gauge(
+    "jennah_orphans",
+    "Cloud jobs that run and whose JennahJob is gone, at the last search",
+    ["provider"],
+    registry=REGISTRY,
+)
+ORPHANS_ENDED = Counter(
+    "jennah_orphans_ended_total", "Such cloud jobs that were ended (ORPHANS=cancel)", ["provider"], registry=REGISTRY
+)
 QUEUE_DEPTH = Gauge("jennah_queue_depth", "Objects that wait for a worker", registry=REGISTRY)
 RECONCILES = Counter(
     "jennah_reconciles_total",

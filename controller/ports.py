@@ -4,7 +4,7 @@
 All calls raise errors of `domain.errors` only, and end within a time limit that is shorter than the lease.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from datetime import datetime
 from typing import Protocol
 
@@ -56,6 +56,8 @@ class SubmitRequest(msgspec.Struct, frozen=True, kw_only=True):
     spec: JobSpec
     resources: ResourceSet
     env: Mapping[str, str]
+    namespace: str = ""
+    """The object's: the cloud job carries it, so that it can be told whose it was when the object is gone."""
     created_at: datetime
     """The object's creationTimestamp: never changes, so a place that is derived from it is the same for every try."""
     send_by: float | None = None
@@ -107,6 +109,18 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def has_ended(self) -> bool:
         return self.phase is not None and self.phase.is_terminal
+
+
+class OwnedJob(msgspec.Struct, frozen=True, kw_only=True):
+    """A cloud job of this installation, and what it carries of its JennahJob."""
+
+    seen: Observation
+    namespace: str
+    """"": it carries none, as jobs of earlier releases did not."""
+    tenant_id: str = ""
+    job_id: str = ""
+    is_left_alone: bool = False
+    """spec.deletionPolicy is Orphan: it is to go on without its object."""
 
 
 class JobRef(msgspec.Struct, frozen=True, kw_only=True):
@@ -179,6 +193,13 @@ class BatchProvider(Protocol):
         """
         ...
 
+    async def unclaimed(self, claimed: Set[str]) -> Sequence[OwnedJob]:
+        """The jobs of this installation that have not ended and whose uid is not among the claimed ones, at bulk cost.
+
+        Never one of another installation. What was claimed at an earlier call may be left out.
+        """
+        ...
+
     async def cancel(self, ref: JobRef, *, reason: str) -> bool:
         """Ask for the end of a job. It is over when an observation says so.
 
@@ -228,7 +249,9 @@ class JobStore(JobRecord, Protocol):
     - Writing the same transition again changes nothing but facts that were NULL (`record` may be repeated after
       an unknown outcome, and by another process).
     - A row belongs to one object: a transition with another uid is refused with Permanent(RECORD_REJECTED).
-    - An older number than the record's is dropped, a terminal status is never left: `Recorded` tells the truth instead.
+    - An older number than the record's is dropped, and so is a greater one with the record's own status; a terminal
+      status is never left: `Recorded` tells the truth instead.
+    - The audit rows are a path: each begins where the one before ended, whatever the transition says.
     - A row that was deleted comes back with the next transition; who deletes for good stops writing first.
     """
 
@@ -327,6 +350,10 @@ class JobResources(Protocol):
 
     async def delete(self, job: Job) -> None:
         """Delete this object, and no other of its name. Gone already is no error."""
+        ...
+
+    async def uids(self, namespaces: Collection[str]) -> Set[str]:
+        """The uids of all JennahJobs of these namespaces (none: of all), read from Kubernetes itself."""
         ...
 
     async def namespace_labels(self, namespace: str) -> Mapping[str, str]: ...

@@ -92,6 +92,10 @@ class OperatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     duplicate_watch_seconds: float
     """DUPLICATE_WATCH_SECONDS: how long after such a submission its duplicates are looked for (AWS only). A signed
     request is good for five minutes there, so a shorter time can miss one."""
+    ends_orphans: bool
+    """ORPHANS: whether a cloud job whose object is gone is ended (cancel) or only reported (report)."""
+    orphan_sweep_seconds: float
+    """ORPHAN_SWEEP_SECONDS: how often such jobs are looked for."""
     unscheduled_after_seconds: float
     """UNSCHEDULED_AFTER_SECONDS: how long a job waits for a machine before the condition Scheduled says why."""
     env_wait_seconds: float
@@ -172,6 +176,8 @@ def read_operator(variables: Mapping[str, str] | None = None) -> OperatorSetting
         missing_grace_seconds=env.number("MISSING_GRACE_SECONDS", 300, least=0, most=86400),
         submit_settle_seconds=env.number("SUBMIT_SETTLE_SECONDS", 30, least=0, most=3600),
         duplicate_watch_seconds=env.number("DUPLICATE_WATCH_SECONDS", 330, least=0, most=86400),
+        ends_orphans=_ends_orphans(env, provider),
+        orphan_sweep_seconds=env.number("ORPHAN_SWEEP_SECONDS", 300, least=1, most=86400),
         unscheduled_after_seconds=env.number("UNSCHEDULED_AFTER_SECONDS", 120, least=0, most=86400),
         env_wait_seconds=env.number("ENV_WAIT_SECONDS", 60, least=5, most=3600),
         health_port=env.integer("HEALTH_PORT", 0, least=0, most=65535),
@@ -200,6 +206,16 @@ def read_for_migration(variables: Mapping[str, str] | None = None) -> CommonSett
     common = read_common(env)
     env.done()
     return common
+
+
+def _ends_orphans(env: Environment, provider: str) -> bool:
+    ends = env.choice("ORPHANS", ("report", "cancel"), "report") == "cancel"
+    if ends and provider != "local" and not env.text("JENNAH_INSTANCE", ""):
+        env.faults.append(
+            "ORPHANS=cancel needs JENNAH_INSTANCE: a name that no other installation in the project or account has, "
+            "or its jobs would be ended"
+        )
+    return ends
 
 
 def _default_observe_min(provider: str) -> float:

@@ -241,14 +241,15 @@ class Job(Value, frozen=True, kw_only=True):
 
     @property
     def external_name(self) -> str:
-        """The cloud job's name: what status says, else derived from the name that people know and the uid."""
-        if self.status.external_name:
-            return self.status.external_name
+        """The cloud job's name: derived from what never changes, the name that people know and the uid.
+
+        Status only shows it: a name that somebody wrote there would be another's job.
+        """
         return names.external_name(self.spec.display_name or self.metadata.name, self.metadata.uid)
 
     @property
     def job_id(self) -> str:
-        return self.status.job_id or self.spec.job_id or self.metadata.uid
+        return self.spec.job_id or self.metadata.uid
 
     @property
     def created_at(self) -> datetime | None:

@@ -25,6 +25,7 @@ ID_MAX = 36
 _TENANT = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _DNS_SUBDOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_EXTERNAL_NAME = re.compile(r"[a-z][a-z0-9-]*-([0-9a-f]{32})")
 _NAMESPACE = uuid.UUID("6e7a3f0e-5a0b-5c7e-9d43-6a656e6e6168")  # fixed for ever: ids derive from it
 
 
@@ -76,6 +77,12 @@ def external_name(name: str, uid: str) -> str:
     if not slug or not slug[0].isalpha():
         slug = f"j-{slug}"[: 62 - len(digits)].strip("-")
     return f"{slug}-{digits}"
+
+
+def uid_in(name: str) -> str | None:
+    """The uid that an external name ends with; None for a name that is not ours."""
+    match = _EXTERNAL_NAME.fullmatch(name)
+    return str(uuid.UUID(match[1])) if match else None
 
 
 def transition_id(uid: str, number: int) -> str:

@@ -31,6 +31,7 @@ from controller.domain.errors import (
     Unavailable,
 )
 
+METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 MERGE_PATCH = "application/merge-patch+json"
 TIMEOUT_SECONDS = 8.0
 """Of one call; shorter than the leader's lease, so that no call of a lost leadership outlives it."""
@@ -89,6 +90,11 @@ class KubeClient:
     async def get(self, path: str, **query: str) -> Object:
         return await self.call("GET", path, query=query)
 
+    async def get_metadata(self, path: str, *, limit: int, token: str = "") -> Object:
+        """A page of a list, of each object the metadata alone. `token`: that of the page before, ``continue``."""
+        query = {"limit": str(limit), **({"continue": token} if token else {})}
+        return await self.call("GET", path, query=query, accept=METADATA_LIST)
+
     async def post(self, path: str, body: Object) -> Object:
         return await self.call("POST", path, body=body)
 
@@ -110,12 +116,13 @@ class KubeClient:
         body: Object | None = None,
         content_type: str = "application/json",
         query: Mapping[str, str] | None = None,
+        accept: str = "application/json",
     ) -> Object:
         """One call. Raises NotFound, AlreadyExists, Conflict, Invalid, Throttled, Forbidden or Unavailable."""
         url = self._configuration.host + path
         if query:
             url += "?" + urlencode(query)
-        headers = {"Accept": "application/json", "Content-Type": content_type, "User-Agent": "jennah-controller"}
+        headers = {"Accept": accept, "Content-Type": content_type, "User-Agent": "jennah-controller"}
         data = None if body is None else _encode(body)
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):

@@ -1,6 +1,6 @@
 """The JennahJob objects in Kubernetes: `ports.JobResources` over the client. Guarded writes, nothing decided."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Set
 
 import msgspec
 
@@ -14,6 +14,9 @@ from controller.ports import Clock, Environment
 
 NAMESPACE_LABELS_SECONDS = 30.0
 """How long a namespace's labels are believed: reading them for every job would be a call a job."""
+
+
+LIST_PAGE = 1000
 
 
 class KubeJobResources:
@@ -61,6 +64,18 @@ class KubeJobResources:
             await self._client.delete(paths.job(job.metadata.namespace, job.metadata.name), uid=job.key)
         except (NotFound, Conflict):
             return  # gone, or another object has its name by now
+
+    async def uids(self, namespaces: Collection[str]) -> Set[str]:
+        found: set[str] = set()
+        for namespace in namespaces or (None,):
+            token = ""
+            while True:
+                page = await self._client.get_metadata(paths.jobs(namespace), limit=LIST_PAGE, token=token)
+                found.update(item["metadata"]["uid"] for item in page["items"])
+                token = page["metadata"].get("continue") or ""
+                if not token:
+                    break
+        return found
 
     async def namespace_labels(self, namespace: str) -> Mapping[str, str]:
         now = self._clock.monotonic()

@@ -96,7 +96,8 @@ LOOKS = 2
 
 def decide(job: Job, seen: Observation | Unseen, now: datetime, policy: Policy, doubt: Doubt = NO_DOUBT) -> Action:
     """The next action for that job. Pure: same input, same answer."""
-    if not job.is_held and not job.is_finished:
+    if not job.is_held and not job.is_finished and not (job.is_being_deleted and job.is_accepted):
+        # A deleted object takes no finalizers; if ours was taken off, what runs is ended as long as there is one.
         return Wait() if job.is_being_deleted else Hold()
     if not job.is_accepted:
         return Accept()
@@ -211,8 +212,8 @@ def is_watch_over(intent: Submission, now: datetime, policy: Policy) -> bool:
 def _without_its_cloud_job(job: Job, seen: Observation | Unseen, now: datetime, policy: Policy, doubt: Doubt) -> Action:
     if seen is Unseen.NOT_ASKED:
         return Wait()
-    if seen is Unseen.IN_DOUBT:
-        return LookUp()
+    if seen is Unseen.IN_DOUBT or isinstance(seen, Observation):
+        return LookUp()  # it was not seen, or the path is another job's
     age = (now - (job.status.submitted_at or now)).total_seconds()
     missing = conditions.find(job.status.conditions, conditions.OBSERVED)
     if missing is None and age < policy.submit_settle:

@@ -5,7 +5,7 @@ asked at the last moment that is ours. Calls that have begun end within their ow
 nothing was sent.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 
 from controller.domain.errors import NotLeading
 from controller.domain.job import Job
@@ -18,6 +18,7 @@ from controller.ports import (
     JobResources,
     Leadership,
     Observation,
+    OwnedJob,
     RecordFailure,
     SubmitRequest,
 )
@@ -64,6 +65,10 @@ class GuardedProvider:
     async def observe(self, refs: Collection[JobRef]) -> Mapping[str, Observation]:
         self._guard.check()
         return await self._provider.observe(refs)
+
+    async def unclaimed(self, claimed: Set[str]) -> Sequence[OwnedJob]:
+        self._guard.check()
+        return await self._provider.unclaimed(claimed)
 
     async def cancel(self, ref: JobRef, *, reason: str) -> bool:
         self._guard.check()
@@ -121,6 +126,9 @@ class GuardedResources:
     async def delete(self, job: Job) -> None:
         self._guard.check()
         await self._resources.delete(job)
+
+    async def uids(self, namespaces: Collection[str]) -> Set[str]:
+        return await self._resources.uids(namespaces)
 
     async def namespace_labels(self, namespace: str) -> Mapping[str, str]:
         return await self._resources.namespace_labels(namespace)

@@ -5,7 +5,7 @@ Order of writes (design §3): the cloud, then the database, then status. What on
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -33,6 +33,7 @@ from controller.reconcile.intents import Intents
 from controller.reconcile.observer import Observer, ref_of
 from controller.reconcile.queue import WorkQueue
 from controller.reconcile.recorder import Recorder, log_fields
+from controller.reconcile.repair import is_credible
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +68,7 @@ class Reconciler:
         policy: Policy,
         settings: ReconcileSettings,
         intents: Intents,
+        lost: Callable[[Job], None],
     ) -> None:
         self._cache = cache
         self._queue = queue
@@ -80,6 +82,8 @@ class Reconciler:
         self._policy = policy
         self._settings = settings
         self._intents = intents
+        self._lost = lost
+        """Called with an object that is gone."""
         self._complaints: dict[str, str] = {}
 
     # --- events in -----------------------------------------------------------------------------------
@@ -95,9 +99,17 @@ class Reconciler:
         job = self._cache.remove(key)
         if job is not None:
             self._untrack(job)
+            self._lost(job)
         self._queue.drop(key)
         self._intents.forget(key)
         self._complaints.pop(key, None)
+
+    def contradict(self, seen: Observation) -> None:
+        """A job of ours runs at the service though its object says that it has ended."""
+        job = self._cache.get(seen.uid)
+        if job is not None and job.is_finished and job.status.provider in self._observers:
+            self._observers[self._provider(job).name].note(seen)
+            self._queue.add(job.key)
 
     # --- leadership in -------------------------------------------------------------------------------
 
@@ -186,7 +198,14 @@ class Reconciler:
             await self._give_up(draft, refused)
             return None
 
+    async def _repair(self, draft: Draft, seen: Observation | Unseen) -> None:
+        """Begin anew with a status that was edited by hand: the record is asked before anything is written."""
+        if not is_credible(draft.job, seen):
+            log.info("the status contradicts itself: it is made anew", extra=log_fields(draft.job))
+            await self._accept(draft)
+
     async def _pass(self, draft: Draft, seen: Observation | Unseen) -> float | None:
+        await self._repair(draft, seen)
         for _ in range(MAX_STEPS):
             if not self._leadership.is_leader():
                 raise NotLeading("this controller does not lead")
@@ -207,7 +226,7 @@ class Reconciler:
                         await self._resources.delete(draft.job)
                         return None
                 case actions.LookUp():
-                    seen = await self._look_up(draft.job)
+                    seen = await self._look_up(draft)
                 case actions.Cancel(reason=reason):
                     if not await self._cancel(draft, reason):
                         seen = Unseen.IN_DOUBT
@@ -228,6 +247,7 @@ class Reconciler:
         match action:
             case actions.Hold():
                 await self._hold(draft)
+                await self._repair(draft, Unseen.NOT_ASKED)
             case actions.Accept():
                 await self._accept(draft)
             case actions.Note(status=status):
@@ -253,7 +273,7 @@ class Reconciler:
     async def _accept(self, draft: Draft) -> None:
         job = draft.job
         tenant_id = await self._tenant(job)
-        provider = job.status.provider or job.spec.provider or self._settings.default_provider
+        provider = job.spec.provider or job.status.provider or self._settings.default_provider
         draft.set_status(statuses.accepted(job, tenant_id=tenant_id, provider=provider), self._clock.now())
         fault = names.tenant_fault(tenant_id)
         if fault is not None:
@@ -265,8 +285,9 @@ class Reconciler:
             self._finish(draft, Phase.FAILED, reasons.INVALID_SPEC, str(error))
 
     async def _tenant(self, job: Job) -> str:
-        if job.spec.tenant_id:
-            return job.spec.tenant_id
+        known = job.spec.tenant_id or job.status.tenant_id
+        if known:
+            return known
         labels = await self._resources.namespace_labels(job.metadata.namespace)
         return labels.get(names.LABEL_TENANT) or job.metadata.namespace
 
@@ -357,9 +378,17 @@ class Reconciler:
         await self._recorder.flush(draft, record=False)
         self._untrack(draft.job)
 
-    async def _look_up(self, job: Job) -> Observation | Unseen:
+    async def _look_up(self, draft: Draft) -> Observation | Unseen:
+        job = draft.job
         provider = self._provider(job)
         seen = await provider.get(ref_of(job))
+        if job.status.resource_path is not None and (seen is None or seen.uid != job.key):
+            # The path may be wrong, by hand: by its name the job is found, and no other is ended in its place.
+            is_anothers = seen is not None
+            seen = await provider.get(msgspec.structs.replace(ref_of(job), resource_path=None))
+            if is_anothers:
+                draft.set_status(statuses.without_path(job.status), self._clock.now())
+                job = draft.job
         if seen is None or seen.uid != job.key:
             self._intents.looked(job)
             if job.is_submitted and job.wants_end and job.spec.deletion_policy != "Orphan":
@@ -421,7 +450,7 @@ class Reconciler:
         if job.is_purged and job.is_submitted and provider and job.spec.deletion_policy != "Orphan":
             await provider.delete(ref_of(job))
         if job.is_purged and job.status.reason != reasons.RECORD_REJECTED:  # the row is not another object's
-            await self._store.delete_job(job.status.tenant_id or await self._tenant(job), job.job_id)
+            await self._store.delete_job(await self._tenant(job), job.job_id)
         await self._resources.release(job)
         self._untrack(job)
         log.info("released", extra=log_fields(job))

@@ -91,12 +91,12 @@ def log_fields(job: Job) -> dict[str, str]:
 def _rebase(draft: Draft, truth: Recorded, now: datetime) -> None:
     """Take the record's phase and number for the job's own; the facts of this pass stay."""
     base, job = draft.base, draft.job
+    is_same = base.status.phase is truth.phase
+    before = statuses.without_end(base.status, but=truth.phase if is_same and truth.phase.is_terminal else None)
     status = msgspec.structs.replace(
-        job.status,
-        phase=base.status.phase,
-        conditions=base.status.conditions,
-        completed_at=base.status.completed_at,
+        job.status, phase=before.phase, conditions=before.conditions, completed_at=before.completed_at
     )
-    status = statuses.moved(job, status, truth.phase, reason=None, message=None, at=now, now=now)
+    reason, message = (before.reason, before.message) if is_same else (None, None)
+    status = statuses.moved(job, status, truth.phase, reason=reason, message=message, at=now, now=now)
     draft.restart_from(base)
     draft.job = msgspec.structs.replace(job, status=msgspec.structs.replace(status, transition=truth.number))

@@ -30,7 +30,7 @@ _PHASE_REASON = {
 def accepted(job: Job, *, tenant_id: str, provider: str) -> JobStatus:
     """The first status: transition 0, with all that identifies the job from now on."""
     return msgspec.structs.replace(
-        job.status,
+        without_end(job.status),
         observed_generation=job.metadata.generation,
         phase=Phase.PENDING,
         transition=0,
@@ -51,6 +51,7 @@ def observed(job: Job, seen: Observation, now: datetime, *, unscheduled_after: f
     status = msgspec.structs.replace(
         old,
         observed_generation=job.metadata.generation,
+        job_id=job.job_id,
         external_name=seen.external_name,
         resource_path=seen.resource_path,
         submission=old.submission if old.submission and old.submission.in_doubt else None,
@@ -132,6 +133,26 @@ def moved(
     if conditions.is_true(status.conditions, conditions.CANCELLING):
         status = _mark(job, status, conditions.CANCELLING, False, reason, "the job has ended", now)
     return _mark(job, status, _END_CONDITION[phase], True, reason, text or f"the job is {phase.value.lower()}", now)
+
+
+def without_path(status: JobStatus) -> JobStatus:
+    """The status of a job whose path leads to another's job."""
+    return msgspec.structs.replace(status, resource_path=None)
+
+
+def without_end(status: JobStatus, *, but: Phase | None = None) -> JobStatus:
+    """The status of a job that has not ended, or that has in the phase `but`: what tells of other ends is taken off."""
+    ends = [kind for phase, kind in _END_CONDITION.items() if phase is not but]
+    kept = tuple(one for one in status.conditions if one.type not in ends)
+    return msgspec.structs.replace(status, conditions=kept, completed_at=status.completed_at if but else None)
+
+
+def has_whole_end(status: JobStatus) -> bool:
+    """Whether a status has of a job's end all that is written with it, and nothing of another."""
+    ends = {one.type for one in status.conditions if one.type in _END_CONDITION.values() and one.is_true}
+    if status.phase is None or not status.phase.is_terminal:
+        return not ends
+    return ends == {_END_CONDITION[status.phase]} and status.completed_at is not None
 
 
 def marked(job: Job, kind: str, value: bool, *, reason: str, message: str, now: datetime) -> JobStatus:

@@ -36,6 +36,7 @@ def request_for(job: Job, environment: Environment, profiles: Profiles) -> Submi
         spec=job.spec,
         resources=resolve(job.spec, profiles),
         env=environment.values,
+        namespace=job.metadata.namespace,
         created_at=job.metadata.creation_timestamp or datetime.fromtimestamp(0, UTC),
     )
 

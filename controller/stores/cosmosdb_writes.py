@@ -148,7 +148,7 @@ class _Plan:
             row = write(self._kind, rows.job_document(merged.stored), self._etag)
             others = [*self._others]
             if merged.is_applied:
-                others.append(write("upsert", rows.transition_document(transition)))
+                others.append(write("upsert", rows.transition_document(merged.transition)))
                 if transition.row.status.is_terminal:
                     end = rows.notification_document(transition.uid, merged.stored.row, transition.at)
                     others.append(write("upsert", end))

@@ -147,7 +147,7 @@ def _step(seen: Seen | None, transition: Transition, write_id: str) -> _Step:
     row = rows.row_item(merged.stored, write_id)
     added: list[Item] = []
     if merged.is_applied:
-        added.append(rows.transition_item(transition))
+        added.append(rows.transition_item(merged.transition))
         if transition.row.status.is_terminal:
             added += rows.notification_items(transition.uid, merged.stored.row, transition.at)
     if seen is None:

@@ -31,6 +31,8 @@ class Merged(Record, frozen=True, kw_only=True):
     """The record afterwards, and what of it must be written."""
 
     stored: Stored
+    transition: Transition
+    """It, from the phase that the record was in: what Kubernetes says of that may have been edited by hand."""
     is_changed: bool
     """The row differs from what was read."""
     is_applied: bool
@@ -41,17 +43,20 @@ def merge(stored: Stored | None, transition: Transition) -> Merged:
     """The record after that transition. Raises Permanent(RECORD_REJECTED) where the row is another object's."""
     if stored is None:
         new = Stored(uid=transition.uid, number=transition.number, row=transition.row)
-        return Merged(stored=new, is_changed=True, is_applied=True)
+        return Merged(stored=new, transition=transition, is_changed=True, is_applied=True)
     if stored.uid != transition.uid:
         # Two JennahJobs with the same tenant and job id: the history of the first is never overwritten.
         raise Permanent("the record of this job id belongs to another JennahJob", reason=reasons.RECORD_REJECTED)
     if transition.number == stored.number and transition.row.status is stored.row.status:
         row = _with_facts(stored.row, transition.row)
-        return Merged(stored=_at(stored, stored.number, row), is_changed=row != stored.row, is_applied=False)
-    if transition.number <= stored.number or stored.row.status.is_terminal:
-        return Merged(stored=stored, is_changed=False, is_applied=False)
+        now = _at(stored, stored.number, row)
+        return Merged(stored=now, transition=transition, is_changed=row != stored.row, is_applied=False)
+    is_late = transition.number <= stored.number or stored.row.status.is_terminal
+    if is_late or transition.row.status is stored.row.status:
+        return Merged(stored=stored, transition=transition, is_changed=False, is_applied=False)
+    applied = msgspec.structs.replace(transition, from_phase=stored.row.status)
     row = _advanced(stored.row, transition.row)
-    return Merged(stored=_at(stored, transition.number, row), is_changed=True, is_applied=True)
+    return Merged(stored=_at(stored, transition.number, row), transition=applied, is_changed=True, is_applied=True)
 
 
 def _at(stored: Stored, number: int, row: JobRow) -> Stored:

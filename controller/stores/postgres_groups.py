@@ -37,7 +37,7 @@ class Group:
         if merged.is_changed:
             self._changed.add(key)
         if merged.is_applied:
-            self._applied.append((transition, merged.stored))
+            self._applied.append((merged.transition, merged.stored))
         return merged.stored.recorded
 
     def tenants(self) -> list[dict[str, Any]]:

@@ -130,7 +130,7 @@ class _Group:
         if merged.is_changed:
             job = spanner_rows.job_values(merged.stored.row, self._now)
             if merged.is_applied:
-                self._add_applied(transition, merged.stored.row)
+                self._add_applied(merged.transition, merged.stored.row)
             if stored is None:
                 self._add_tenant(transition)
             self.new_jobs[key] = job

@@ -178,7 +178,7 @@ def _write(db: sqlite3.Connection, transitions: Sequence[Transition]) -> list[Re
         if merged.is_changed:
             jobs[key] = sqlite_rows.stored_values(merged.stored)
         if merged.is_applied:
-            audits.append((*key, *sqlite_rows.transition_values(transition)))
+            audits.append((*key, *sqlite_rows.transition_values(merged.transition)))
             if transition.row.status.is_terminal:
                 values = sqlite_rows.notification_values(transition.uid, merged.stored.row, transition.at)
                 notifications.append((*values, sqlite_rows.time_text(transition.at)))

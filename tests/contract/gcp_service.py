@@ -21,14 +21,14 @@ class GcpService:
         self._stack = ExitStack()
         self._endpoint = ""
 
-    def provider(self) -> BatchProvider:
-        """An adapter of its own for that one service."""
+    def provider(self, instance: str = "contract") -> BatchProvider:
+        """An adapter of its own for that one service, of that installation."""
         if not self._endpoint:
             self._endpoint = self._stack.enter_context(_running())
         settings = GcpSettings(
             project="project",
             region="us-central1",
-            instance="contract",
+            instance=instance,
             endpoint=self._endpoint,
             reads_per_second=10_000,
             mutations_per_second=10_000,

@@ -9,7 +9,7 @@ import os
 import signal
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +24,7 @@ from controller.domain.errors import Permanent
 from controller.domain.job import JobSpec
 from controller.domain.phases import Phase
 from controller.domain.resources import ResourceSet
-from controller.ports import BatchProvider, JobRef, Observation, SubmitRequest
+from controller.ports import BatchProvider, JobRef, Observation, OwnedJob, SubmitRequest
 from controller.providers.aws.provider import AwsProvider
 from controller.providers.azure.provider import AzureProvider
 from controller.providers.local.folder import JobFolder
@@ -39,13 +39,14 @@ SUCCEEDS = ("sh", "-c", "exit 0")
 FAILS = ("sh", "-c", "exit 3")
 LASTS = ("sleep", "60")
 
-OpenProvider = Callable[[], BatchProvider]
+OpenProvider = Callable[..., BatchProvider]
+"""With `instance`: that of another installation. Jobs of the local provider have nothing else in common."""
 
 
 @contextmanager
 def local(folder: Path) -> Iterator[OpenProvider]:
-    yield lambda: LocalProvider(folder, "here", SystemClock())
-    for job in folder.glob("local/*/job.json"):
+    yield lambda instance="test": LocalProvider(folder / instance, "here", SystemClock())
+    for job in folder.glob("*/local/*/job.json"):
         end_local(JobFolder(job.parent))
 
 
@@ -71,7 +72,7 @@ def aws(folder: Path) -> Iterator[OpenProvider]:
             calls_per_second=1000,
             submits_per_second=1000,
         )
-        yield lambda: AwsProvider(settings, SystemClock())
+        yield lambda instance="test": AwsProvider(msgspec.structs.replace(settings, instance=instance), SystemClock())
 
 
 _gcp = GcpService()
@@ -92,7 +93,7 @@ def end_of_services() -> Iterator[None]:
 @contextmanager
 def azure(folder: Path) -> Iterator[OpenProvider]:
     with AzureEmulator().in_thread() as url:
-        yield lambda: AzureProvider(azure_settings(url), SystemClock())
+        yield lambda instance="test": AzureProvider(azure_settings(url, instance=instance), SystemClock())
 
 
 SERVICES = {"aws": aws, "azure": azure, "gcp": gcp, "local": local}
@@ -112,8 +113,8 @@ async def adapters(open_provider: OpenProvider) -> AsyncIterator[OpenProvider]:
     """Makes adapters that are closed after the test."""
     made: list[BatchProvider] = []
 
-    def make() -> BatchProvider:
-        made.append(open_provider())
+    def make(**other: str) -> BatchProvider:
+        made.append(open_provider(**other))
         return made[-1]
 
     yield make
@@ -137,6 +138,7 @@ def request_for(command: tuple[str, ...], name: str = "job", **spec: object) -> 
         spec=JobSpec(image="busybox", command=command, **{"backoff_limit": 0, **spec}),
         resources=ResourceSet(cpu_millis=1000, memory_mib=128, max_run_duration_seconds=3600),
         env={"SECRET": "value"},
+        namespace="team-a",
     )
 
 
@@ -392,3 +394,70 @@ async def test_all_of_many_jobs_are_observed(provider: BatchProvider) -> None:
     seen = await provider.observe([ref_of(request) for request in requests])
     assert {one.uid for one in seen.values()} == {request.uid for request in requests}
     assert not any(one.has_ended for one in seen.values())
+
+
+async def unclaimed(
+    provider: BatchProvider, requests: Sequence[SubmitRequest], claimed: Collection[SubmitRequest] = ()
+) -> dict[str, OwnedJob]:
+    """Of these jobs those that are listed, by uid: other tests may have left some at the service."""
+    listed = await provider.unclaimed({request.uid for request in claimed})
+    return {one.seen.uid: one for one in listed if one.seen.uid in {request.uid for request in requests}}
+
+
+async def test_what_nobody_claims_is_listed_with_what_it_carries_until_it_ends(
+    provider: BatchProvider, adapters: OpenProvider
+) -> None:
+    """Asked by the next controller, which never knew the objects of these jobs."""
+    lost, claimed, over = request_for(LASTS, "a"), request_for(LASTS, "b"), request_for(SUCCEEDS, "c")
+    left, array = request_for(LASTS, "d", deletion_policy="Orphan"), request_for(LASTS, "e", completions=2)
+    requests = (lost, left, claimed, over, array)
+    for request in requests:
+        await provider.submit(request)
+        await (ended if request is over else running)(provider, request)
+    asked = adapters()
+    for _ in range(2):
+        found = await unclaimed(asked, requests, [claimed])
+        assert found.keys() == {lost.uid, left.uid, array.uid}
+    for request in (lost, left, array):
+        one = found[request.uid]
+        assert (one.namespace, one.tenant_id, one.job_id) == ("team-a", request.tenant_id, request.job_id)
+        assert one.is_left_alone is (request is left)
+        assert one.seen.resource_path == (await provider.get(ref_of(request))).resource_path
+        assert not one.seen.has_ended
+
+
+async def test_what_is_told_of_an_unclaimed_job_is_enough_to_end_it(
+    provider: BatchProvider, adapters: OpenProvider
+) -> None:
+    request, array = request_for(LASTS, "a"), request_for(LASTS, "e", completions=2)
+    for one in (request, array):
+        await provider.submit(one)
+        await running(provider, one)
+    asked = adapters()
+    for one in (await unclaimed(asked, (request, array))).values():
+        seen = one.seen
+        ref = JobRef(external_name=seen.external_name, uid=seen.uid, resource_path=seen.resource_path)
+        assert await asked.cancel(ref, reason="nobody's")
+        while not (await asked.get(ref)).has_ended:
+            await asyncio.sleep(0.02)
+    for one in (request, array):
+        assert (await ended(provider, one)).phase is Phase.CANCELLED
+    assert await unclaimed(asked, (request, array)) == {}
+
+
+async def test_an_owner_with_an_odd_name_is_carried_exactly(provider: BatchProvider) -> None:
+    request = msgspec.structs.replace(request_for(LASTS), tenant_id="Team.A_b", job_id="v1.2-x")
+    await provider.submit(request)
+    (one,) = [one for one in await provider.unclaimed(set()) if one.seen.uid == request.uid]
+    assert (one.tenant_id, one.job_id) == ("Team.A_b", "v1.2-x")
+
+
+async def test_jobs_of_another_installation_are_never_listed(provider: BatchProvider, adapters: OpenProvider) -> None:
+    ours, theirs = request_for(LASTS, "ours"), request_for(LASTS, "theirs")
+    other = adapters(instance="other")
+    await provider.submit(ours)
+    await other.submit(theirs)
+    for one, has, has_not in ((provider, ours, theirs), (other, theirs, ours)):
+        listed = {found.seen.uid for found in await one.unclaimed(set())}
+        assert has.uid in listed
+        assert has_not.uid not in listed

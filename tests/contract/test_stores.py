@@ -195,6 +195,17 @@ async def test_an_older_transition_is_dropped_and_the_caller_hears_the_truth(sto
     assert (await store.get_job(TENANT, JOB), await store.transitions(TENANT, JOB)) == before
 
 
+async def test_the_audit_rows_are_a_path_whatever_the_transitions_say(store: JobStore) -> None:
+    """What Kubernetes says of the number or the phase may have been edited by hand."""
+    await store.record(life(Phase.PENDING, Phase.RUNNING))
+    for number in (1, 2, 40):
+        truth = await record_one(store, transition(number, row(Phase.RUNNING), from_phase=Phase.PENDING))
+        assert truth == Recorded(number=1, phase=Phase.RUNNING)
+    await record_one(store, transition(2, row(Phase.COMPLETED), from_phase=Phase.PENDING))
+    path = [(one.from_status, one.to_status) for one in await store.transitions(TENANT, JOB)]
+    assert path == [(None, "PENDING"), ("PENDING", "RUNNING"), ("RUNNING", "COMPLETED")]
+
+
 @pytest.mark.parametrize("end", sorted(TERMINAL))
 async def test_a_terminal_phase_is_never_left(store: JobStore, end: Phase) -> None:
     await store.record(life(Phase.PENDING, end))

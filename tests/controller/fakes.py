@@ -5,7 +5,7 @@ import heapq
 import itertools
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -15,7 +15,7 @@ from controller.domain.errors import Conflict, NotFound, Permanent, Retryable
 from controller.domain.job import Job, JobSpec, Metadata, parse, status_to_wire
 from controller.domain.phases import Phase
 from controller.domain.records import JobRow, Recorded, Transition
-from controller.ports import Environment, JobRef, Observation, SubmitRequest
+from controller.ports import Environment, JobRef, Observation, OwnedJob, SubmitRequest
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -104,6 +104,8 @@ class FakeProvider:
         self.submissions: list[SubmitRequest] = []
         self.cancelled: list[str] = []
         self.deleted: list[str] = []
+        self.unlisted: set[str] = set()
+        """Names that `unclaimed` leaves out, as it may those that were claimed before."""
         self.observed = 0
         self.faults = faults or FaultPoints()
 
@@ -143,6 +145,17 @@ class FakeProvider:
         self.observed += 1
         return {ref.external_name: self.jobs[ref.external_name] for ref in refs if ref.external_name in self.jobs}
 
+    async def unclaimed(self, claimed: Set[str]) -> Sequence[OwnedJob]:
+        self.faults.reach("unclaimed")
+        return [
+            _owned(job, self.submissions)
+            for job in self._all()
+            if not job.has_ended and job.uid not in claimed and job.external_name not in self.unlisted
+        ]
+
+    def _all(self) -> Iterable[Observation]:
+        return self.jobs.values()
+
     async def cancel(self, ref: JobRef, *, reason: str) -> bool:
         self.faults.reach("cancel")
         self.cancelled.append(ref.external_name)
@@ -158,6 +171,17 @@ class FakeProvider:
         """Bring every job to that phase."""
         for name, job in self.jobs.items():
             self.jobs[name] = msgspec.structs.replace(job, phase=phase, **facts)
+
+
+def _owned(job: Observation, submissions: Iterable[SubmitRequest]) -> OwnedJob:
+    request = next(one for one in submissions if one.uid == job.uid)
+    return OwnedJob(
+        seen=job,
+        namespace=request.namespace,
+        tenant_id=request.tenant_id,
+        job_id=request.job_id,
+        is_left_alone=request.spec.deletion_policy == "Orphan",
+    )
 
 
 class FakeService(FakeProvider):
@@ -204,8 +228,11 @@ class FakeService(FakeProvider):
 
     async def get(self, ref: JobRef) -> Observation | None:
         self.faults.reach("get")
-        found = await self.find(ref)
-        return next((job for job in found if ref.resource_path in (None, job.resource_path)), None)
+        if ref.resource_path is None:
+            return next(iter(await self.find(ref)), None)
+        now = self._clock.monotonic()
+        shown = (job for at, job in self.made if at + self.hidden <= now)
+        return next((job for job in shown if job.resource_path == ref.resource_path), None)  # whosever it is
 
     async def observe(self, refs: Collection[JobRef]) -> Mapping[str, Observation]:
         self.faults.reach("observe")
@@ -223,6 +250,9 @@ class FakeService(FakeProvider):
             for at, job in self.made
         ]
         return True
+
+    def _all(self) -> Iterable[Observation]:
+        return [job for _, job in self.made]
 
     def move(self, phase: Phase, **facts: object) -> None:
         self.made = [
@@ -256,9 +286,9 @@ class FakeRecord:
             old = self.rows[row.tenant_id, row.job_id]  # the same transition again: only facts that were NULL
             facts = {name: getattr(row, name) for name in row.__struct_fields__ if getattr(old, name) is None}
             self.rows[row.tenant_id, row.job_id] = msgspec.structs.replace(old, **facts)
-        if audit and (audit[-1][0] >= transition.number or audit[-1][2].is_terminal):
+        if audit and (audit[-1][0] >= transition.number or audit[-1][2].is_terminal or audit[-1][2] is row.status):
             return
-        audit.append((transition.number, transition.from_phase, row.status))
+        audit.append((transition.number, audit[-1][2] if audit else transition.from_phase, row.status))
         self.rows[row.tenant_id, row.job_id] = row
 
     async def get_job(self, tenant_id: str, job_id: str) -> JobRow | None:
@@ -282,6 +312,7 @@ class FakeResources:
         self.labels: dict[str, str] = {}
         self.faults = faults or FaultPoints()
         self.changed: Callable[[Job], None] = lambda job: None
+        self.removed: Callable[[str], None] = lambda key: None
         self._version = 0
 
     def create(self, name: str = "job", *, held: bool = True, **spec: object) -> Job:
@@ -304,6 +335,11 @@ class FakeResources:
                 spec=msgspec.structs.replace(current.spec, **spec),
             )
         )
+
+    def edit_status(self, job: Job, **fields: object) -> Job:
+        """As somebody does by hand."""
+        current = self.current(job)
+        return self._store(msgspec.structs.replace(current, status=msgspec.structs.replace(current.status, **fields)))
 
     def current(self, job: Job) -> Job:
         return self.objects[job.metadata.namespace, job.metadata.name]
@@ -335,6 +371,16 @@ class FakeResources:
     async def delete(self, job: Job) -> None:
         self.writes += 1
         self.edit(job, metadata={"deletion_timestamp": START})
+
+    def force_off(self, job: Job, *, unseen: bool = False) -> None:
+        """The object goes at once, as with its finalizers taken off; `unseen`: while nobody watches."""
+        del self.objects[job.metadata.namespace, job.metadata.name]
+        if not unseen:
+            self.removed(job.key)
+
+    async def uids(self, namespaces: Collection[str]) -> Set[str]:
+        self.faults.reach("uids")
+        return {job.key for job in self.objects.values() if not namespaces or job.metadata.namespace in namespaces}
 
     async def namespace_labels(self, namespace: str) -> Mapping[str, str]:
         return self.labels

@@ -55,6 +55,8 @@ def test_all_faults_are_told_together() -> None:
         ("WORKER_LEASE_TTL_SECONDS", "7.5"),
         ("WORKER_CLAIM_INTERVAL_SECONDS", "0"),
         ("LEASE_NAME", "Not_A_Name"),
+        ("ORPHANS", "delete"),
+        ("ORPHAN_SWEEP_SECONDS", "0"),
         ("LEASE_NAMESPACE", "not.one"),
         ("POD_NAMESPACE", "not.one"),
     ],
@@ -65,6 +67,14 @@ def test_each_wrong_value_is_named(name: str, value: str) -> None:
 
 def test_the_local_provider_needs_an_explicit_yes() -> None:
     assert any("JENNAH_ALLOW_LOCAL_PROVIDER" in fault for fault in faults(JENNAH_ALLOW_LOCAL_PROVIDER="false"))
+
+
+def test_orphans_are_reported_unless_the_installation_has_a_name_of_its_own_and_wants_them_ended() -> None:
+    assert read_operator(GOOD).ends_orphans is False
+    assert read_operator({**GOOD, "ORPHANS": "cancel"}).ends_orphans  # no other installation has that folder
+    cloud = {"BATCH_PROVIDER": "gcp", "BATCH_REGION": "r", "BATCH_PROJECT_ID": "p", "ORPHANS": "cancel"}
+    assert [fault for fault in faults(**cloud) if fault.startswith("ORPHANS=cancel needs JENNAH_INSTANCE")]
+    assert read_operator({**GOOD, **cloud, "JENNAH_INSTANCE": "prod"}).ends_orphans
 
 
 def test_profiles_come_from_the_file(tmp_path: Path) -> None:

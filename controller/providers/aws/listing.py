@@ -38,6 +38,8 @@ class Listing:
         self._describing = Describing(connection, settings.region, clock)
         self._refusing: set[str] = set()
         """Queues of specs whose jobs cannot be listed, as the log has said."""
+        self._queues: set[str] = set()
+        """Those that the last round read."""
         self._ids: dict[str, str] = {}
         """By name, those of the last round: a name that was looked for once is not looked for again."""
 
@@ -52,8 +54,8 @@ class Listing:
             self._ids = {}
             return {}
         until = self._clock.monotonic() + ROUND_SECONDS
-        names = {queue for ref in refs for queue in queues.possible(ref.spec, self._settings)}
-        active = await self._active(sorted(names), until)
+        self._queues = {queue for ref in refs for queue in queues.possible(ref.spec, self._settings)}
+        active = await self._active(sorted(self._queues), until)
         ids = {**self._ids, **ids}
         wanted = {ref.external_name: ids[ref.external_name] for ref in refs if ref.external_name in ids}
         nameless = {ref.external_name: ref for ref in refs if ref.external_name not in ids}
@@ -80,6 +82,11 @@ class Listing:
         ours.sort(key=lambda job: (job.created_at or 0.0, job.job_id))
         seen = [(job, await self.meaning_of(job, until)) for job in ours]
         return [(job, one) for job, one in seen if one is not None]
+
+    async def active(self) -> dict[str, Summary]:
+        """The active jobs by id, of the configured queues and of those that the last round read."""
+        names = {*queues.configured(self._settings), *self._queues}
+        return await self._active(sorted(names), self._clock.monotonic() + ROUND_SECONDS)
 
     async def describe(self, ids: Collection[str], until: float | None = None) -> dict[str, Detail]:
         """The details of these jobs by id; those that the service does not know are left out."""

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import re
 from collections import OrderedDict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from typing import Any
 
 import msgspec
@@ -18,7 +18,7 @@ from controller.domain import reasons
 from controller.domain.errors import ConfigError, Forbidden, Permanent, Retryable, Unavailable
 from controller.domain.job import TaskCounts
 from controller.domain.phases import Phase
-from controller.ports import Clock, JobRef, Observation, SubmitRequest
+from controller.ports import Clock, JobRef, Observation, OwnedJob, SubmitRequest
 from controller.providers.aws import definition, links, queues, remarks, tags
 from controller.providers.aws import request as mapping
 from controller.providers.aws.catalogue import Catalogue
@@ -28,6 +28,7 @@ from controller.providers.aws.errors import Refused
 from controller.providers.aws.listing import Listing
 from controller.providers.aws.observation import cancel_reason
 from controller.providers.aws.queues import Queue
+from controller.providers.aws.unclaimed import Unclaimed
 
 REMEMBERED = 10_000
 """Prepared submissions, and ids of submitted jobs, that are kept at most."""
@@ -69,6 +70,7 @@ class AwsProvider:
         self._catalogue = Catalogue(self._connection, clock)
         self._listing = Listing(self._connection, settings, clock)
         self._ending = Ending(self._connection, clock)
+        self._unclaimed = Unclaimed(self._listing, settings.instance, settings.region)
         self._prepared: OrderedDict[str, Prepared] = OrderedDict()
         self._ids: OrderedDict[str, str] = OrderedDict()
 
@@ -140,6 +142,10 @@ class AwsProvider:
         ids = {ref.external_name: job_id for ref in refs if (job_id := self._id_of(ref))}
         with _unanswered():
             return await self._listing.observe(refs, ids)
+
+    async def unclaimed(self, claimed: Set[str]) -> Sequence[OwnedJob]:
+        with _unanswered():
+            return await self._unclaimed.look(claimed)
 
     async def cancel(self, ref: JobRef, *, reason: str) -> bool:
         """TerminateJob, always: CancelJob does nothing to a job that runs.

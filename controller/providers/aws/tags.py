@@ -13,7 +13,12 @@ UID = "jennah-uid"
 JOB_ID = "jennah-job-id"
 ASKED = "jennah-asked"
 """What was asked for and not given exactly (`remarks.encode`): an adopted job's remarks are derived from it."""
-OURS = frozenset({INSTANCE, TENANT, UID, JOB_ID, ASKED})
+NAMESPACE = "jennah-namespace"
+DELETION_POLICY = "jennah-deletion-policy"
+"""Orphan, or not there."""
+OURS = frozenset({INSTANCE, TENANT, UID, JOB_ID, ASKED, NAMESPACE, DELETION_POLICY})
+
+ORPHAN = "Orphan"
 
 LIMIT = 50
 KEY_MAX = 128
@@ -29,6 +34,10 @@ def of(request: SubmitRequest, instance: str, asked: str) -> dict[str, str]:
         if fault:
             raise Permanent(f"spec.labels: {key!r} {fault}", reason=reasons.INVALID_SPEC)
     ours = {INSTANCE: instance, TENANT: request.tenant_id, UID: request.uid, JOB_ID: request.job_id}
+    if request.namespace:
+        ours[NAMESPACE] = request.namespace
+    if request.spec.deletion_policy == ORPHAN:
+        ours[DELETION_POLICY] = ORPHAN
     if asked:
         ours[ASKED] = asked
     if len(labels) + len(OURS) > LIMIT:

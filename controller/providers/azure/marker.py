@@ -16,6 +16,12 @@ class Marker(msgspec.Struct, frozen=True, kw_only=True):
 
     uid: str = ""
     """The JennahJob's."""
+    namespace: str = ""
+    tenant: str = ""
+    job: str = ""
+    """The job id."""
+    is_left_alone: bool = False
+    """spec.deletionPolicy is Orphan."""
     tasks: int = 1
     limit: int = 0
     """Seconds that an attempt may run; 0: no limit."""
@@ -32,6 +38,10 @@ class Marker(msgspec.Struct, frozen=True, kw_only=True):
 def encode(marker: Marker) -> str:
     """The display name."""
     words = [f"uid={marker.uid}", f"tasks={marker.tasks}"]
+    owner = {"namespace": marker.namespace, "tenant": marker.tenant, "job": marker.job}
+    words += [f"{name}={text}" for name, text in owner.items() if text]
+    if marker.is_left_alone:
+        words.append("orphan=1")
     if marker.limit:
         words.append(f"limit={marker.limit}")
     for name in ("asked", "slots", "node"):
@@ -48,6 +58,10 @@ def decode(display_name: str) -> Marker:
     words = {name: value for name, _, value in (word.partition("=") for word in display_name.split())}
     return Marker(
         uid=words.get("uid", ""),
+        namespace=words.get("namespace", ""),
+        tenant=words.get("tenant", ""),
+        job=words.get("job", ""),
+        is_left_alone=words.get("orphan") == "1",
         tasks=_number(words.get("tasks")) or 1,
         limit=_number(words.get("limit")) or 0,
         asked=_pair(words.get("asked")),

@@ -9,14 +9,14 @@ it carries our uid.
 import asyncio
 import logging
 from collections import OrderedDict, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 
 from controller.cloud_settings import AzureSettings
 from controller.domain import reasons
 from controller.domain.errors import JennahError, Permanent, Retryable, Unavailable
 from controller.domain.job import TaskCounts
 from controller.domain.phases import Phase
-from controller.ports import Clock, JobRef, Observation, SubmitRequest
+from controller.ports import Clock, JobRef, Observation, OwnedJob, SubmitRequest
 from controller.providers.azure import bounded, calls, marker, observation, places
 from controller.providers.azure.catalogue import Catalogue
 from controller.providers.azure.connection import AzureConnection
@@ -26,6 +26,7 @@ from controller.providers.azure.listing import Listing, Seen
 from controller.providers.azure.places import Place
 from controller.providers.azure.shared_jobs import SharedJobs
 from controller.providers.azure.submission import Submission
+from controller.providers.azure.unclaimed import Unclaimed
 from controller.providers.azure.wire import Task
 
 log = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ class AzureProvider:
         self._listing = Listing(self._connection, clock)
         self._finding = Finding(self._connection, self._shared, settings)
         self._ending = Ending(self._connection)
+        self._unclaimed = Unclaimed(self._connection, self._shared, settings)
         self._places: OrderedDict[str, Place] = OrderedDict()
         self._failing: frozenset[str] = frozenset()
         self._house_fails = False
@@ -148,6 +150,9 @@ class AzureProvider:
                 await asyncio.sleep(0)
         await self._keep_house()
         return found
+
+    async def unclaimed(self, claimed: Set[str]) -> Sequence[OwnedJob]:
+        return await self._unclaimed.look(claimed)
 
     async def cancel(self, ref: JobRef, *, reason: str) -> bool:
         """Terminate every task. The service takes no reason, and keeps none but that somebody ended it."""

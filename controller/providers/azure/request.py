@@ -138,6 +138,10 @@ def _marker(request: SubmitRequest, taken: Slots) -> marker.Marker:
     disk = spec.boot_disk_gib
     return marker.Marker(
         uid=request.uid,
+        namespace=request.namespace,
+        tenant=request.tenant_id,
+        job=request.job_id,
+        is_left_alone=spec.deletion_policy == "Orphan",
         tasks=spec.completions,
         limit=resources.max_run_duration_seconds,
         asked=None if is_exact else (resources.cpu_millis, resources.memory_mib),

@@ -95,6 +95,17 @@ class Bulk:
             found |= more
         return found, left
 
+    async def since(self, time: datetime | None) -> list[Any]:
+        """All jobs of this installation that were created since then; None: all that the service still has."""
+        text, token = _filter(self._place.instance, time), ""
+        found: list[Any] = []
+        while True:
+            page = await self._page(text, token, self._mask)
+            found += page.jobs
+            token = page.next_token
+            if not token:
+                return found
+
     async def _search(self, refs: Collection[JobRef], mask: str | None = None) -> tuple[dict[str, Any], list[JobRef]]:
         wanted = {ref.external_name: ref for ref in refs}
         found: dict[str, Any] = {}
@@ -170,12 +181,14 @@ class Bulk:
 def query(instance: str, refs: Iterable[JobRef]) -> str:
     """The filter: jobs of this installation, as old as the oldest that is asked for. Without a lower bound where the
     age of one is not known: then every finished job may be read as well (the service keeps them for 60 days)."""
-    ours = f'labels."{labels.INSTANCE}" = "{instance}"'
     times = [ref.submitted_at for ref in refs]
     known = [time for time in times if time is not None]
-    if not known or len(known) < len(times):
-        return ours
-    return f'{ours} AND createTime >= "{_rfc3339(min(known) - SKEW)}"'
+    return _filter(instance, min(known) if known and len(known) == len(times) else None)
+
+
+def _filter(instance: str, since: datetime | None) -> str:
+    ours = f'labels."{labels.INSTANCE}" = "{instance}"'
+    return ours if since is None else f'{ours} AND createTime >= "{_rfc3339(since - SKEW)}"'
 
 
 def _rfc3339(time: datetime) -> str:

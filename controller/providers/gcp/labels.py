@@ -4,6 +4,7 @@ Legal are at most 64, keys and values of at most 63 lower case letters, digits, 
 a letter and not with ``goog-`` or ``google-`` (providers.md §1d).
 """
 
+import base64
 import hashlib
 import re
 from collections import defaultdict
@@ -11,12 +12,19 @@ from collections.abc import Mapping
 
 from controller.domain import reasons
 from controller.domain.errors import Permanent
+from controller.ports import SubmitRequest
 
 INSTANCE = "jennah-instance"
 TENANT = "jennah-tenant"
 UID = "jennah-uid"
 """The JennahJob's uid: whose job it is."""
 JOB_ID = "jennah-job-id"
+NAMESPACE = "jennah-namespace"
+DELETION_POLICY = "jennah-deletion-policy"
+"""`ORPHAN`, or not there."""
+ORPHAN = "orphan"
+_EXACT = "-base32"
+"""Ends the key of a second label, which has what a first one cannot have exactly: capitals, say, or dots."""
 
 MAX_LABELS = 64
 MAX_LENGTH = 63
@@ -24,9 +32,35 @@ _RESERVED = ("goog-", "google-", "jennah-")
 _HASH_DIGITS = 8
 
 
-def ours(*, instance: str, tenant_id: str, uid: str, job_id: str) -> dict[str, str]:
+def ours(request: SubmitRequest, instance: str) -> dict[str, str]:
     """The labels that every job of ours has."""
-    return {INSTANCE: instance, TENANT: value(tenant_id), UID: value(uid), JOB_ID: value(job_id)}
+    own = {INSTANCE: instance, UID: value(request.uid)}
+    own |= _exactly(TENANT, request.tenant_id) | _exactly(JOB_ID, request.job_id)
+    if request.namespace:
+        own[NAMESPACE] = value(request.namespace)  # is a legal value as it is
+    if request.spec.deletion_policy == "Orphan":
+        own[DELETION_POLICY] = ORPHAN
+    return own
+
+
+def exact(labels: Mapping[str, str], key: str) -> str:
+    """What that label of ours was made of; "" where there is none."""
+    encoded = labels.get(key + _EXACT)
+    if encoded is None:
+        return labels.get(key, "")
+    try:
+        return base64.b32decode(encoded.upper() + "=" * (-len(encoded) % 8)).decode()
+    except ValueError:
+        return ""
+
+
+def _exactly(key: str, text: str) -> dict[str, str]:
+    """The label, readable; where that loses something a second one, of which `exact` makes the text again."""
+    found = {key: value(text)}
+    if found[key] != text:
+        # 36 characters, as an id may have, are 58 of these.
+        found[key + _EXACT] = base64.b32encode(text.encode()).decode().rstrip("=").lower()[:MAX_LENGTH]
+    return found
 
 
 def merged(users: Mapping[str, str], own: Mapping[str, str]) -> dict[str, str]:

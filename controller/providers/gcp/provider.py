@@ -6,7 +6,7 @@ exists already is adopted if it carries our uid.
 
 import asyncio
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from datetime import timedelta
 from typing import Any
 
@@ -16,9 +16,10 @@ from controller.cloud_settings import GcpSettings
 from controller.domain import reasons
 from controller.domain.errors import AlreadyExists, ConfigError, Forbidden, NotFound, Permanent, Retryable, Unavailable
 from controller.domain.job import JobSpec
-from controller.ports import Clock, JobRef, Observation, SubmitRequest
+from controller.ports import Clock, JobRef, Observation, OwnedJob, SubmitRequest
 from controller.providers import redaction
 from controller.providers.gcp import bulk, calls, clients, details, observation, places, request
+from controller.providers.gcp.unclaimed import Unclaimed
 from controller.providers.limits import TokenBucket
 
 log = logging.getLogger(__name__)
@@ -47,6 +48,7 @@ class GcpProvider:
         self._bulk = bulk.Bulk(self._place, self._list_page, clock)
         self._details = details.Details(clock, self._list_tasks)
         self._odd_states: set[int] = set()
+        self._unclaimed = Unclaimed(self._bulk, clock, lambda job: self._observation(job, None))
 
     async def open(self) -> None:
         """Ask for one job. Raises ConfigError that names the roles, or Unavailable."""
@@ -115,6 +117,9 @@ class GcpProvider:
 
         await calls.for_each(get, left)
         return jobs
+
+    async def unclaimed(self, claimed: Set[str]) -> Sequence[OwnedJob]:
+        return await self._unclaimed.look(claimed)
 
     async def cancel(self, ref: JobRef, *, reason: str) -> bool:
         """Ask, without waiting for the operation; whether the service knew the job. The service takes no reason."""

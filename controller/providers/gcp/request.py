@@ -60,8 +60,7 @@ def create_request(request: SubmitRequest, place: Place) -> batch_v1.CreateJobRe
 
 def _job(request: SubmitRequest, place: Place) -> batch_v1.Job:
     spec = request.spec
-    own = labels.ours(instance=place.instance, tenant_id=request.tenant_id, uid=request.uid, job_id=request.job_id)
-    all_labels = labels.merged(spec.labels or {}, own)
+    all_labels = labels.merged(spec.labels or {}, labels.ours(request, place.instance))
     return batch_v1.Job(
         priority=spec.priority or 0,
         task_groups=[_task_group(request)],

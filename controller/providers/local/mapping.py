@@ -12,7 +12,7 @@ import msgspec
 from controller.domain import reasons
 from controller.domain.job import TaskCounts
 from controller.domain.phases import Phase
-from controller.ports import Observation, SubmitRequest
+from controller.ports import Observation, OwnedJob, SubmitRequest
 
 
 class NativeState(StrEnum):
@@ -71,6 +71,10 @@ class JobFile(msgspec.Struct, frozen=True, kw_only=True):
     deadline_seconds: int | None
     """From the start of the first task to the end of the last."""
     submitted_at: datetime
+    namespace: str = ""
+    """"": it was submitted by an earlier release."""
+    is_left_alone: bool = False
+    """spec.deletionPolicy is Orphan."""
 
 
 class StateFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -121,6 +125,19 @@ def job_file(request: SubmitRequest, *, submitted_at: datetime) -> JobFile:
         backoff_limit=spec.backoff_limit,
         deadline_seconds=request.resources.max_run_duration_seconds or None,
         submitted_at=submitted_at,
+        namespace=request.namespace,
+        is_left_alone=spec.deletion_policy == "Orphan",
+    )
+
+
+def owned(job: JobFile, seen: Observation) -> OwnedJob:
+    """The job with what it carries of its JennahJob."""
+    return OwnedJob(
+        seen=seen,
+        namespace=job.namespace,
+        tenant_id=job.tenant_id,
+        job_id=job.job_id,
+        is_left_alone=job.is_left_alone,
     )
 
 

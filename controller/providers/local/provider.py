@@ -3,13 +3,13 @@
 import asyncio
 import re
 import shutil
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from pathlib import Path
 from typing import TypeVar
 
 from controller.domain import reasons
 from controller.domain.errors import Permanent, Unavailable
-from controller.ports import Clock, JobRef, Observation, SubmitRequest
+from controller.ports import Clock, JobRef, Observation, OwnedJob, SubmitRequest
 from controller.providers.local import mapping
 from controller.providers.local.folder import JobFolder, Stamp, Unreadable
 
@@ -48,6 +48,9 @@ class LocalProvider:
     async def observe(self, refs: Collection[JobRef]) -> Mapping[str, Observation]:
         names = {ref.external_name for ref in refs}
         return await _in_thread(lambda: self._look_at_all(names))
+
+    async def unclaimed(self, claimed: Set[str]) -> Sequence[OwnedJob]:
+        return await _in_thread(lambda: self._unclaimed(claimed))
 
     async def find(self, ref: JobRef) -> Sequence[Observation]:
         seen = await self.get(ref)
@@ -103,6 +106,20 @@ class LocalProvider:
             if observation is not None:
                 found[name] = observation
         self._seen = {name: seen for name, seen in self._seen.items() if name in found}
+        return found
+
+    def _unclaimed(self, claimed: Set[str]) -> list[OwnedJob]:
+        found: list[OwnedJob] = []
+        for path in sorted(self._root.glob("[!.]*/job.json")):
+            try:
+                job = JobFolder(path.parent).job()
+                if job is None or job.uid in claimed:
+                    continue
+                seen = self._look(path.parent.name)
+            except Unreadable:
+                continue  # it does not say whose it is
+            if seen is not None and not seen.has_ended:
+                found.append(mapping.owned(job, seen))
         return found
 
     def _look(self, name: str) -> Observation | None:

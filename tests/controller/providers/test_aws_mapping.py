@@ -237,7 +237,7 @@ def test_a_queue_with_a_policy_needs_a_share_and_another_takes_none() -> None:
         (asked(labels={"jennah-uid": "x"}), "spec.labels: 'jennah-uid' is a reserved tag"),
         (asked(labels={"a": "ü*"}), "spec.labels: 'a' must consist of"),
         (asked(labels={"a" * 129: ""}), "must have 1 to 128 characters"),
-        (asked(labels={f"a{n}": "" for n in range(46)}), "spec.labels: 46 are more than 45"),
+        (asked(labels={f"a{n}": "" for n in range(46)}), "spec.labels: 46 are more than 43"),
         (asked(completions=10_001), "spec.completions"),
     ],
 )

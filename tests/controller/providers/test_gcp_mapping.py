@@ -319,11 +319,19 @@ def test_keys_that_would_become_one_are_kept_apart_whatever_their_order() -> Non
 
 @given(st.dictionaries(words, words, max_size=48))
 def test_no_label_is_lost_and_all_are_legal(users: dict[str, str]) -> None:
-    own = labels.ours(instance="i", tenant_id="Tenant.One", uid=UID, job_id="id.1")
+    own = labels.ours(msgspec.structs.replace(submission(deletion_policy="Orphan"), namespace="a"), "i")
     merged = labels.merged(users, own)
     assert len(merged) == len(users) + len(own)
     assert merged.items() >= own.items()
     refusals._check_labels("labels", merged)
+
+
+@given(st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,34}[A-Za-z0-9])?", fullmatch=True))
+def test_whose_a_job_is_can_be_read_from_its_labels_exactly(owner: str) -> None:
+    asked = msgspec.structs.replace(submission(), tenant_id=owner, job_id=owner.lower())
+    own = labels.ours(asked, "i")
+    refusals._check_labels("labels", own)
+    assert (labels.exact(own, labels.TENANT), labels.exact(own, labels.JOB_ID)) == (owner, owner.lower())
 
 
 # --- what the service says -----------------------------------------------------------------------------------

@@ -6,8 +6,10 @@ from controller.domain.job import Job
 from controller.domain.resources import Profiles
 from controller.reconcile.cache import JobCache
 from controller.reconcile.decide import Policy
+from controller.reconcile.endings import Endings
 from controller.reconcile.intents import Intents
 from controller.reconcile.observer import Observer
+from controller.reconcile.orphans import OrphanPolicy, Orphans
 from controller.reconcile.queue import WorkQueue
 from controller.reconcile.reconciler import Reconciler, ReconcileSettings
 from controller.reconcile.recorder import Recorder
@@ -42,6 +44,17 @@ class Process:
         self.observer = Observer(
             provider, clock=clock, leadership=AlwaysLeader(), wake=self.queue.add, min_seconds=1, max_seconds=10
         )
+        self.orphans = Orphans(
+            provider=provider,
+            resources=world.kube,
+            cache=self.cache,
+            endings=Endings(store=world.record, writer=world.record, clock=clock),  # type: ignore[arg-type]
+            leadership=AlwaysLeader(),
+            clock=clock,
+            policy=world.orphans,
+            vanished=lambda key: self.reconciler.remove(key),
+            contradicted=lambda seen: self.reconciler.contradict(seen),
+        )
         self.reconciler = Reconciler(
             cache=self.cache,
             queue=self.queue,
@@ -55,6 +68,7 @@ class Process:
             policy=policy,
             settings=ReconcileSettings(default_provider=provider.name, profiles=Profiles(), env_wait_seconds=60),
             intents=Intents(resources=world.kube, cache=self.cache, clock=clock, policy=policy, identity=identity),
+            lost=self.orphans.lost,
         )
 
     def upsert(self, job: Job) -> None:
@@ -76,7 +90,8 @@ class World:
 
     takeover_settle = 0.0
 
-    def __init__(self, *, names_are_ids: bool = True) -> None:
+    def __init__(self, *, names_are_ids: bool = True, ends_orphans: bool = False) -> None:
+        self.orphans = OrphanPolicy(ends=ends_orphans, every=300, missing_grace=100)
         self.clock = FakeClock()
         self.faults = FaultPoints()
         self.provider = FakeProvider(self.faults) if names_are_ids else FakeService(self.faults, self.clock)
@@ -89,6 +104,7 @@ class World:
         """A new process: nothing of the old one's memory is left."""
         self.process = self.another()
         self.kube.changed = self.process.upsert
+        self.kube.removed = self.process.reconciler.remove
 
     def another(self) -> Process:
         """One more process, which has seen what is there."""

@@ -56,6 +56,7 @@ PROVIDER_CALLS: dict[str, Callable[[GuardedProvider], Awaitable[object]]] = {
     "find": lambda p: p.find(REF),
     "get": lambda p: p.get(REF),
     "observe": lambda p: p.observe([REF]),
+    "unclaimed": lambda p: p.unclaimed(set()),
     "cancel": lambda p: p.cancel(REF, reason="r"),
     "delete": lambda p: p.delete(REF),
 }

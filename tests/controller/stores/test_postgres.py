@@ -289,8 +289,9 @@ async def test_a_database_that_serializes_transactions_aborts_some_which_are_don
     stores = [PostgresStore(url) for _ in range(3)]
     for store in stores:
         await store.open()
-    for number in range(4):
-        await asyncio.gather(*(store.record([transition(number), transition(number, job_id="k")]) for store in stores))
+    for number, phase in enumerate((Phase.PENDING, Phase.SCHEDULED, Phase.RUNNING, Phase.PENDING)):
+        both = [transition(number, phase), transition(number, phase, job_id="k")]
+        await asyncio.gather(*(store.record(both) for store in stores))
     assert counts(url) == [(2, 8, 0)]
     for store in stores:
         await store.close()

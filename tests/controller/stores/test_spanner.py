@@ -409,9 +409,11 @@ async def test_a_job_id_that_cannot_be_sent_fails_alone(store: SpannerStore) -> 
 
 
 async def test_a_refused_transition_leaves_the_jobs_earlier_one(store: SpannerStore) -> None:
-    results = await store.record([transition(0), transition(1, Phase.RUNNING, name="x" * 300), transition(2)])
+    results = await store.record(
+        [transition(0), transition(1, Phase.RUNNING, name="x" * 300), transition(2, Phase.FAILED)]
+    )
     assert [type(result) for result in results] == [Recorded, RecordFailure, Recorded]
-    assert [row.to_status for row in await store.transitions("t", "j")] == ["PENDING", "PENDING"]
+    assert [row.to_status for row in await store.transitions("t", "j")] == ["PENDING", "FAILED"]
 
 
 async def test_a_session_that_the_server_forgot_is_replaced(store: SpannerStore, gateway: Gateway) -> None:

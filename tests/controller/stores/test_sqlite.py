@@ -88,12 +88,12 @@ async def test_opening_twice_keeps_what_is_there(store: SqliteStore, path: Path)
 OPEN_AND_WRITE = """
 import asyncio, sys
 from pathlib import Path
-from tests.controller.stores.test_sqlite import SqliteStore, transition
+from tests.controller.stores.test_sqlite import Phase, SqliteStore, transition
 async def main():
     store = SqliteStore(Path(sys.argv[1]))
     await store.open()
     for number in range(20):
-        await store.record([transition(number)])
+        await store.record([transition(number, Phase.RUNNING if number % 2 else Phase.PENDING)])
     await store.close()
 asyncio.run(main())
 """

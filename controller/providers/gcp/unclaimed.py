@@ -1,0 +1,53 @@
+"""The jobs of this installation that nobody claims, by the list that observation reads as well.
+
+The service has ended jobs for 60 days and no filter for the others that is documented. So all of them are read once in
+a process; after that only those that were created since the last look, or since the oldest that was unclaimed then.
+"""
+
+from collections.abc import Callable, Set
+from datetime import datetime
+from typing import Any
+
+from controller.ports import Clock, Observation, OwnedJob
+from controller.providers.gcp import labels, observation
+from controller.providers.gcp.bulk import Bulk
+
+Meaning = Callable[[Any], Observation]
+"""What a job of the service means."""
+
+
+class Unclaimed:
+    """Looks for them."""
+
+    def __init__(self, bulk: Bulk, clock: Clock, meaning: Meaning) -> None:
+        self._bulk = bulk
+        self._clock = clock
+        self._meaning = meaning
+        self._since: datetime | None = None
+
+    async def look(self, claimed: Set[str]) -> list[OwnedJob]:
+        """See `ports.BatchProvider.unclaimed`."""
+        begun = self._clock.now()
+        found: list[OwnedJob] = []
+        oldest = begun
+        for job in await self._bulk.since(self._since):
+            uid = observation.uid_of(job)
+            if not uid or uid in claimed or _has_ended(job):
+                continue
+            oldest = min(oldest, observation.created_at(job) or oldest)
+            found.append(
+                OwnedJob(
+                    seen=self._meaning(job),
+                    namespace=job.labels.get(labels.NAMESPACE, ""),
+                    tenant_id=labels.exact(job.labels, labels.TENANT),
+                    job_id=labels.exact(job.labels, labels.JOB_ID),
+                    is_left_alone=job.labels.get(labels.DELETION_POLICY) == labels.ORPHAN,
+                )
+            )
+        self._since = oldest
+        return found
+
+
+def _has_ended(job: Any) -> bool:
+    phase = observation.PHASES.get(job.status.state)
+    return phase is not None and phase.is_terminal

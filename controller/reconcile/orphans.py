@@ -1,0 +1,267 @@
+"""Cloud jobs whose JennahJob is gone though they have not ended: somebody forced the finalizer off.
+
+Rarely, and by the leader only, what runs at the service is compared with what there is in Kubernetes. A job counts as
+an orphan when its object is not in a list that Kubernetes gave after the job was seen at the service, and when that was
+longer ago than any submission can be under way. An object that goes while we watch (`lost`) needs no such proof.
+
+An orphan is ended or only reported (`OrphanPolicy.ends`); its record gets its end when the service says that it ended.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from controller import metrics
+from controller.clock import wait_for_event
+from controller.domain import reasons
+from controller.domain.errors import JennahError, NotLeading
+from controller.domain.job import Job
+from controller.ports import BatchProvider, Clock, JobRef, JobResources, Leadership, Observation, OwnedJob
+from controller.reconcile.cache import JobCache
+from controller.reconcile.endings import Ending, Endings
+from controller.reconcile.observer import ref_of
+
+log = logging.getLogger(__name__)
+
+AGE_SECONDS = 15.0
+"""How long an orphan is known before anything is done about it: longer than a submission's call can take."""
+ENDING_SECONDS = 30.0
+"""The pause between two sweeps while orphans are being ended."""
+LOOKS = 200
+"""Orphans that left the list and are asked for singly in one sweep; the others have their turn in the next."""
+REMEMBERED = 10_000
+
+
+class OrphanPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings of the sweep."""
+
+    ends: bool
+    """Whether orphans are ended; else they are reported."""
+    every: float
+    """Seconds between two sweeps, and from the beginning of our leadership to the first."""
+    namespaces: frozenset[str] = frozenset()
+    """Those that are watched; none means all."""
+    missing_grace: float = 300.0
+    """Seconds that an orphan which the service does not know is looked for."""
+
+
+class _Orphan(msgspec.Struct, kw_only=True):
+    ref: JobRef
+    namespace: str
+    tenant_id: str
+    job_id: str
+    is_left_alone: bool
+    since: float
+    """By the monotonic clock: when it was seen first."""
+    runs: bool = False
+    """Whether the service has it, by the last look."""
+    is_told: bool = False
+    was_asked: bool = False
+    """Whether the service was asked to end it."""
+    missing_since: float | None = None
+
+
+class Orphans:
+    """Those that are known. Lost with the process; what still runs is found again by the next one."""
+
+    def __init__(
+        self,
+        *,
+        provider: BatchProvider,
+        resources: JobResources,
+        cache: JobCache,
+        endings: Endings,
+        leadership: Leadership,
+        clock: Clock,
+        policy: OrphanPolicy,
+        vanished: Callable[[str], None],
+        contradicted: Callable[[Observation], None],
+    ) -> None:
+        self._provider = provider
+        self._resources = resources
+        self._cache = cache
+        self._endings = endings
+        self._leadership = leadership
+        self._clock = clock
+        self._policy = policy
+        self._vanished = vanished
+        """Called with the uid of an object that is gone."""
+        self._contradicted = contradicted
+        """Called for a job that has not ended though its object says so."""
+        self._known: dict[tuple[str, str], _Orphan] = {}
+        self._first = self._due = clock.monotonic() + policy.every
+        self._sooner = asyncio.Event()
+        self._failing = ""
+
+    def take_over(self) -> None:
+        """We lead from now on."""
+        self._first = self._due = self._clock.monotonic() + self._policy.every
+
+    def stop_leading(self) -> None:
+        """Somebody else tells of them now."""
+        metrics.ORPHANS.labels(self._provider.name).set(0)
+
+    def lost(self, job: Job) -> None:
+        """An object is gone that we did not let go; also on a standby."""
+        provider = job.status.provider or job.spec.provider or self._provider.name
+        is_over = job.is_finished or job.is_purged
+        if is_over or provider != self._provider.name or len(self._known) >= REMEMBERED:
+            return
+        self._known[_key(ref_of(job))] = _Orphan(
+            ref=ref_of(job),
+            namespace=job.metadata.namespace,
+            tenant_id=job.spec.tenant_id or job.status.tenant_id or "",
+            job_id=job.job_id,
+            is_left_alone=job.spec.deletion_policy == "Orphan",
+            since=self._clock.monotonic(),
+        )
+        # Its end is to be recorded while we are here to do it.
+        self._due = max(self._first, min(self._due, self._clock.monotonic() + AGE_SECONDS))
+        self._sooner.set()
+
+    async def run(self) -> None:
+        """Sweep after sweep, while we lead. Runs until it is cancelled."""
+        while True:
+            await self._leadership.wait_until_leader()
+            left = self._due - self._clock.monotonic()
+            if left > 0:
+                self._sooner.clear()
+                await wait_for_event(self._sooner, left, self._clock)
+                continue
+            await self._try_to_sweep()
+            is_ending = any(one.was_asked and one.runs for one in self._known.values())
+            pause = min(self._policy.every, ENDING_SECONDS) if is_ending else self._policy.every
+            self._due = self._clock.monotonic() + pause
+
+    async def _try_to_sweep(self) -> None:
+        try:
+            await self.sweep()
+        except NotLeading:
+            return
+        except JennahError as error:
+            self._complain(str(error))
+        except Exception:
+            # A surprise in one answer must not end the program: it would come again after each restart.
+            log.exception("unexpected failure of the search for orphans")
+        else:
+            self._failing = ""
+
+    async def sweep(self) -> None:
+        """One comparison, and what follows from it. Raises what a call raises: the next sweep goes on."""
+        cached = {job.key for job in self._cache}
+        there = await self._resources.uids(self._policy.namespaces)
+        for key in cached - there:
+            self._vanished(key)  # the watch missed its end
+        ended = {job.key for job in self._cache if job.is_finished}
+        there |= {job.key for job in self._cache}
+        self._known = {key: one for key, one in self._known.items() if one.ref.uid not in there}
+        due = [one for one in self._known.values() if self._clock.monotonic() - one.since >= AGE_SECONDS]
+        listed = await self._provider.unclaimed(there - ended)
+        for one in listed:
+            if one.seen.uid in there:
+                self._contradicted(one.seen)
+        self._take_in(one for one in listed if one.seen.uid not in there)
+        await self._follow([one for one in due if not one.runs])
+        for orphan in due:
+            if orphan.runs:
+                await self._see_to(orphan)
+        told = sum(one.runs and one.is_told and not one.is_left_alone for one in self._known.values())
+        metrics.ORPHANS.labels(self._provider.name).set(told)
+
+    def _take_in(self, listed: Iterable[OwnedJob]) -> None:
+        for orphan in self._known.values():
+            orphan.runs = False
+        for one in listed:
+            if self._policy.namespaces and one.namespace and one.namespace not in self._policy.namespaces:
+                continue  # another installation watches that one
+            ref = JobRef(
+                external_name=one.seen.external_name,
+                uid=one.seen.uid,
+                resource_path=one.seen.resource_path,
+                submitted_at=one.seen.submitted_at,
+            )
+            known = self._known.get(_key(ref)) or self._known.pop((ref.uid, ""), None)
+            if known is None and len(self._known) < REMEMBERED:
+                known = _Orphan(
+                    ref=ref,
+                    namespace=one.namespace,
+                    tenant_id=one.tenant_id,
+                    job_id=one.job_id,
+                    is_left_alone=one.is_left_alone,
+                    since=self._clock.monotonic(),
+                )
+            if known is not None:
+                known.ref, known.runs, known.missing_since = ref, True, None
+                self._known[_key(ref)] = known
+
+    async def _see_to(self, orphan: _Orphan) -> None:
+        """Tell of it once, and ask for its end where that is wanted, again in each sweep."""
+        is_to_end = self._policy.ends and not orphan.is_left_alone and orphan.namespace != ""
+        if not orphan.is_told:
+            orphan.is_told = True
+            self._tell(orphan, is_to_end=is_to_end)
+        if is_to_end:
+            try:
+                await self._provider.cancel(orphan.ref, reason=reasons.ORPHANED)
+            except NotLeading:
+                raise
+            except JennahError as error:
+                self._complain(str(error))
+            else:
+                orphan.was_asked = True
+
+    async def _follow(self, left: list[_Orphan]) -> None:
+        """Those that were not listed: whether they run all the same, or what became of them, for their record."""
+        now = self._clock.monotonic()
+        left.sort(key=lambda one: one.missing_since or 0.0)
+        for orphan in left[:LOOKS]:
+            seen = await self._provider.get(orphan.ref)
+            if seen is not None and seen.uid == orphan.ref.uid:
+                if seen.has_ended:
+                    await self._end(orphan, Ending.of(seen))
+                else:
+                    orphan.runs, orphan.missing_since = True, None
+                continue
+            if orphan.missing_since is None:
+                orphan.missing_since = now
+            if now - orphan.missing_since >= self._policy.missing_grace:
+                never_was = orphan.was_asked or orphan.ref.submitted_at is None
+                await self._end(orphan, Ending.cancelled() if never_was else Ending.missing())
+
+    async def _end(self, orphan: _Orphan, ending: Ending) -> None:
+        await self._endings.record(orphan.ref, tenant_id=orphan.tenant_id, job_id=orphan.job_id, ending=ending)
+        self._known.pop(_key(orphan.ref), None)
+        if orphan.was_asked and orphan.is_told:
+            metrics.ORPHANS_ENDED.labels(self._provider.name).inc()
+        if orphan.is_told:
+            log.info("the orphan has ended: %s", ending.phase, extra=self._fields(orphan))
+
+    def _tell(self, orphan: _Orphan, *, is_to_end: bool) -> None:
+        if orphan.is_left_alone:
+            log.info("a cloud job goes on without its JennahJob, as deletionPolicy says", extra=self._fields(orphan))
+            return
+        what = "it is ended" if is_to_end else "it is left running (ORPHANS=report)"
+        if self._policy.ends and not is_to_end:
+            what = "it is left running, as it does not say of which namespace it is"
+        where = orphan.ref.resource_path
+        log.warning("a cloud job has no JennahJob any more: %s: %s", where, what, extra=self._fields(orphan))
+
+    def _complain(self, message: str) -> None:
+        """One line a change, not one a try."""
+        if message != self._failing:
+            log.warning("orphans cannot be looked for or ended: %s", message)
+        self._failing = message
+
+    def _fields(self, orphan: _Orphan) -> dict[str, str]:
+        return {
+            "job": f"{orphan.namespace}/{orphan.job_id}",
+            "tenant": orphan.tenant_id,
+            "provider": self._provider.name,
+            "external_name": orphan.ref.external_name,
+        }
+
+
+def _key(ref: JobRef) -> tuple[str, str]:
+    return ref.uid, ref.resource_path or ""
