@@ -238,6 +238,8 @@ class Reconciler:
                         seen, pause = await self._submit(draft)
                         if pause is not None and await self._recorder.flush(draft):
                             return pause
+                    elif draft.job.is_finished:
+                        await self._learn_the_end(draft)
                 case _:
                     await self._act(draft, action)
         raise Retryable(f"not at rest after {MAX_STEPS} steps")
@@ -304,6 +306,14 @@ class Reconciler:
         except Retryable as error:
             log.warning("submitting before it is recorded: %s", error, extra=log_fields(draft.job))
             return True
+
+    async def _learn_the_end(self, draft: Draft) -> None:
+        """The record has an end that Kubernetes has lost: what only the service knows of it is asked."""
+        job, now = draft.job, self._clock.now()
+        seen = await self._provider(job).get(ref_of(job))
+        if seen is not None and seen.uid == job.key and seen.phase is job.status.phase:
+            undated = msgspec.structs.replace(job.status, completed_at=None)  # the service knows when
+            draft.set_status(statuses.observed(msgspec.structs.replace(job, status=undated), seen, now), now)
 
     async def _submit(self, draft: Draft) -> tuple[Observation | Unseen, float | None]:
         """What the service has afterwards, and the seconds to wait where the environment is not complete yet."""

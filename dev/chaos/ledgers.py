@@ -136,5 +136,6 @@ def _end_faults(one: Asked, job: Job | None, row: JobRow, ran: LedgerEntry) -> l
     if row.status is Phase.CANCELLED and not one.wish:
         found.append("CANCELLED, and nobody wished that")
     if job is not None and row.status is not Phase.CANCELLED and job.status.exit_code != ran.exit_code:
-        found.append(f"exit code {ran.exit_code} at the service, {job.status.exit_code} in Kubernetes ({job.status.reason})")
+        code, why = job.status.exit_code, job.status.reason
+        found.append(f"exit code {ran.exit_code} at the service, {code} in Kubernetes ({why})")
     return found

@@ -79,6 +79,22 @@ async def test_a_crash_at_any_step_of_submitting_leads_to_one_cloud_job_and_one_
     assert [n for n, _, _ in world.audit(job)] == list(range(len(world.audit(job))))
 
 
+async def test_an_end_that_only_the_record_has_gets_its_facts_from_the_service(world: World) -> None:
+    """A quick job whose submission was in doubt is adopted when it has ended; Kubernetes then knows nothing of it."""
+    world.faults.arm("after submit", Unavailable("the reply is lost"))
+    job = world.kube.create()
+    with pytest.raises(Unavailable):
+        await world.reconcile(job)
+    world.provider.move(Phase.FAILED, exit_code=3, completed_at=START)
+    world.faults.arm("before status", Crash("on purpose"))
+    assert await world.crashes(world.reconcile(job))
+    assert world.kube.current(job).status.exit_code is None
+    await world.reconcile(job)
+    status = world.kube.current(job).status
+    assert (status.phase, status.exit_code, status.completed_at) == (Phase.FAILED, 3, START)
+    assert len(world.provider.jobs) == 1
+
+
 @pytest.mark.parametrize("point", POINTS[2:])
 async def test_a_crash_while_the_end_is_written_never_changes_the_end(world: World, point: str) -> None:
     job = world.kube.create()
