@@ -151,10 +151,9 @@ class Hand:
 
     async def _set_clock(self, member: Member, seconds: int) -> None:
         """From now on, until it is set again; at the end all are right."""
-        assert member.clock is not None
-        member.clock.write_text(f"{seconds:+d}\n")
+        member.set_clock(seconds)
         await self._over.wait()
-        member.clock.write_text("+0\n")
+        member.set_clock(0)
 
     # --- small helpers ---------------------------------------------------------------------------------
 

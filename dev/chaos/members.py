@@ -2,11 +2,8 @@
 
 import asyncio
 import contextlib
-import os
-import platform
 import signal
 from collections.abc import Awaitable, Callable, Mapping
-from importlib.util import find_spec
 from pathlib import Path
 
 from dev.chaos.links import Link
@@ -23,14 +20,17 @@ class Member:
     def __init__(
         self, name: str, command: str, env: Mapping[str, str], links: Mapping[str, Link], clock: Path | None = None
     ) -> None:
-        """`clock`: a file that says how far its wall clock is off, as ``+300`` seconds."""
+        """`clock`: a file that says how far its wall clock is off, in seconds."""
         self.name = name
         self.links = links
         self.clock = clock
         self.is_busy = False
         """Whether something is being done to it."""
         self._command = command
-        self._env = {**env, **(_shifted_by(clock) if clock else {})}
+        self._module, self._env = "api.cli", dict(env)
+        if clock is not None:
+            self.set_clock(0)
+            self._module, self._env = "dev.chaos.shifted", {**env, "CHAOS_CLOCK": str(clock)}
         self._child: Child | None = None
         """None while it is being ended, and after that."""
         self._watching: asyncio.Task[None] | None = None
@@ -39,7 +39,7 @@ class Member:
 
     async def start(self, ready_text: str = "") -> None:
         """Start it, and do not wait until it works: what it needs may be down."""
-        arguments = ["-m", "api.cli", self._command]
+        arguments = ["-m", self._module, self._command]
         self._child = await Child.start(
             self.name, arguments, env=self._env, on_line=self.lines.append, ready_text=ready_text
         )
@@ -57,6 +57,13 @@ class Member:
         if self._child is not None:
             with contextlib.suppress(ProcessLookupError):
                 self._child.process.send_signal(number)
+
+    def set_clock(self, seconds: int) -> None:
+        """Have its wall clock so far off."""
+        assert self.clock is not None
+        new = self.clock.with_suffix(".new")
+        new.write_text(str(seconds))
+        new.rename(self.clock)
 
     async def _end(self, by: Callable[[Child], Awaitable[None]]) -> None:
         child, self._child = self._child, None
@@ -81,25 +88,6 @@ class Member:
 def is_surprise(line: str) -> bool:
     """Whether no program of ours should print that."""
     return any(text in line for text in SURPRISES)
-
-
-def clock_library() -> Path | None:
-    """libfaketime: moves the wall clock of one process, and not what it measures time by. None where there is none."""
-    found = find_spec("libfaketime")
-    if found is None or found.origin is None or platform.machine() != "x86_64" or platform.system() != "Linux":
-        return None
-    library = Path(found.origin).parent / "vendor" / "libfaketime" / "src" / "libfaketime.so.1"
-    return library if library.exists() else None
-
-
-def _shifted_by(clock: Path) -> dict[str, str]:
-    clock.write_text("+0\n")
-    return {
-        "LD_PRELOAD": os.fspath(clock_library() or ""),
-        "FAKETIME_TIMESTAMP_FILE": str(clock),
-        "FAKETIME_CACHE_DURATION": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-    }
 
 
 def lines_of(members: list[Member], say: Callable[[str], None], last: int = 40) -> None:

@@ -16,7 +16,7 @@ from controller.stores.postgres import PostgresStore
 from dev.chaos.hand import Hand
 from dev.chaos.ledgers import Record, Verdict, cloud_ledger, compare
 from dev.chaos.links import Link
-from dev.chaos.members import Member, clock_library, lines_of
+from dev.chaos.members import Member, lines_of
 from dev.chaos.plan import Plan
 from dev.chaos.servers import Servers
 from dev.chaos.workload import TENANT, Workload
@@ -50,8 +50,6 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 async def run(plan: Plan, folder: Path, say: Say, kubeconfig: Path | None = None) -> Outcome:
     """Run it in that folder. Raises TimeoutError where something has not come to rest in time."""
     begun = time.monotonic()
-    if clock_library() is None and "set-clock" in plan.deeds:
-        say("no clock is moved: libfaketime is not there for this machine")
     async with (
         Servers(plan, folder, kubeconfig).running() as servers,
         _members(plan, servers, folder) as (operators, api, api_url),
@@ -115,7 +113,7 @@ async def _members(plan: Plan, servers: Servers, folder: Path) -> AsyncIterator[
                 "DB_ENDPOINT": servers.database_url(links["database"].port),
                 "WORKER_ID": name,
             }
-            clock = folder / f"clock-{name}" if command == "operator" and clock_library() else None
+            clock = folder / f"clock-{name}" if command == "operator" else None
             made = Member(name, command, env, links, clock)
             stack.push_async_callback(made.terminate)
             return made
