@@ -9,7 +9,7 @@ UV_COMPILE := $(BIN)/uv pip compile pyproject.toml --generate-hashes --universal
   --custom-compile-command "make lock" -q
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run test check lint types imports format proto bench lock clean
+.PHONY: help install demo run test check lint types imports format proto bench soak lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,12 +60,16 @@ format: $(DEV_STAMP) ## Format the code
 proto: $(DEV_STAMP) ## Generate api/gen from the .proto
 	@$(BIN)/python -m api.proto.generate
 
-bench: $(DEV_STAMP) ## Measure: SubmitJob under load, the record in groups, observing each cloud; results go to bench/results
+bench: $(DEV_STAMP) ## Measure: SubmitJob under load, the record in groups, observing each cloud, failover; results go to bench/results
 	@$(BIN)/python -m dev.bench.api
 	@$(BIN)/python -m dev.bench.record
 	@$(BIN)/python -m dev.bench.gcp
 	@$(BIN)/python -m dev.bench.aws
 	@$(BIN)/python -m dev.bench.azure
+	@$(BIN)/python -m dev.bench.failover
+
+soak: $(DEV_STAMP) ## Break everything for an hour (SECONDS=600: for ten minutes), and compare all ledgers; bench/results/soak.json
+	@$(BIN)/python -m dev.chaos --soak $(or $(SECONDS),3600)
 
 lock: $(DEV_STAMP) ## Refresh the two lock files from pyproject.toml
 	@$(UV_COMPILE) --upgrade --group dev --all-extras -o requirements-dev.lock
