@@ -68,8 +68,8 @@ bench: $(DEV_STAMP) ## Measure: SubmitJob under load, the record in groups, obse
 	@$(BIN)/python -m dev.bench.azure
 	@$(BIN)/python -m dev.bench.failover
 
-soak: $(DEV_STAMP) ## Break everything for an hour (SECONDS=600: for ten minutes), and compare all ledgers; bench/results/soak.json
-	@$(BIN)/python -m dev.chaos --soak $(or $(SECONDS),3600)
+soak: $(DEV_STAMP) ## Break everything for an hour (SOAK_SECONDS=600: ten minutes), and compare all ledgers; bench/results/soak.json
+	@$(BIN)/python -m dev.chaos --soak $(or $(SOAK_SECONDS),3600)
 
 lock: $(DEV_STAMP) ## Refresh the two lock files from pyproject.toml
 	@$(UV_COMPILE) --upgrade --group dev --all-extras -o requirements-dev.lock
