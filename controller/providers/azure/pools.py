@@ -7,15 +7,18 @@ import math
 import re
 
 import msgspec
+from azure.batch.models import BatchPoolState
 
 from controller.cloud_settings import AzureSettings, NodeSize
 from controller.domain import reasons
 from controller.domain.errors import Permanent
 from controller.domain.job import JobSpec
 from controller.domain.resources import ResourceSet
+from controller.providers.azure import wire
 
 _SERIES_GIB_A_CORE = {"D": 4, "E": 8, "F": 2}
 _VM_SIZE = re.compile(r"standard_([def])(\d{1,2})[a-z]*_v([2-6])", re.IGNORECASE)
+_WORDS_MAX = 300
 _MOST_CORES = 48
 """Larger ones of the E series have less memory a core than the others."""
 
@@ -28,6 +31,11 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True):
     slots: int
     """task_slots_per_node."""
     takes_containers: bool
+    is_being_deleted: bool = False
+    resize_error: str = ""
+    """Why its last resize did not bring all nodes; "" where it did."""
+    may_have_nodes: bool = True
+    """Whether it has nodes, or is to have some."""
 
 
 class Slots(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +45,27 @@ class Slots(msgspec.Struct, frozen=True, kw_only=True):
     of: int
     node: NodeSize | None
     """None: the node's size is not known."""
+
+
+def pool(found: wire.Pool) -> Pool:
+    """What the service says of a pool."""
+    machines = found.virtual_machine_configuration
+    error = next(iter(found.resize_errors), None)
+    nodes = (
+        found.current_dedicated_nodes,
+        found.current_low_priority_nodes,
+        found.target_dedicated_nodes,
+        found.target_low_priority_nodes,
+    )
+    return Pool(
+        id=found.id,
+        vm_size=found.vm_size,
+        slots=found.task_slots_per_node,
+        takes_containers=machines is not None and machines.container_configuration is not None,
+        is_being_deleted=found.state == BatchPoolState.DELETING.value,
+        resize_error=f"{error.code}: {' '.join(error.message.split())}"[:_WORDS_MAX] if error else "",
+        may_have_nodes=found.enable_auto_scale or any(nodes),
+    )
 
 
 def choose(spec: JobSpec, settings: AzureSettings) -> str:

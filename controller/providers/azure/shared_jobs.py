@@ -19,7 +19,7 @@ from controller.cloud_settings import AzureSettings
 from controller.domain import reasons
 from controller.domain.errors import AlreadyExists, NotFound, Permanent, Throttled, Unavailable
 from controller.ports import Clock
-from controller.providers.azure import calls, wire
+from controller.providers.azure import calls, places, wire
 from controller.providers.azure.connection import AzureConnection
 from controller.providers.azure.observation import JOB_ENDS
 from controller.providers.azure.places import SharedJob
@@ -75,9 +75,14 @@ class SharedJobs:
         if self._open.get(shared.id(0)) == generation:
             del self._open[shared.id(0)]
 
-    async def ours(self) -> list[wire.Job]:
-        """All shared jobs of this installation, the newest first; ended ones too."""
-        found = [job for job in await self._connection.jobs("") if self._is_ours(job)]
+    async def ours(self, created_at: datetime | None) -> list[wire.Job]:
+        """The shared jobs of this installation that a JennahJob that was created then may be in, ended ones too, the
+        newest first; all of them where that is not known."""
+        query = f"startswith(id,'{places.prefix(self._settings)}')"
+        found = [job for job in await self._connection.jobs(query) if self._is_ours(job)]
+        if created_at is not None:
+            day = places.day_of(created_at).isoformat()
+            found = [job for job in found if job.marks.get(DAY) == day]
         return sorted(found, key=lambda job: job.creation_time or _LONG_AGO, reverse=True)
 
     async def end_an_old_one(self) -> None:
@@ -91,7 +96,9 @@ class SharedJobs:
             if self._clock.monotonic() - self._looked_at < LOOK_AGAIN_SECONDS:
                 return
             self._looked_at = self._clock.monotonic()
-            self._old = [job for job in await self._connection.jobs("state eq 'active'") if self._is_old(job)]
+            query = f"startswith(id,'{places.prefix(self._settings)}') and state eq 'active'"
+            found = await self._connection.jobs(query, in_round=True)
+            self._old = [job for job in found if self._is_old(job)]
         if self._old:
             await self._end(self._old.pop())
 
@@ -138,7 +145,7 @@ class SharedJobs:
             if job.on_all_tasks_complete != models.BatchAllTasksCompleteMode.TERMINATE_JOB.value:
                 await self._connection.end_when_done(job.id)
                 return
-            page, _ = await self._connection.tasks(job.id, "state ne 'completed'", "")
+            page, _ = await self._connection.tasks(job.id, "state ne 'completed'", "", in_round=True)
             if not page.value:
                 await self._connection.terminate_job(job.id, ENDED_REASON)
         except (NotFound, calls.JobEnded):

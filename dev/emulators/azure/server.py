@@ -14,7 +14,8 @@ from aiohttp import web
 
 from dev.emulators import http
 from dev.emulators.azure import auth, odata
-from dev.emulators.azure.service import ACTIVE_JOBS, MAX_BODY, POOLS, Fault, PoolSpec, Service
+from dev.emulators.azure.pools import POOLS, PoolSpec
+from dev.emulators.azure.service import ACTIVE_JOBS, MAX_BODY, Fault, Service
 from dev.emulators.faults import Dice, Faults
 
 API_VERSIONS = frozenset({"2025-06-01"})
@@ -24,6 +25,7 @@ Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _ID = r"[^/]+"
 _ROUTES: Sequence[tuple[str, str, str]] = (
+    ("GET", r"/pools", "list_pools"),
     ("GET", rf"/pools/({_ID})", "get_pool"),
     ("HEAD", rf"/pools/({_ID})", "pool_exists"),
     ("GET", r"/jobs", "list_jobs"),
@@ -116,6 +118,8 @@ class Emulator:
             raise Fault(413, "RequestBodyTooLarge", "The request body is too large.")
         wanted: dict[str, Any] = msgspec.json.decode(body, type=dict) if body else {}
         match operation:
+            case "list_pools":
+                return self._page(request, service.list_pools(), lambda pool: pool)
             case "get_pool":
                 return reply(odata.selected(service.get_pool(*ids), select))
             case "pool_exists":

@@ -11,9 +11,9 @@ from aiohttp import web
 from controller.domain import names
 from controller.domain.job import JobSpec
 from controller.domain.resources import ResourceSet
-from controller.ports import Clock, JobRef, SubmitRequest
+from controller.ports import Clock, JobRef, Observation, SubmitRequest
 from controller.providers.azure.provider import AzureProvider
-from dev.emulators.azure.server import Emulator
+from dev.emulators.azure.server import Emulator, failed
 from tests.contract.azure_service import azure_settings
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -99,3 +99,18 @@ def ref(request: SubmitRequest, path: str | None = None) -> JobRef:
         spec=request.spec,
         created_at=request.created_at,
     )
+
+
+def answer(status: int, code: str, text: str = "words"):
+    async def reply(request: web.Request) -> web.StreamResponse:
+        return failed(status, code, text)
+
+    return reply
+
+
+async def observed(provider: AzureProvider, request: SubmitRequest, path: str | None = None) -> Observation | None:
+    return (await provider.observe([ref(request, path)])).get(request.external_name)
+
+
+async def many(provider: AzureProvider, number: int) -> list:
+    return [ref(one, (await provider.submit(one)).resource_path) for one in [wanted() for _ in range(number)]]

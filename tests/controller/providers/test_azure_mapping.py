@@ -29,10 +29,10 @@ from controller.domain.job import (
 from controller.domain.phases import Phase
 from controller.domain.resources import ResourceSet
 from controller.ports import SubmitRequest
-from controller.providers.azure import calls, commandline, marker, observation, places, pools, request, wire
+from controller.providers.azure import calls, commandline, holds, marker, observation, places, pools, request, wire
 from controller.providers.azure.places import Place
 from controller.providers.azure.pools import Pool
-from controller.providers.azure.wire import Container, Execution, Failure, Task
+from controller.providers.azure.wire import Container, Detail, Execution, Failure, Task
 from controller.variables import Environment
 from dev.emulators.azure.tasks import words_of
 from tests.contract.azure_service import azure_settings
@@ -367,8 +367,9 @@ def task(index: int = 0, state: str = "active", *, seconds: float | None = None,
     )
 
 
-def failure(code: str, message: str = "", category: str = "UserError") -> Failure:
-    return Failure(category=category, code=code, message=message)
+def failure(code: str, message: str = "", category: str = "UserError", **details: str) -> Failure:
+    named = tuple(Detail(name=name, value=value) for name, value in details.items())
+    return Failure(category=category, code=code, message=message, details=named)
 
 
 SUCCEEDED = task(0, "completed", seconds=1, result="success", exit_code=0)
@@ -377,9 +378,9 @@ ENDED = task(2, "completed", seconds=1, result="failure", exit_code=137, failure
 WAITS = task(3)
 
 
-def seen(*tasks: Task | None, job_state: str = "active"):
+def seen(*tasks: Task | None, job_state: str = "active", hold=None, settings=SETTINGS):
     where = Place(job_id="j", stem="t", count=len(tasks), is_set=len(tasks) > 1)
-    return observation.observation("n", where, tasks, job_state, SETTINGS)
+    return observation.observation("n", where, tasks, job_state, settings, hold=hold)
 
 
 def test_every_state_of_the_sdk_has_a_meaning() -> None:
@@ -417,9 +418,37 @@ def test_a_task_that_waits_in_a_shared_job_that_was_ended_has_failed() -> None:
     assert (end.phase, end.reason) == (Phase.FAILED, reasons.DELETED_EXTERNALLY)
 
 
-def test_a_disabled_shared_job_is_why_a_task_waits() -> None:
-    assert "disabled" in seen(WAITS, job_state="disabled").waits_because
-    assert seen(WAITS).waits_because is None
+@pytest.mark.parametrize("state", ["disabling", "disabled", "enabling"])
+def test_a_disabled_shared_job_is_why_a_task_waits(state: str) -> None:
+    held = seen(WAITS, job_state=state, hold=holds.of_job("j", state))
+    assert (held.phase, held.waits_reason) == (Phase.PENDING, reasons.HELD_EXTERNALLY)
+    assert "'j'" in held.waits_because and state in held.waits_because
+    assert holds.of_job("j", "active") is None
+
+
+@pytest.mark.parametrize(
+    ("pool", "reason", "words"),
+    [
+        (None, reasons.POOL_MISSING, "does not exist"),
+        ({"is_being_deleted": True}, reasons.POOL_MISSING, "being deleted"),
+        ({"resize_error": "AccountCoreQuotaReached: no"}, reasons.QUOTA_EXCEEDED, "AccountCoreQuotaReached"),
+        ({"resize_error": "AllocationTimedOut: no"}, reasons.WAITING_FOR_CAPACITY, "AllocationTimedOut"),
+        ({"may_have_nodes": False}, reasons.WAITING_FOR_CAPACITY, "no nodes"),
+    ],
+)
+def test_what_is_wrong_with_its_pool_is_why_a_task_waits(pool, reason: str, words: str) -> None:
+    hold = holds.of_pool("p", pool if pool is None else msgspec.structs.replace(POOL, **pool))
+    held = seen(WAITS, hold=hold)
+    assert held.waits_reason == reason and words in held.waits_because and "'p'" in held.waits_because
+    assert seen(task(state="running", seconds=1), hold=hold).waits_because is None
+    assert holds.of_pool("p", POOL) is None and seen(WAITS).waits_because is None
+
+
+@pytest.mark.parametrize("state", [WAITS, task(state="running", seconds=1)])
+def test_what_is_in_a_shared_job_that_is_being_deleted_will_soon_be_gone(state: Task) -> None:
+    leaving = seen(state, job_state="deleting")
+    assert leaving.is_being_deleted and not leaving.has_ended
+    assert not seen(SUCCEEDED, job_state="deleting").is_being_deleted
 
 
 @pytest.mark.parametrize(
@@ -432,9 +461,34 @@ def test_a_disabled_shared_job_is_why_a_task_waits() -> None:
             137,
         ),
         (
-            task(state="completed", seconds=2, exit_code=137, failure_info=failure("TaskEnded", "", "ServerError")),
+            task(state="completed", seconds=59.5, exit_code=137, failure_info=failure("taskended", "", "ServerError")),
             reasons.DEADLINE_EXCEEDED,
             137,
+        ),
+        (  # as a task that ran too long was seen in the wild: the words alone tell
+            task(
+                state="completed",
+                seconds=2,
+                exit_code=1,
+                failure_info=failure(
+                    "TaskEnded",
+                    "The task was ended by user request",
+                    Message="The maximum execution time configured on the task was exceeded",
+                    AdditionalErrorCode="FailureExitCode",
+                ),
+            ),
+            reasons.DEADLINE_EXCEEDED,
+            1,
+        ),
+        (  # cut off at its limit, whatever the code
+            task(state="completed", seconds=60, exit_code=143, failure_info=failure("FailureExitCode")),
+            reasons.DEADLINE_EXCEEDED,
+            143,
+        ),
+        (  # it ended by itself in the last moment
+            task(state="completed", seconds=60, exit_code=3, failure_info=failure("FailureExitCode")),
+            reasons.NON_ZERO_EXIT,
+            3,
         ),
         (task(state="completed", failure_info=failure("CommandProgramNotFound")), reasons.COMMAND_NOT_FOUND, None),
         (task(state="completed", seconds=1, exit_code=127), reasons.COMMAND_NOT_FOUND, 127),
@@ -448,13 +502,40 @@ def test_a_disabled_shared_job_is_why_a_task_waits() -> None:
             reasons.FAILED,
             None,
         ),
-        (task(state="completed"), reasons.FAILED, None),
+        (task(state="completed", seconds=1), reasons.FAILED, None),
     ],
 )
 def test_why_a_task_failed(last: Task, reason: str, code: int | None) -> None:
     end = seen(last)
     assert (end.phase, end.reason, end.exit_code) == (Phase.FAILED, reason, code)
     assert end.message
+
+
+@pytest.mark.parametrize(
+    ("last", "otherwise"),
+    [
+        (ENDED, reasons.DELETED_EXTERNALLY),
+        # The service's own doing, which is no deadline, unless we had asked for the end.
+        (
+            task(state="completed", seconds=2, failure_info=failure("TaskEnded", "node lost", "ServerError")),
+            reasons.FAILED,
+        ),
+        # Ended while it waited: there may be no failure at all.
+        (task(state="completed", result="failure"), reasons.DELETED_EXTERNALLY),
+        (task(state="completed", failure_info=failure("TaskEnded")), reasons.DELETED_EXTERNALLY),
+    ],
+)
+def test_a_task_that_a_call_ended_is_cancelled_if_the_call_was_ours(last: Task, otherwise: str) -> None:
+    end = seen(last)
+    assert (end.phase, end.reason, end.failed_unless_asked) == (Phase.CANCELLED, reasons.CANCELLED, otherwise)
+    assert end.message and end.exit_code is None
+
+
+def test_no_signature_is_in_the_words_for_a_failure() -> None:
+    settings = msgspec.structs.replace(SETTINGS, output_url="https://s.blob.core.windows.net/c?sv=2024&sig=s3cret")
+    fault = failure("FileUploadAccessDenied", Message="no: https://s.blob.core.windows.net/c/x?sv=2024&sig=s3cret")
+    end = seen(task(state="completed", seconds=1, failure_info=fault), settings=settings)
+    assert "s3cret" not in end.message and "FileUploadAccessDenied" in end.message
 
 
 def test_a_set_counts_its_tasks_and_tells_of_the_first_that_failed() -> None:

@@ -16,15 +16,15 @@ from controller.domain import reasons
 from controller.domain.errors import ConfigError, Forbidden, JennahError, Permanent, Retryable, Throttled, Unavailable
 from controller.domain.job import AzureOptions, Job, JobStatus, Metadata
 from controller.domain.phases import Phase
-from controller.ports import Observation, SubmitRequest
+from controller.ports import SubmitRequest
 from controller.providers.azure import calls, listing, logs, places, pools, shared_jobs
 from controller.providers.azure.provider import AzureProvider
-from dev.emulators.azure.server import drop, failed
+from dev.emulators.azure.pools import PoolSpec
+from dev.emulators.azure.server import drop
 from dev.emulators.azure.server import reply as served
-from dev.emulators.azure.service import PoolSpec
 from dev.emulators.faults import Faults
 from tests.contract.azure_service import azure_settings
-from tests.controller.providers.azure_service import START, Service, ref, wanted
+from tests.controller.providers.azure_service import START, Service, answer, many, observed, ref, wanted
 
 
 @pytest.fixture
@@ -36,13 +36,6 @@ async def service() -> AsyncIterator[Service]:
 @pytest.fixture
 async def provider(service: Service) -> AzureProvider:
     return service.provider()
-
-
-def answer(status: int, code: str, text: str = "words"):
-    async def reply(request: web.Request) -> web.StreamResponse:
-        return failed(status, code, text)
-
-    return reply
 
 
 def each_task(status: str, code: str, text: str):
@@ -60,10 +53,6 @@ async def lost(request: web.Request) -> web.StreamResponse:
 
 def entries(service: Service, request: SubmitRequest) -> list:
     return [one for one in service.emulator.service.ledger() if one.uid == request.uid]
-
-
-async def observed(provider: AzureProvider, request: SubmitRequest, path: str | None = None) -> Observation | None:
-    return (await provider.observe([ref(request, path)])).get(request.external_name)
 
 
 # --- the start ------------------------------------------------------------------------------------------
@@ -470,10 +459,6 @@ async def test_a_right_that_is_missing_is_forbidden_and_heals(service: Service, 
 # --- observing ------------------------------------------------------------------------------------------
 
 
-async def many(provider: AzureProvider, number: int) -> list:
-    return [ref(one, (await provider.submit(one)).resource_path) for one in [wanted() for _ in range(number)]]
-
-
 async def test_a_round_asks_for_what_changed_and_selects_what_is_read(
     service: Service, provider: AzureProvider
 ) -> None:
@@ -486,14 +471,16 @@ async def test_a_round_asks_for_what_changed_and_selects_what_is_read(
     assert "environmentSettings" not in first["$select"]
 
 
-async def test_quiet_rounds_are_one_call_for_a_shared_job(service: Service, provider: AzureProvider) -> None:
+async def test_quiet_rounds_are_one_call_for_a_shared_job_and_one_for_all_of_them(
+    service: Service, provider: AzureProvider
+) -> None:
     refs = await many(provider, 1200)
     service.clock.advance(1)
     await provider.observe(refs)
     service.counts.clear()
     service.emulator.queries.clear()
     assert len(await provider.observe(refs)) == 1200
-    assert set(service.counts) == {"list_tasks"}
+    assert set(service.counts) == {"list_tasks", "list_jobs"} and service.counts["list_jobs"] == 1
 
 
 async def test_lists_are_read_over_all_their_pages(service: Service, provider: AzureProvider) -> None:
@@ -723,7 +710,7 @@ async def test_deleting_a_large_set_goes_on_where_the_try_before_was_cut_off(
     service.clock.advance(100)
     [job] = service.emulator.service.jobs.values()
     monkeypatch.setattr(calls, "ACTION_SECONDS", 2.0)
-    slow = service.provider(SystemClock(), calls_per_second=20)
+    slow = service.provider(SystemClock(), mutations_per_second=20)
     service.counts.clear()
     left = [len(job.tasks)]
     while job.tasks and len(left) < 6:

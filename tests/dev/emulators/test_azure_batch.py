@@ -14,8 +14,8 @@ from azure.core.credentials import AzureNamedKeyCredential
 from azure.core.exceptions import AzureError, HttpResponseError
 
 from dev.emulators.azure import auth, odata, tasks
+from dev.emulators.azure.pools import PoolSpec, pool_spec
 from dev.emulators.azure.server import Emulator
-from dev.emulators.azure.service import PoolSpec, pool_spec
 from dev.emulators.faults import Faults
 
 POOL = models.BatchPoolInfo(pool_id="jennah")
