@@ -46,6 +46,13 @@ class Slots(msgspec.Struct, frozen=True, kw_only=True):
     node: NodeSize | None
     """None: the node's size is not known."""
 
+    def memory_limit(self, asked_mib: int) -> int | None:
+        """MiB that its container may use, so that it takes none from others on the node: its share of the node, or what
+        was asked for where the node's size is not known. None for a task that has the node to itself."""
+        if self.taken == self.of:
+            return None
+        return asked_mib if self.node is None else self.node.memory_mib * self.taken // self.of
+
 
 def pool(found: wire.Pool) -> Pool:
     """What the service says of a pool."""

@@ -81,6 +81,8 @@ def test_a_whole_job_becomes_one_task() -> None:
     assert task["commandLine"] == 'python -m x --say "he said \\"no\\""'
     assert task["containerSettings"] == {
         "imageName": "registry.example.com/team/report:1",
+        "containerRunOptions": "--cpu-shares=1024 --memory=4096m",
+        "containerHostBatchBindMounts": [],
         "workingDirectory": "containerImageDefault",
     }
     assert {one["name"]: one["value"] for one in task["environmentSettings"]} == {
@@ -272,6 +274,29 @@ def test_a_nodes_size_is_read_from_its_name_only_where_that_is_sure(vm_size: str
 )
 def test_slots_are_the_larger_share_of_the_node_rounded_up(cpu: int, memory: int, slots: int) -> None:
     assert pools.slots(POOL, ResourceSet(cpu_millis=cpu, memory_mib=memory), SETTINGS).taken == slots
+
+
+@pytest.mark.parametrize(
+    ("pool", "cpu", "memory", "options"),
+    [
+        ({}, 1500, 2048, "--cpu-shares=1536 --memory=8192m"),  # the share of the node, which is more than was asked for
+        ({"vm_size": "Standard_NC6"}, 500, 2048, "--cpu-shares=512 --memory=2048m"),  # of an unknown size: what was
+        ({"slots": 256, "vm_size": "Standard_NC6"}, 1, 1, "--cpu-shares=2 --memory=6m"),  # Docker takes no less
+        ({}, 4000, 2048, None),  # the whole node
+        ({"slots": 1}, 500, 128, None),
+        ({"slots": 1, "vm_size": "Standard_NC6"}, 500, 128, None),
+    ],
+)
+def test_a_container_that_shares_its_node_is_held_to_its_share(pool, cpu: int, memory: int, options) -> None:
+    [task] = sent(wanted(cpu=cpu, memory=memory), pool=msgspec.structs.replace(POOL, **pool))
+    assert task["containerSettings"].get("containerRunOptions") == options
+    told = "".join(remark.message for remark in marker.remarks(marker.decode(task["displayName"])))
+    assert (options is None) == ("the container may use" not in told)
+    assert options is None or f"may use {max(marker.decode(task['displayName']).memory, 1)} MiB" in told
+
+
+def test_no_container_sees_the_files_of_other_tasks_on_its_node() -> None:
+    assert sent(wanted())[0]["containerSettings"]["containerHostBatchBindMounts"] == []
 
 
 def test_more_than_a_node_has_is_refused() -> None:
