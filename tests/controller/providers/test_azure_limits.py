@@ -40,17 +40,22 @@ async def ended_set(service: Service, provider: AzureProvider) -> JobRef:
     return ref(request, path)
 
 
-async def test_a_round_waits_for_no_delete_that_waits_for_its_place(service: Service, provider: AzureProvider) -> None:
+async def test_a_round_and_its_ending_of_old_jobs_wait_for_no_delete_that_waits_for_its_place(
+    service: Service, provider: AzureProvider
+) -> None:
     refs = await many(provider, 5)
     large = await ended_set(service, provider)
-    slow = service.provider(StandingClock(), mutations_per_second=1)
+    clock = StandingClock()
+    slow = service.provider(clock, mutations_per_second=1)
+    for one in (clock, service.clock):
+        one.advance(3 * 86400)
     deleting = asyncio.create_task(slow.delete(large))
     try:
         while not service.counts["delete_task"]:
             await asyncio.sleep(0)
         for _ in range(3):
             assert len(await asyncio.wait_for(slow.observe(refs), PATIENCE_SECONDS)) == 5
-        assert not deleting.done() and service.counts["delete_task"] == 1
+        assert not deleting.done() and service.counts["delete_task"] == service.counts["update_job"] == 1
     finally:
         deleting.cancel()
         await asyncio.gather(deleting, return_exceptions=True)
