@@ -3,6 +3,8 @@
 Machine types, GPUs, spot capacity, disks, network and identities all belong to the pool there (providers.md §3d).
 """
 
+import hashlib
+import json
 import math
 import re
 
@@ -97,6 +99,12 @@ def choose(spec: JobSpec, settings: AzureSettings) -> str:
     if pool is None:
         raise Permanent(f"spec.{field}: AZURE_BATCH_POOLS has no pool for {key!r}", reason=reasons.INVALID_SPEC)
     return pool
+
+
+def choice(settings: AzureSettings) -> str:
+    """Tells apart the settings by which `choose` gives jobs their pools."""
+    key = json.dumps([settings.pool.lower(), sorted((key, pool.lower()) for key, pool in settings.pools.items())])
+    return hashlib.sha256(key.encode()).hexdigest()[:12]
 
 
 def configured(settings: AzureSettings) -> tuple[str, ...]:

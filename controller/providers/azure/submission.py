@@ -1,5 +1,6 @@
 """Having a JennahJob's tasks at the service, exactly once, however often it is tried."""
 
+import contextlib
 from collections import OrderedDict
 from collections.abc import Callable
 
@@ -50,6 +51,10 @@ class Submission:
         is_from_spec = spec.azure is not None and spec.azure.pool == chosen
         pool = await self._catalogue.pool(chosen, is_from_spec=is_from_spec)
         shared = places.shared_job(self._settings, pool.id, spec.priority, wanted.created_at)
+        for job in await self._shared.under_other_settings(shared):
+            where = places.place(job.id, wanted.external_name, spec.completions)
+            if await self._has_any(where):
+                return await self._adopt(where, job.pool_id, wanted)
         refused: tuple[int, calls.JobEnded] | None = None
         for _ in range(GENERATIONS):
             first = places.place(shared.id(0), wanted.external_name, spec.completions)
@@ -72,6 +77,14 @@ class Submission:
                 continue
             return where, name
         raise Unavailable(f"Azure jobs such as {shared.id(0)!r} are ended by somebody as soon as they are made")
+
+    async def _adopt(self, where: Place, pool_id: str, wanted: SubmitRequest) -> tuple[Place, None]:
+        """Go on with what an earlier try began elsewhere."""
+        if where.is_set and await self._connection.task(where.job_id, where.last_id) is None:
+            pool = await self._catalogue.pool(pool_id, is_from_spec=False)
+            with contextlib.suppress(calls.JobEnded):
+                await self._make(where, pool, wanted)
+        return where, None
 
     async def _has_any(self, where: Place) -> bool:
         first, last = next(where.task_ids), where.last_id

@@ -10,6 +10,7 @@ from aiohttp import web
 from controller.domain import reasons
 from controller.domain.errors import ConfigError, Permanent, Retryable, Throttled, Unavailable
 from controller.domain.phases import Phase
+from controller.ports import SubmitRequest
 from controller.providers.azure import calls
 from controller.providers.azure.provider import AzureProvider
 from dev.emulators.azure.pools import PoolSpec
@@ -26,6 +27,21 @@ async def service() -> AsyncIterator[Service]:
 @pytest.fixture
 async def provider(service: Service) -> AzureProvider:
     return service.provider()
+
+
+async def done_and_lost(service: Service, operation: str, request: SubmitRequest, provider: AzureProvider) -> None:
+    """A submission that the service takes and of which no reply comes."""
+
+    async def reply(asked: web.Request) -> web.StreamResponse:
+        body = msgspec.json.decode(await asked.read())
+        made = body["value"] if operation == "create_tasks" else body
+        getattr(service.emulator.service, operation)(asked.path.split("/")[2], made)
+        return drop(asked)
+
+    service.answer(operation, reply)
+    with pytest.raises(Unavailable):
+        await provider.submit(request)
+    service.clock.advance(1)
 
 
 # --- the start ------------------------------------------------------------------------------------------
@@ -119,14 +135,7 @@ async def test_a_shared_job_that_somebody_ended_is_followed_by_the_next(service:
 async def test_a_task_in_an_ended_shared_job_is_adopted_and_not_run_again(service: Service) -> None:
     provider, request = service.provider(), wanted()
 
-    async def done_and_lost(asked: web.Request) -> web.StreamResponse:
-        service.emulator.service.create_task(asked.path.split("/")[2], msgspec.json.decode(await asked.read()))
-        return drop(asked)
-
-    service.answer("create_task", done_and_lost)
-    with pytest.raises(Unavailable):
-        await provider.submit(request)
-    service.clock.advance(1)
+    await done_and_lost(service, "create_task", request, provider)
     [job] = service.emulator.service.jobs.values()
     service.emulator.service.terminate_job(job.id, "by hand")
     for adapter in (provider, service.provider()):
@@ -144,6 +153,32 @@ async def test_an_ended_shared_job_that_was_removed_does_not_come_back_below_the
     service.emulator.service.delete_job(first.id)
     assert (await service.provider().submit(request)).resource_path == path
     assert len(entries(service, request)) == 1
+
+
+@pytest.mark.parametrize(("completions", "operation"), [(1, "create_task"), (250, "create_tasks")])
+async def test_a_submission_that_went_to_another_pool_before_the_settings_changed_is_gone_on_with_there(
+    service: Service, completions: int, operation: str
+) -> None:
+    request = wanted(completions=completions)
+    await done_and_lost(service, operation, request, service.provider())
+    changed = service.provider(pool="jennah-spot", pools={"gpu": "jennah-gpu"})
+    await changed.submit(wanted())
+    path = (await changed.submit(request)).resource_path
+    [first, second] = service.emulator.service.jobs.values()
+    assert f"/{first.id}/" in path
+    assert (len(first.tasks), len(second.tasks)) == (completions, 1)
+    assert (await service.provider(pool="jennah-spot").submit(request)).resource_path == path
+
+
+async def test_what_other_pools_have_is_not_looked_for_while_the_settings_are_the_same(service: Service) -> None:
+    provider = service.provider()
+    for spec in ({"spot": True}, {}, {"priority": 50}):
+        await provider.submit(wanted(**spec))
+    fresh = service.provider()
+    service.counts.clear()
+    for _ in range(5):
+        await fresh.submit(wanted())
+    assert service.counts == {"get_pool": 1, "list_jobs": 1, "get_job": 1, "create_task": 5}
 
 
 async def test_a_set_that_was_cut_off_is_gone_on_with(service: Service) -> None:
