@@ -204,7 +204,8 @@ class AzureProvider:
             self._asides_that_fail.discard(fault)
 
     async def _look_at_pools(self, looks: Iterable[Seen | None]) -> None:
-        waiting = {one.job.pool_id for one in looks if one is not None and observation.waits(list(one.tasks.values()))}
+        seen = [one for one in looks if one is not None and one.job.pool_id]
+        waiting = {one.job.pool_id for one in seen if observation.waits(list(one.tasks.values()))}
         if waiting:
             await self._aside("why tasks wait cannot be read", self._catalogue.look(waiting))
 
@@ -221,7 +222,7 @@ class AzureProvider:
             # It may have run and ended before its job did: after that nothing in it changes any more.
             tasks = await self._finding.tasks(where) or tasks
         hold = None
-        if job is not None and observation.waits(tasks):
+        if job is not None and job.pool_id and observation.waits(tasks):
             await self._aside("why a task waits cannot be read", self._catalogue.look_at(job.pool_id))
             hold = self._hold(job, state)
         return observation.observation(external_name, where, tasks, state, self._settings, hold=hold)

@@ -100,13 +100,13 @@ async def test_a_page_that_is_throttled_is_asked_for_again_and_the_others_are_no
     assert service.counts["list_tasks"] == 3 + connection.ROUND_TRIES - 1
 
 
-async def test_rounds_see_everything_though_a_tenth_of_all_calls_is_throttled_and_much_is_removed(
+async def test_rounds_see_everything_though_a_twentieth_of_all_calls_is_throttled_and_much_is_removed(
     service: Service, provider: AzureProvider
 ) -> None:
     large = [await ended_set(service, provider) for _ in range(3)]
     refs = await many(provider, 1200)
     service.clock.advance(10)
-    service.emulator.dice.faults.throttled = 0.1
+    service.emulator.dice.faults.throttled = 0.05
 
     async def removing() -> None:
         for one in large:
