@@ -73,9 +73,9 @@ class Listing:
         for job in changed:
             seen = self._seen.get(job.id)
             if seen is not None and _is_newer(job, seen.job):
-                seen.job = job
-                if JOB_ENDS.get(job.state, False):
+                if job.state != seen.job.state and JOB_ENDS.get(job.state, False):
                     seen.since = None
+                seen.job = job
 
     async def look(self, job_id: str, wanted: Collection[str]) -> Seen | None:
         """The shared job with those of the wanted tasks that it has; None where it is gone. Raises what a call raises:
