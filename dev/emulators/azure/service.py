@@ -254,6 +254,11 @@ class Service:
             raise Fault(400, "MissingRequiredProperty", "A required property was not specified in the request body.")
         if pool is not None and pool.takes_containers != bool(wire.get("containerSettings")):
             raise Fault(400, "ContainerSettingsMismatch", "The container settings do not fit the pool.")
+        container = wire.get("containerSettings") or {}
+        mounts = container.get("containerHostBatchBindMounts")
+        has_folder = mounts is None or any(one.get("source") == "Task" for one in mounts)
+        if container and not has_folder and container.get("workingDirectory") != "containerImageDefault":
+            raise Fault(400, "InvalidPropertyValue", "The task's folder is not mounted and cannot be worked in.")
         if pool is not None and not 1 <= wire.get("requiredSlots", 1) <= pool.slots:
             raise Fault(400, "InvalidPropertyValue", "requiredSlots is more than the pool's nodes have.")
         if wire.get("dependsOn") and not job.wire.get("usesTaskDependencies"):
