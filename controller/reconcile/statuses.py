@@ -121,7 +121,8 @@ def _is_too_late(job: Job, seen: Observation) -> bool:
     if asked is not None:
         return asked.reason == reasons.PENDING_DEADLINE_EXCEEDED
     # Who asked may have died before it was noted: then what ended without having run, and not before its time, is ours.
-    limit, since, ended = job.spec.pending_deadline_seconds, job.status.submitted_at, seen.completed_at
+    limit, ended = job.spec.pending_deadline_seconds, seen.completed_at
+    since = job.status.submitted_at or seen.submitted_at
     if not seen.failed_unless_asked or limit is None or since is None or ended is None:
         return False
     return seen.started_at is None and (ended - since).total_seconds() >= limit

@@ -59,7 +59,7 @@ class AzureProvider:
         self._unclaimed = Unclaimed(self._connection, self._shared, settings)
         self._places: OrderedDict[str, Place] = OrderedDict()
         self._failing: frozenset[str] = frozenset()
-        self._asides_that_fail: set[str] = set()
+        self._told: dict[str, str] = {}
 
     async def open(self) -> None:
         """See that every configured pool exists. Raises ConfigError, Unavailable."""
@@ -193,15 +193,13 @@ class AzureProvider:
         self._failing = frozenset(failures)
 
     async def _aside(self, fault: str, work: Awaitable[None]) -> None:
-        """A failure of this fails no round: what it would have told stays as it was. It is logged once."""
+        """A failure of this fails no round: what it would have told stays as it was. It is logged when it is news."""
         try:
             await work
         except JennahError as error:
-            if fault not in self._asides_that_fail:
+            if self._told.get(fault) != str(error):
                 log.warning("%s: %s", fault, error)
-            self._asides_that_fail.add(fault)
-        else:
-            self._asides_that_fail.discard(fault)
+            self._told[fault] = str(error)
 
     async def _look_at_pools(self, looks: Iterable[Seen | None]) -> None:
         seen = [one for one in looks if one is not None and one.job.pool_id]
