@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from controller.domain import conditions, reasons
+from controller.domain.errors import Throttled
 from controller.domain.job import Job
 from controller.domain.phases import Phase
 from controller.reconcile.observer import ref_of
@@ -125,3 +126,16 @@ async def test_a_job_whose_shared_job_somebody_deletes_has_failed_as_soon_as_it_
     world.account.delete_job(shared.id)
     job = await world.later(job, 5)
     assert (job.status.phase, job.status.reason) == (Phase.FAILED, reasons.DELETED_EXTERNALLY)
+
+
+async def test_a_job_that_a_quota_keeps_out_says_which_and_is_submitted_when_there_is_room(world: AzureWorld) -> None:
+    world.account.active_jobs = 0
+    job = world.kube.create()
+    with pytest.raises(Throttled):
+        await world.reconcile(job)
+    told = conditions.find(world.kube.current(job).status.conditions, conditions.SUBMITTED)
+    assert told.status == "False" and "ActiveJobAndScheduleQuotaReached" in told.message
+    world.account.active_jobs = 1
+    await world.clock.advance(60)
+    await world.reconcile(job)
+    assert conditions.is_true(world.kube.current(job).status.conditions, conditions.SUBMITTED)
