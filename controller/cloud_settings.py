@@ -113,8 +113,11 @@ class AzureSettings(msgspec.Struct, frozen=True, kw_only=True):
     signature."""
     task_user: str = ""
     """AZURE_TASK_USER: whom tasks run as, one of `AZURE_TASK_USERS`; empty leaves it to the service."""
-    calls_per_second: float
-    """AZURE_CALLS_PER_SECOND; the service publishes no limit."""
+    reads_per_second: float
+    """AZURE_READS_PER_SECOND: reads of single jobs, and as many again of the rounds that observe all jobs. The service
+    publishes no limit."""
+    mutations_per_second: float
+    """AZURE_MUTATIONS_PER_SECOND: calls that make, end or remove something."""
 
     def __repr__(self) -> str:
         return f"AzureSettings({self.account})"
@@ -168,7 +171,8 @@ def read_azure(env: Environment, region: str) -> AzureSettings:
         output_url=env.text("AZURE_OUTPUT_URL", ""),
         output_identity=env.text("AZURE_OUTPUT_IDENTITY", ""),
         task_user=user,
-        calls_per_second=env.number("AZURE_CALLS_PER_SECOND", 20, least=0.1, most=10_000),
+        reads_per_second=env.number("AZURE_READS_PER_SECOND", 20, least=0.1, most=10_000),
+        mutations_per_second=env.number("AZURE_MUTATIONS_PER_SECOND", 20, least=0.1, most=10_000),
     )
 
 

@@ -98,6 +98,9 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     tasks: TaskCounts | None = None
     reason: str | None = None
     """A word of `domain.reasons`, for a job that ended."""
+    failed_unless_asked: str | None = None
+    """Only with CANCELLED, of a service that says that a call ended the job and not whose: it was ours if status has
+    the mark that we asked (the condition Cancelling); else the job is FAILED, and this is the reason."""
     message: str | None = None
     waits_because: str | None = None
     """The service's own words for why a job gets no machine. Only while it waits for one."""

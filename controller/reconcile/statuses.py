@@ -76,8 +76,10 @@ def observed(job: Job, seen: Observation, now: datetime, *, unscheduled_after: f
     phase: Phase = seen.phase or old.phase or Phase.PENDING
     why = seen.reason
     status = _waiting(job, status, seen, phase, now, unscheduled_after)
-    if phase is Phase.CANCELLED and _is_too_late(job):
+    if phase is Phase.CANCELLED and _is_too_late(job, seen):
         phase, why = Phase.FAILED, reasons.PENDING_DEADLINE_EXCEEDED
+    elif phase is Phase.CANCELLED and seen.failed_unless_asked and not _is_asked_to_end(job):
+        phase, why = Phase.FAILED, seen.failed_unless_asked
     return moved(job, status, phase, reason=why, message=seen.message, at=seen.completed_at or now, now=now)
 
 
@@ -101,15 +103,34 @@ def _waiting(job: Job, status: JobStatus, seen: Observation, phase: Phase, now: 
             return status
         return _mark(job, status, conditions.SCHEDULED, False, seen.waits_reason, seen.waits_because, now)
     told = conditions.find(status.conditions, conditions.SCHEDULED)
+    if told is not None and not told.is_true and seen.phase is Phase.PENDING:
+        if told.reason == reasons.WAITING_FOR_CAPACITY:
+            return status
+        message = "what held the job back is over; it waits for a machine"
+        return _mark(job, status, conditions.SCHEDULED, False, reasons.WAITING_FOR_CAPACITY, message, now)
     if told is None or phase not in (Phase.SCHEDULED, Phase.RUNNING, Phase.COMPLETED):
         return status
     return _mark(job, status, conditions.SCHEDULED, True, reasons.SCHEDULED, "the job has a machine", now)
 
 
-def _is_too_late(job: Job) -> bool:
+def _is_too_late(job: Job, seen: Observation) -> bool:
     """Whether it was we who ended the job, because it waited for too long."""
+    if job.wants_end:
+        return False
     asked = conditions.find(job.status.conditions, conditions.CANCELLING)
-    return asked is not None and asked.reason == reasons.PENDING_DEADLINE_EXCEEDED and not job.wants_end
+    if asked is not None:
+        return asked.reason == reasons.PENDING_DEADLINE_EXCEEDED
+    # Who asked may have died before it was noted: then what ended without having run, and not before its time, is ours.
+    limit, ended = job.spec.pending_deadline_seconds, seen.completed_at
+    since = job.status.submitted_at or seen.submitted_at
+    if not seen.failed_unless_asked or limit is None or since is None or ended is None:
+        return False
+    return seen.started_at is None and (ended - since).total_seconds() >= limit
+
+
+def _is_asked_to_end(job: Job) -> bool:
+    """Whether the job's end is our doing: a call of ours, which may have been made and not noted, precedes it."""
+    return job.wants_end or conditions.find(job.status.conditions, conditions.CANCELLING) is not None
 
 
 def moved(

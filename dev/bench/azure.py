@@ -81,7 +81,8 @@ async def measure(jobs: int, rounds: int) -> dict[str, object]:
             account_key=auth.KEY,
             endpoint=endpoint,
             pool="jennah",
-            calls_per_second=10_000,
+            reads_per_second=10_000,
+            mutations_per_second=10_000,
         )
         clock = SkippingClock()
         provider = AzureProvider(settings, clock)

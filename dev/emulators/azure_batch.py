@@ -10,8 +10,9 @@ import sys
 
 from controller.startup import say, stop_on_signals
 from dev.emulators import faults
+from dev.emulators.azure.pools import POOLS, pool_spec
 from dev.emulators.azure.server import Emulator
-from dev.emulators.azure.service import ACTIVE_JOBS, POOLS, pool_spec
+from dev.emulators.azure.service import ACTIVE_JOBS
 
 
 def main() -> int:

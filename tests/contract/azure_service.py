@@ -16,6 +16,7 @@ def azure_settings(url: str, **other: object) -> AzureSettings:
         "endpoint": url,
         "pool": "jennah",
         "pools": {"spot": "jennah-spot", "gpu": "jennah-gpu"},
-        "calls_per_second": 10_000,
+        "reads_per_second": 10_000,
+        "mutations_per_second": 10_000,
     }
     return AzureSettings(**{**fields, **other})

@@ -30,8 +30,6 @@ T = TypeVar("T")
 
 CALL_SECONDS = 8.0
 """The time limit of one call."""
-PLACE_SECONDS = 5.0
-"""The longest wait for a place in the rate limit."""
 ACTION_SECONDS = 12.0
 """The time limit of a submission or a cancellation as a whole: less than the lease of 15 s (design §3)."""
 QUOTA_SECONDS = 30.0
@@ -86,7 +84,7 @@ async def make(
     Raises NotFound, AlreadyExists, JobEnded, TaskEnded, Refused, Throttled, Forbidden, and Unavailable for everything
     else: then the outcome is unknown.
     """
-    await _place(bucket)
+    await bucket.take()
     try:
         async with asyncio.timeout(CALL_SECONDS):
             result = await call()
@@ -100,14 +98,6 @@ async def make(
     bucket.accepted()
     PROVIDER_CALLS.labels("azure", method, "ok").inc()
     return result
-
-
-async def _place(bucket: TokenBucket) -> None:
-    try:
-        async with asyncio.timeout(PLACE_SECONDS):
-            await bucket.take()
-    except TimeoutError:
-        raise Throttled("the service asks for fewer calls, and others wait already", delay=PLACE_SECONDS) from None
 
 
 def code_of(error: Exception) -> str:

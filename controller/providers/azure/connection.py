@@ -1,4 +1,8 @@
-"""The calls of the service that are made, one method each. All workers share one client and one rate limit.
+"""The calls of the service that are made, one method each. All workers share one client and its rate limits.
+
+There are three limits, none of which waits for another: mutations; reads of single jobs, which submissions and
+cancellations make too; and what the rounds do that observe all jobs: their reads (`in_round`), and the ending of old
+shared jobs. So a large delete that the service throttles does not keep the rounds from seeing what happens.
 
 Tasks and jobs are read by requests of our own through the SDK's pipeline: its models take too long (see `wire`), and it
 does not tell the service's time, which the next look for changes is counted from.
@@ -15,9 +19,9 @@ from azure.batch import models
 from azure.core.rest import HttpRequest
 
 from controller.cloud_settings import AzureSettings
-from controller.domain.errors import NotFound
+from controller.domain.errors import NotFound, Throttled
 from controller.ports import Clock
-from controller.providers.azure import calls, clients, sdk_faults, wire
+from controller.providers.azure import calls, clients, pools, sdk_faults, wire
 from controller.providers.azure.pools import Pool
 from controller.providers.limits import TokenBucket
 
@@ -26,6 +30,9 @@ T = TypeVar("T")
 API_VERSION = "2025-06-01"
 PAGE_SIZE = 1000
 """The most that the service gives at once."""
+
+ROUND_TRIES = 4
+"""How often a round asks again where the service throttles: of a long list one page would fail each time."""
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,64 +57,81 @@ class AzureConnection:
 
     def __init__(self, settings: AzureSettings, clock: Clock) -> None:
         self._settings = settings
-        self._bucket = TokenBucket(settings.calls_per_second, clock)
+        self._mutations = TokenBucket(settings.mutations_per_second, clock)
+        self._reads = TokenBucket(settings.reads_per_second, clock)
+        self._rounds = TokenBucket(settings.reads_per_second, clock)
         self._client: clients.Client | None = None
 
     # --- reading -----------------------------------------------------------------------------------------
 
-    async def task(self, job_id: str, task_id: str) -> wire.Task | None:
+    async def task(self, job_id: str, task_id: str, *, in_round: bool = False) -> wire.Task | None:
         """One task; None where there is no such task, or no such job."""
+        path = f"/jobs/{job_id}/tasks/{task_id}"
         try:
-            return await self._read("get_task", f"/jobs/{job_id}/tasks/{task_id}", wire.TASK_FIELDS, wire.Task)
+            return await self._read("get_task", path, wire.TASK_FIELDS, wire.Task, in_round=in_round)
         except NotFound:
             return None
 
-    async def tasks(self, job_id: str, query: str, link: str) -> tuple[wire.TaskPage, datetime | None]:
+    async def tasks(
+        self, job_id: str, query: str, link: str, *, in_round: bool = False
+    ) -> tuple[wire.TaskPage, datetime | None]:
         """A page of a job's tasks, those that `query` is true of, and the service's time. `link`: that of the page
         before. Raises NotFound where there is no such job."""
-        answer = await self._get("list_tasks", f"/jobs/{job_id}/tasks", _list_parameters(wire.TASK_FIELDS, query, link))
+        parameters = _list_parameters(wire.TASK_FIELDS, query, link)
+        answer = await self._get("list_tasks", f"/jobs/{job_id}/tasks", parameters, in_round=in_round)
         return _decoded(answer.body, wire.TaskPage), answer.at
 
-    async def job(self, job_id: str) -> wire.Job | None:
+    async def job(self, job_id: str, *, in_round: bool = False) -> wire.Job | None:
         """One shared job; None where there is none."""
         try:
-            return await self._read("get_job", f"/jobs/{job_id}", wire.JOB_FIELDS, wire.Job)
+            return await self._read("get_job", f"/jobs/{job_id}", wire.JOB_FIELDS, wire.Job, in_round=in_round)
         except NotFound:
             return None
 
-    async def jobs(self, query: str) -> list[wire.Job]:
+    async def jobs(self, query: str, *, in_round: bool = False) -> list[wire.Job]:
         """All jobs that `query` is true of."""
+        return (await self.jobs_and_time(query, in_round=in_round))[0]
+
+    async def jobs_and_time(self, query: str, *, in_round: bool = False) -> tuple[list[wire.Job], datetime | None]:
+        """The same, and the service's time when it gave the first page."""
         found: list[wire.Job] = []
-        link = ""
+        link, first = "", None
         while True:
-            answer = await self._get("list_jobs", "/jobs", _list_parameters(wire.JOB_FIELDS, query, link))
+            parameters = _list_parameters(wire.JOB_FIELDS, query, link)
+            answer = await self._get("list_jobs", "/jobs", parameters, in_round=in_round)
             page = _decoded(answer.body, wire.JobPage)
             found += page.value
+            link, first = page.next_link, first or answer.at
+            if not link:
+                return found, first
+
+    async def pool(self, pool_id: str, *, in_round: bool = False) -> Pool:
+        """One pool. Raises NotFound."""
+        path = f"/pools/{quote(pool_id, safe='')}"
+        return pools.pool(await self._read("get_pool", path, wire.POOL_FIELDS, wire.Pool, in_round=in_round))
+
+    async def pools(self) -> list[Pool]:
+        """All pools of the account, for a round."""
+        found: list[Pool] = []
+        link = ""
+        while True:
+            parameters = _list_parameters(wire.POOL_FIELDS, "", link)
+            answer = await self._get("list_pools", "/pools", parameters, in_round=True)
+            page = _decoded(answer.body, wire.PoolPage)
+            found += [pools.pool(one) for one in page.value]
             link = page.next_link
             if not link:
                 return found
-
-    async def pool(self, pool_id: str) -> Pool:
-        """One pool. Raises NotFound."""
-        client = self._open().batch
-        found = await calls.make("get_pool", self._bucket, lambda: client.get_pool(pool_id))
-        machine = found.virtual_machine_configuration
-        return Pool(
-            id=pool_id,
-            vm_size=found.vm_size,
-            slots=found.task_slots_per_node or 1,
-            takes_containers=machine is not None and machine.container_configuration is not None,
-        )
 
     # --- making and ending -------------------------------------------------------------------------------
 
     async def create_job(self, job: models.BatchJobCreateOptions) -> None:
         client = self._open().batch
-        await calls.make("create_job", self._bucket, lambda: client.create_job(job))
+        await calls.make("create_job", self._mutations, lambda: client.create_job(job))
 
     async def create_task(self, job_id: str, task: models.BatchTaskCreateOptions, clean: Callable[[str], str]) -> None:
         client = self._open().batch
-        await calls.make("create_task", self._bucket, lambda: client.create_task(job_id, task), clean=clean)
+        await calls.make("create_task", self._mutations, lambda: client.create_task(job_id, task), clean=clean)
 
     async def create_tasks(
         self, job_id: str, tasks: Sequence[models.BatchTaskCreateOptions], clean: Callable[[str], str]
@@ -116,7 +140,7 @@ class AzureConnection:
         client = self._open().batch
         group = models.BatchTaskGroup(task_values=list(tasks))
         made = await calls.make(
-            "create_tasks", self._bucket, lambda: client.create_task_collection(job_id, group), clean=clean
+            "create_tasks", self._mutations, lambda: client.create_task_collection(job_id, group), clean=clean
         )
         results: dict[str, NotMade] = {}
         for one in made.result_values or ():
@@ -132,21 +156,21 @@ class AzureConnection:
 
     async def terminate_task(self, job_id: str, task_id: str) -> None:
         client = self._open().batch
-        await calls.make("terminate_task", self._bucket, lambda: client.terminate_task(job_id, task_id))
+        await calls.make("terminate_task", self._mutations, lambda: client.terminate_task(job_id, task_id))
 
     async def delete_task(self, job_id: str, task_id: str) -> None:
         client = self._open().batch
-        await calls.make("delete_task", self._bucket, lambda: client.delete_task(job_id, task_id))
+        await calls.make("delete_task", self._mutations, lambda: client.delete_task(job_id, task_id))
 
     async def end_when_done(self, job_id: str) -> None:
         """Have the service end the job as soon as all its tasks have ended: at once where there are none left."""
         client = self._open().batch
         mode = models.BatchJobUpdateOptions(all_tasks_complete_mode=models.BatchAllTasksCompleteMode.TERMINATE_JOB)
-        await calls.make("update_job", self._bucket, lambda: client.update_job(job_id, mode))
+        await calls.make("update_job", self._rounds, lambda: client.update_job(job_id, mode))
 
     async def terminate_job(self, job_id: str, reason: str) -> None:
         client = self._open().batch
-        await calls.make("terminate_job", self._bucket, lambda: sdk_faults.terminate_job(client, job_id, reason))
+        await calls.make("terminate_job", self._rounds, lambda: sdk_faults.terminate_job(client, job_id, reason))
 
     async def close(self) -> None:
         client, self._client = self._client, None
@@ -155,11 +179,11 @@ class AzureConnection:
 
     # --- one request -------------------------------------------------------------------------------------
 
-    async def _read(self, method: str, path: str, fields: Sequence[str], kind: type[T]) -> T:
-        answer = await self._get(method, path, {"$select": ",".join(fields)})
+    async def _read(self, method: str, path: str, fields: Sequence[str], kind: type[T], *, in_round: bool = False) -> T:
+        answer = await self._get(method, path, {"$select": ",".join(fields)}, in_round=in_round)
         return _decoded(answer.body, kind)
 
-    async def _get(self, method: str, path: str, parameters: Mapping[str, str]) -> Answer:
+    async def _get(self, method: str, path: str, parameters: Mapping[str, str], *, in_round: bool = False) -> Answer:
         client = self._open().batch
         quoted = {name: quote(text, safe="") for name, text in {**parameters, "api-version": API_VERSION}.items()}
 
@@ -168,7 +192,14 @@ class AzureConnection:
             response = await client.send_request(request)
             return Answer(body=response.content, at=_moment(response.headers.get("Date")))
 
-        return await calls.make(method, self._bucket, call)
+        if not in_round:
+            return await calls.make(method, self._reads, call)
+        for _ in range(ROUND_TRIES - 1):
+            try:
+                return await calls.make(method, self._rounds, call)
+            except Throttled:
+                continue  # the rate limit makes the pause
+        return await calls.make(method, self._rounds, call)
 
     def _open(self) -> clients.Client:
         if self._client is None:

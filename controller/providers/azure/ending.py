@@ -72,6 +72,7 @@ class Ending:
     async def _listed(self, where: Place, uid: str, query: str) -> list[str]:
         """Of its tasks those that are there, carry that uid, and that `query` is true of, by index."""
         mine = set(where.task_ids)
+        query = f"{where.query} and {query}" if query else where.query
         found, link = set(), ""
         while True:
             try:

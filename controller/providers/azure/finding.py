@@ -34,7 +34,7 @@ class Finding:
             found = await self._in(job_id, ref)
             if found is not None:
                 return found
-        for job in await self._shared.ours():
+        for job in await self._shared.ours(ref.created_at):
             if job.id not in tried:
                 found = await self._in(job.id, ref)
                 if found is not None:
@@ -50,7 +50,7 @@ class Finding:
         link = ""
         while True:
             try:
-                page, _ = await self._connection.tasks(where.job_id, "", link)
+                page, _ = await self._connection.tasks(where.job_id, where.query, link)
             except NotFound:
                 return None
             found.update((task.id, task) for task in page.value if task.id in mine)

@@ -2,11 +2,14 @@
 by ``jennah logs``; it makes a client of its own."""
 
 import asyncio
+import codecs
+import contextlib
 import os
 from collections.abc import AsyncIterator
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import aiohttp
+from azure.core.exceptions import AzureError
 
 from controller.clock import SystemClock
 from controller.domain.errors import ConfigError, Forbidden, NotFound, Unavailable
@@ -23,7 +26,8 @@ it."""
 
 
 async def lines(job: Job) -> AsyncIterator[str]:
-    """The lines of each task, its stdout and then its stderr; those of a set's tasks begin with ``[INDEX] ``.
+    """The lines of each task, its stdout and then its stderr, as they arrive; those of a set's tasks begin with
+    ``[INDEX] ``.
 
     Raises NotFound where nothing is left (nodes go, and files after seven days), Forbidden, Unavailable.
     """
@@ -42,10 +46,12 @@ async def lines(job: Job) -> AsyncIterator[str]:
         for index, task_id in enumerate(where.task_ids):
             prefix = f"[{index}] " if where.is_set else ""
             for name in FILES:
-                text = await _text(client, bucket, where, task_id, name)
-                has_any = has_any or text is not None
-                for line in (text or "").splitlines():
-                    yield f"{prefix}{line}"
+                async with contextlib.AsyncExitStack() as stack:
+                    parts = await _open(stack, client, bucket, where, task_id, name)
+                    if parts is not None:
+                        has_any = True
+                        async for line in split(parts):
+                            yield f"{prefix}{line}"
         if not has_any:
             raise NotFound(
                 f"{where.stem} has no output: it has not run, or its node has gone (AZURE_OUTPUT_URL keeps it)"
@@ -54,38 +60,62 @@ async def lines(job: Job) -> AsyncIterator[str]:
         await client.close()
 
 
-async def _text(client: clients.Client, bucket: TokenBucket, where: Place, task_id: str, name: str) -> str | None:
-    """A file of a task; None where there is none."""
-
-    async def download() -> bytes:
-        parts = await client.batch.download_task_file(where.job_id, task_id, name)
-        return b"".join([part async for part in parts])
-
+async def split(parts: AsyncIterator[bytes]) -> AsyncIterator[str]:
+    """Lines of a text that comes in parts. Each part has the time of a call, the whole has any. Raises Unavailable."""
+    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+    begun = ""
     try:
-        found = await calls.make("download_task_file", bucket, download)
+        while True:
+            async with asyncio.timeout(calls.CALL_SECONDS):
+                part = await anext(parts, None)
+            if part is None:
+                break
+            *whole, begun = (begun + decoder.decode(part)).split("\n")
+            for line in whole:
+                yield line.removesuffix("\r")
+    except (AzureError, aiohttp.ClientError, TimeoutError):
+        raise Unavailable("the output was cut off: the service stopped in the middle of it") from None
+    begun += decoder.decode(b"", final=True)
+    if begun:
+        yield begun
+
+
+async def _open(
+    stack: contextlib.AsyncExitStack,
+    client: clients.Client,
+    bucket: TokenBucket,
+    where: Place,
+    task_id: str,
+    name: str,
+) -> AsyncIterator[bytes] | None:
+    """The parts of a file of a task; None where there is none."""
+    try:
+        return await calls.make(
+            "download_task_file", bucket, lambda: client.batch.download_task_file(where.job_id, task_id, name)
+        )
     except (NotFound, calls.Refused, Unavailable) as error:
         if isinstance(error, Forbidden):
             raise
         # A node that has gone, or a task that has not run, is 404 or 409 by codes that are not documented.
-        kept = await _from_container(where, task_id, name)
+        kept = await _open_kept(stack, where, task_id, name)
         if kept is None and type(error) is Unavailable and "could not be reached" in str(error):
             raise
         return kept
-    return found.decode(errors="replace")
 
 
-async def _from_container(where: Place, task_id: str, name: str) -> str | None:
+async def _open_kept(
+    stack: contextlib.AsyncExitStack, where: Place, task_id: str, name: str
+) -> AsyncIterator[bytes] | None:
     """The copy in AZURE_OUTPUT_URL, where that holds a signature that may read; None where there is none."""
     url = urlsplit(os.environ.get("AZURE_OUTPUT_URL", ""))
     if not url.query:
         return None
     path = f"{url.path.rstrip('/')}/{quote(places.output_folder(where, task_id))}/{name}"
     try:
-        async with (
-            asyncio.timeout(calls.CALL_SECONDS),
-            aiohttp.ClientSession() as http,
-            http.get(urlunsplit(url._replace(path=path))) as answer,
-        ):
-            return (await answer.read()).decode(errors="replace") if answer.status == 200 else None
+        async with asyncio.timeout(calls.CALL_SECONDS):
+            limits = aiohttp.ClientTimeout(total=None, sock_read=calls.CALL_SECONDS)
+            http = await stack.enter_async_context(aiohttp.ClientSession(timeout=limits))
+            answer = await stack.enter_async_context(http.get(urlunsplit(url._replace(path=path))))
     except (aiohttp.ClientError, TimeoutError):
         raise Unavailable("the output container could not be reached") from None  # the address holds a signature
+    return answer.content.iter_any() if answer.status == 200 else None

@@ -1,8 +1,8 @@
 """What a task says of itself: whose it is, and what was done otherwise than was asked. Pure, each way.
 
 Tasks have no metadata (providers.md §3d), so this is their display name: words such as
-``uid=… tasks=3 limit=3600 asked=1000/2048 slots=2/8 node=4000/16384 disk=100``. It comes with every list, which an
-environment variable would only do together with the secret ones. Words that are not known are left out.
+``uid=… tasks=3 limit=3600 asked=1000/2048 slots=2/8 node=4000/16384 memory=4096 disk=100``. It comes with every list,
+which an environment variable would only do together with the secret ones. Words that are not known are left out.
 """
 
 import msgspec
@@ -31,6 +31,8 @@ class Marker(msgspec.Struct, frozen=True, kw_only=True):
     """Of the node's, those that are taken."""
     node: tuple[int, int] | None = None
     """CPU in millis and memory in MiB of the node; None: not known."""
+    memory: int | None = None
+    """MiB that the container may use; None: no limit."""
     disk: int | None = None
     """GiB that were asked for and are not given."""
 
@@ -48,8 +50,10 @@ def encode(marker: Marker) -> str:
         pair: tuple[int, int] | None = getattr(marker, name)
         if pair is not None:
             words.append(f"{name}={pair[0]}/{pair[1]}")
-    if marker.disk is not None:
-        words.append(f"disk={marker.disk}")
+    for name in ("memory", "disk"):
+        number: int | None = getattr(marker, name)
+        if number is not None:
+            words.append(f"{name}={number}")
     return " ".join(words)
 
 
@@ -67,6 +71,7 @@ def decode(display_name: str) -> Marker:
         asked=_pair(words.get("asked")),
         slots=_pair(words.get("slots")),
         node=_pair(words.get("node")),
+        memory=_number(words.get("memory")),
         disk=_number(words.get("disk")),
     )
 
@@ -80,9 +85,12 @@ def remarks(marker: Marker) -> tuple[Remark, ...]:
         if marker.node:
             is_rounded = True
             node = f"{marker.node[0]}m and {marker.node[1]} MiB"
-            texts.append(f"{asked} became {taken} of the {of} task slots of a node with {node}")
+            text = f"{asked} became {taken} of the {of} task slots of a node with {node}"
         else:
-            texts.append(f"{asked} became one of the node's {of} task slots: its size is not known (AZURE_NODE_SIZES)")
+            text = f"{asked} became one of the node's {of} task slots: its size is not known (AZURE_NODE_SIZES)"
+        if marker.memory is not None:
+            text += f"; the container may use {marker.memory} MiB"
+        texts.append(text)
     if marker.disk is not None:
         texts.append(f"bootDiskGiB {marker.disk} is not honoured: the disk is that of the pool's nodes")
     if not texts:

@@ -3,17 +3,21 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from urllib.parse import urlsplit
 
 import msgspec
-from azure.batch.models import BatchJobState, BatchTaskExecutionResult, BatchTaskState
+from azure.batch.models import BatchJobState, BatchTaskState
 
 from controller.cloud_settings import AzureSettings
 from controller.domain import reasons
 from controller.domain.job import TaskCounts
 from controller.domain.phases import Phase
 from controller.ports import Observation
-from controller.providers.azure import marker, places
+from controller.providers import redaction
+from controller.providers.azure import marker, places, results
+from controller.providers.azure.holds import Hold
 from controller.providers.azure.places import Place
+from controller.providers.azure.results import Result
 from controller.providers.azure.wire import Execution, Task
 
 ENDED = BatchTaskState.COMPLETED.value
@@ -37,15 +41,10 @@ JOB_ENDS: Mapping[str, bool] = {
 }
 """Total: whether a shared job in that state takes and starts no tasks any more."""
 
-HELD = frozenset({BatchJobState.DISABLING.value, BatchJobState.DISABLED.value, BatchJobState.ENABLING.value})
-"""Somebody holds the shared job back; its tasks wait."""
+DELETING = BatchJobState.DELETING.value
 
 GONE = "gone"
 """In place of a state: the service has no such shared job."""
-
-_ENDED_BY_SOMEBODY = "TaskEnded"
-_NO_COMMAND = frozenset({"CommandProgramNotFound", "CommandLaunchFailed"})
-_NO_COMMAND_CODES = frozenset({126, 127})
 
 
 class _Seen(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +53,8 @@ class _Seen(msgspec.Struct, frozen=True, kw_only=True):
     task: Task
     phase: Phase | None
     is_over: bool
+    result: Result | None = None
+    """Of a task that is completed."""
 
 
 def uid_of(task: Task) -> str:
@@ -66,33 +67,49 @@ def is_complete(tasks: Sequence[Task | None]) -> bool:
     return tasks[-1] is not None
 
 
+def waits(tasks: Sequence[Task | None]) -> bool:
+    """Whether any of them waits for its turn: then what holds it back matters."""
+    return any(task is not None and task.state == BatchTaskState.ACTIVE.value for task in tasks)
+
+
 def observation(
-    external_name: str, where: Place, tasks: Sequence[Task | None], job_state: str, settings: AzureSettings
+    external_name: str,
+    where: Place,
+    tasks: Sequence[Task | None],
+    job_state: str,
+    settings: AzureSettings,
+    *,
+    hold: Hold | None = None,
 ) -> Observation:
     """How the JennahJob stands. `tasks`: one for each of its task ids, None where the service has none (not made yet,
-    or removed); at least one is there. `job_state`: the shared job's, or `GONE`."""
+    or removed); at least one is there. `job_state`: the shared job's, or `GONE`. `hold`: what keeps tasks that wait."""
     known = [task for task in tasks if task is not None]
     mark = marker.decode(known[0].display_name)
-    shared_ended = JOB_ENDS.get(job_state, job_state == GONE)
+    is_deleted = job_state == DELETING  # what is left in it will soon be unknown
+    shared_ended = JOB_ENDS.get(job_state, job_state == GONE) and not is_deleted
     seen = [_understood(task, mark.limit, shared_ended=shared_ended) for task in known]
     missing = len(tasks) - len(known)
     phase = _phase(seen, missing, is_complete=is_complete(tasks), shared_ended=shared_ended)
     is_over = phase is not None and phase.is_terminal
-    code, reason, message = _outcome(phase, seen, mark.limit, missing)
+    end = _outcome(phase, seen, missing)
+    held = hold if phase is Phase.PENDING else None
     return Observation(
         external_name=external_name,
         uid=mark.uid,
         resource_path=places.path(settings, where),
         phase=phase,
+        is_being_deleted=is_deleted and not is_over,
         submitted_at=min((t.creation_time for t in known if t.creation_time), default=None),
         started_at=min((e.start_time for e in map(_execution, known) if e.start_time), default=None),
         completed_at=max(filter(None, map(_ended_at, known)), default=None) if is_over else None,
-        exit_code=code,
+        exit_code=end.exit_code,
         retries=sum(e.retry_count + e.requeue_count for e in map(_execution, known)),
         tasks=_counts(seen, len(tasks)),
-        reason=reason,
-        message=message,
-        waits_because=_why_it_waits(phase, job_state),
+        reason=end.reason,
+        failed_unless_asked=end.unless_asked,
+        message=_clean(end.message, settings),
+        waits_because=held.words if held else None,
+        waits_reason=held.reason if held else reasons.WAITING_FOR_CAPACITY,
         remarks=marker.remarks(mark),
         console_url=places.console_url(settings),
         logs_url=places.logs_url(settings, where),
@@ -101,36 +118,12 @@ def observation(
 
 def _understood(task: Task, limit: int, *, shared_ended: bool) -> _Seen:
     if task.state == ENDED:
-        return _Seen(task=task, phase=_result(task, limit), is_over=True)
+        end = results.result(_execution(task), limit)
+        return _Seen(task=task, phase=end.phase, is_over=True, result=end)
     if shared_ended and task.state == BatchTaskState.ACTIVE.value:
         # Tasks that wait when their job ends stay active in it for ever (providers.md §3e).
         return _Seen(task=task, phase=Phase.FAILED, is_over=True)
     return _Seen(task=task, phase=PHASES.get(task.state), is_over=False)
-
-
-def _result(task: Task, limit: int) -> Phase:
-    execution = _execution(task)
-    if execution.result.lower() == BatchTaskExecutionResult.SUCCESS.value:
-        return Phase.COMPLETED
-    return Phase.CANCELLED if _was_ended(execution) and not _was_too_long(execution, limit) else Phase.FAILED
-
-
-def _was_ended(execution: Execution) -> bool:
-    """Whether a terminate call ended it. The service keeps no other word of that than this code: seen in the wild with
-    category usererror and "Task Was Ended by User Request"; Azure's guide names the same code, with category
-    ServerError, for a task that ran too long (UNCONFIRMED here)."""
-    return execution.failure_info is not None and execution.failure_info.code == _ENDED_BY_SOMEBODY
-
-
-def _was_too_long(execution: Execution, limit: int) -> bool:
-    failure = execution.failure_info
-    if failure is None or not _was_ended(execution):
-        return False
-    if failure.category.lower() == "servererror":
-        return True
-    if not limit or execution.start_time is None or execution.end_time is None:
-        return False
-    return (execution.end_time - execution.start_time).total_seconds() >= limit
 
 
 def _phase(seen: Sequence[_Seen], missing: int, *, is_complete: bool, shared_ended: bool) -> Phase | None:
@@ -162,53 +155,25 @@ def _has_run(task: Task) -> bool:
     return task.state == ENDED and _execution(task).start_time is not None
 
 
-def _outcome(
-    phase: Phase | None, seen: Sequence[_Seen], limit: int, missing: int
-) -> tuple[int | None, str | None, str | None]:
-    """Exit code, reason and message of a job that ended: those of the failed task with the lowest index."""
+def _outcome(phase: Phase | None, seen: Sequence[_Seen], missing: int) -> Result:
+    """What is told of a job that ended: the result of the failed task with the lowest index, or of the one that was
+    ended."""
     if phase is Phase.COMPLETED:
-        return 0, None, None
-    if phase is Phase.CANCELLED:
-        return None, reasons.CANCELLED, None
-    if phase is not Phase.FAILED:
-        return None, None, None
-    failed = [one for one in seen if one.phase is Phase.FAILED]
-    first = next((one.task for one in failed if one.task.state == ENDED), None)
-    if first is None:
-        what = f"{missing} of its tasks" if missing and not failed else "the Azure job that its task waited in"
-        return None, reasons.DELETED_EXTERNALLY, f"somebody ended or removed {what}"
-    return _failure(_execution(first), limit)
+        return Result(phase=phase, exit_code=0)
+    if phase not in (Phase.CANCELLED, Phase.FAILED):
+        return Result(phase=Phase.PENDING)
+    told = next((one.result for one in seen if one.result is not None and one.result.phase is phase), None)
+    if told is not None:
+        return told
+    is_missing = bool(missing) and not any(one.phase is Phase.FAILED for one in seen)
+    what = f"{missing} of its tasks" if is_missing else "the Azure job that its task waited in"
+    return Result(phase=phase, reason=reasons.DELETED_EXTERNALLY, message=f"somebody ended or removed {what}")
 
 
-def _failure(execution: Execution, limit: int) -> tuple[int | None, str, str]:
-    failure = execution.failure_info
-    words = _words(execution)
-    code = execution.exit_code or None  # 0 is no failure's code
-    if _was_too_long(execution, limit):
-        return code, reasons.DEADLINE_EXCEEDED, words or f"the task ran for more than {limit} seconds"
-    if code in _NO_COMMAND_CODES or (failure is not None and failure.code in _NO_COMMAND):
-        return code, reasons.COMMAND_NOT_FOUND, words or f"exit code {code}"
-    if "image" in words.lower() and ("pull" in words.lower() or "Image" in (failure.code if failure else "")):
-        return code, reasons.IMAGE_PULL_FAILED, words
-    if code is not None:
-        text = f"the task ended with exit code {code}"
-        return code, reasons.NON_ZERO_EXIT, f"{text}: {words}" if words else text
-    return None, reasons.FAILED, words or "the task failed"
-
-
-def _words(execution: Execution) -> str:
-    """The service's own, without its request ids."""
-    failure, container = execution.failure_info, execution.container_info
-    text = " ".join(failure.message.split()) if failure else ""
-    parts = [f"{text} ({failure.code})" if failure and text else (failure.code if failure else "")]
-    parts.append(container.error if container else "")
-    return "; ".join(part for part in parts if part)[:600]
-
-
-def _why_it_waits(phase: Phase | None, job_state: str) -> str | None:
-    if phase is Phase.PENDING and job_state in HELD:
-        return f"somebody has disabled the Azure job that its task waits in ({job_state})"
-    return None
+def _clean(message: str | None, settings: AzureSettings) -> str | None:
+    """The service may name the address that output goes to, which can hold a signature."""
+    signature = urlsplit(settings.output_url).query
+    return redaction.without_values(message, [signature]) if message and signature else message
 
 
 def _execution(task: Task) -> Execution:

@@ -43,7 +43,11 @@ class SharedJob(msgspec.Struct, frozen=True, kw_only=True):
         digest = hashlib.sha256(key.encode()).hexdigest()[:8]
         slug = re.sub(r"[^a-z0-9]+", "-", self.pool.lower())[:14].strip("-")
         suffix = f"-g{generation}" if generation else ""
-        return f"jennah-{self.instance[:16].strip('-')}-{slug}-{digest}-{self.day:%Y%m%d}{suffix}"
+        return f"jennah-{_slug(self.instance)}-{slug}-{digest}-{self.day:%Y%m%d}{suffix}"
+
+
+def _slug(instance: str) -> str:
+    return instance[:16].strip("-")
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,9 +67,19 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
         return (f"{self.stem}-{index}" for index in range(self.count))
 
     @property
+    def query(self) -> str:
+        """The $filter of a list of its shared job's tasks that leaves out most others."""
+        return f"startswith(id,'{self.stem}')"
+
+    @property
     def last_id(self) -> str:
         """The task that is made last: where it is, the others are."""
         return f"{self.stem}-{self.count - 1}" if self.is_set else self.stem
+
+
+def prefix(settings: AzureSettings) -> str:
+    """What the ids of all shared jobs of the installation begin with (those of others may, too)."""
+    return f"jennah-{_slug(settings.instance)}-"
 
 
 def place(job_id: str, external_name: str, completions: int) -> Place:
@@ -86,10 +100,15 @@ def set_member(task_id: str) -> tuple[str, int] | None:
     return (match[1], int(match[2])) if match else None
 
 
+def day_of(created_at: datetime) -> date:
+    """The day that tells shared jobs apart, in UTC."""
+    return created_at.astimezone(UTC).date()
+
+
 def shared_job(settings: AzureSettings, pool: str, priority: int | None, created_at: datetime) -> SharedJob:
     """The shared job for a JennahJob of that priority, created then."""
     band = (priority or 0) // PRIORITY_BAND * PRIORITY_BAND
-    return SharedJob(instance=settings.instance, pool=pool, priority=band, day=created_at.astimezone(UTC).date())
+    return SharedJob(instance=settings.instance, pool=pool, priority=band, day=day_of(created_at))
 
 
 def path(settings: AzureSettings, where: Place) -> str:

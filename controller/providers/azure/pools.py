@@ -3,19 +3,24 @@
 Machine types, GPUs, spot capacity, disks, network and identities all belong to the pool there (providers.md §3d).
 """
 
+import hashlib
+import json
 import math
 import re
 
 import msgspec
+from azure.batch.models import BatchPoolState
 
 from controller.cloud_settings import AzureSettings, NodeSize
 from controller.domain import reasons
 from controller.domain.errors import Permanent
 from controller.domain.job import JobSpec
 from controller.domain.resources import ResourceSet
+from controller.providers.azure import wire
 
 _SERIES_GIB_A_CORE = {"D": 4, "E": 8, "F": 2}
 _VM_SIZE = re.compile(r"standard_([def])(\d{1,2})[a-z]*_v([2-6])", re.IGNORECASE)
+_WORDS_MAX = 300
 _MOST_CORES = 48
 """Larger ones of the E series have less memory a core than the others."""
 
@@ -28,6 +33,11 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True):
     slots: int
     """task_slots_per_node."""
     takes_containers: bool
+    is_being_deleted: bool = False
+    resize_error: str = ""
+    """Why its last resize did not bring all nodes; "" where it did."""
+    may_have_nodes: bool = True
+    """Whether it has nodes, or is to have some."""
 
 
 class Slots(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +47,34 @@ class Slots(msgspec.Struct, frozen=True, kw_only=True):
     of: int
     node: NodeSize | None
     """None: the node's size is not known."""
+
+    def memory_limit(self, asked_mib: int) -> int | None:
+        """MiB that its container may use, so that it takes none from others on the node: its share of the node, or what
+        was asked for where the node's size is not known. None for a task that has the node to itself."""
+        if self.taken == self.of:
+            return None
+        return asked_mib if self.node is None else self.node.memory_mib * self.taken // self.of
+
+
+def pool(found: wire.Pool) -> Pool:
+    """What the service says of a pool."""
+    machines = found.virtual_machine_configuration
+    error = next(iter(found.resize_errors), None)
+    nodes = (
+        found.current_dedicated_nodes,
+        found.current_low_priority_nodes,
+        found.target_dedicated_nodes,
+        found.target_low_priority_nodes,
+    )
+    return Pool(
+        id=found.id,
+        vm_size=found.vm_size,
+        slots=found.task_slots_per_node,
+        takes_containers=machines is not None and machines.container_configuration is not None,
+        is_being_deleted=found.state == BatchPoolState.DELETING.value,
+        resize_error=f"{error.code}: {' '.join(error.message.split())}"[:_WORDS_MAX] if error else "",
+        may_have_nodes=found.enable_auto_scale or any(nodes),
+    )
 
 
 def choose(spec: JobSpec, settings: AzureSettings) -> str:
@@ -61,6 +99,12 @@ def choose(spec: JobSpec, settings: AzureSettings) -> str:
     if pool is None:
         raise Permanent(f"spec.{field}: AZURE_BATCH_POOLS has no pool for {key!r}", reason=reasons.INVALID_SPEC)
     return pool
+
+
+def choice(settings: AzureSettings) -> str:
+    """Tells apart the settings by which `choose` gives jobs their pools."""
+    key = json.dumps([settings.pool.lower(), sorted((key, pool.lower()) for key, pool in settings.pools.items())])
+    return hashlib.sha256(key.encode()).hexdigest()[:12]
 
 
 def configured(settings: AzureSettings) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ it carries our uid.
 import asyncio
 import logging
 from collections import OrderedDict, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence, Set
 
 from controller.cloud_settings import AzureSettings
 from controller.domain import reasons
@@ -17,11 +17,12 @@ from controller.domain.errors import JennahError, Permanent, Retryable, Unavaila
 from controller.domain.job import TaskCounts
 from controller.domain.phases import Phase
 from controller.ports import Clock, JobRef, Observation, OwnedJob, SubmitRequest
-from controller.providers.azure import bounded, calls, marker, observation, places
+from controller.providers.azure import bounded, calls, holds, marker, observation, places, wire
 from controller.providers.azure.catalogue import Catalogue
 from controller.providers.azure.connection import AzureConnection
 from controller.providers.azure.ending import Ending
 from controller.providers.azure.finding import Finding
+from controller.providers.azure.holds import Hold
 from controller.providers.azure.listing import Listing, Seen
 from controller.providers.azure.places import Place
 from controller.providers.azure.shared_jobs import SharedJobs
@@ -52,13 +53,13 @@ class AzureProvider:
         self._catalogue = Catalogue(self._connection, settings, clock)
         self._shared = SharedJobs(self._connection, settings, clock)
         self._submission = Submission(self._connection, self._catalogue, self._shared, settings)
-        self._listing = Listing(self._connection, clock)
+        self._listing = Listing(self._connection, clock, places.prefix(settings))
         self._finding = Finding(self._connection, self._shared, settings)
         self._ending = Ending(self._connection)
         self._unclaimed = Unclaimed(self._connection, self._shared, settings)
         self._places: OrderedDict[str, Place] = OrderedDict()
         self._failing: frozenset[str] = frozenset()
-        self._house_fails = False
+        self._told: dict[str, str] = {}
 
     async def open(self) -> None:
         """See that every configured pool exists. Raises ConfigError, Unavailable."""
@@ -120,6 +121,7 @@ class AzureProvider:
         for place in where.values():
             wanted[place.job_id].update(place.task_ids)
         self._listing.forget_all_but(wanted)
+        await self._aside("the states of the Azure jobs cannot be read", self._listing.look_at_jobs())
         found: dict[str, Observation] = {}
         looks: dict[str, Seen | None] = {}
         can_be_read = False
@@ -138,17 +140,19 @@ class AzureProvider:
         if failures and not can_be_read:
             raise _to_be_tried_again(failures.values())
         by_name = {ref.external_name: ref for ref in refs}
+        await self._look_at_pools(looks.values())
+        held = {job_id: self._hold(seen.job, seen.state) for job_id, seen in looks.items() if seen is not None}
         for number, (name, place) in enumerate(where.items()):
             seen, ref = looks[place.job_id], by_name[name]
             tasks = [seen.tasks.get(task_id) for task_id in place.task_ids] if seen is not None else []
-            one = self._meaning(name, place, tasks, seen.state) if seen is not None else None
+            one = self._meaning(name, place, tasks, seen.state, held[place.job_id]) if seen is not None else None
             if one is not None and one.uid == ref.uid:
                 found[name] = one
             elif place.job_id in failures and ref.resource_path and not any(tasks):
                 found[name] = Observation(external_name=name, uid=ref.uid, resource_path=ref.resource_path, phase=None)
             if number % BREATH == 0:
                 await asyncio.sleep(0)
-        await self._keep_house()
+        await self._aside("old Azure jobs cannot be ended", self._shared.end_an_old_one())
         return found
 
     async def unclaimed(self, claimed: Set[str]) -> Sequence[OwnedJob]:
@@ -188,32 +192,48 @@ class AzureProvider:
                 log.warning("%s cannot be read: %s", what, error)
         self._failing = frozenset(failures)
 
-    async def _keep_house(self) -> None:
-        """A failure of this is no matter of the jobs: it is told once."""
+    async def _aside(self, fault: str, work: Awaitable[None]) -> None:
+        """A failure of this fails no round: what it would have told stays as it was. It is logged when it is news."""
         try:
-            await self._shared.end_an_old_one()
+            await work
         except JennahError as error:
-            if not self._house_fails:
-                log.warning("old Azure jobs cannot be ended: %s", error)
-            self._house_fails = True
+            if self._told.get(fault) != str(error):
+                log.warning("%s: %s", fault, error)
+            self._told[fault] = str(error)
+
+    async def _look_at_pools(self, looks: Iterable[Seen | None]) -> None:
+        seen = [one for one in looks if one is not None and one.job.pool_id]
+        waiting = {one.job.pool_id for one in seen if observation.waits(list(one.tasks.values()))}
+        if waiting:
+            await self._aside("why tasks wait cannot be read", self._catalogue.look(waiting))
 
     async def _observed(self, external_name: str, where: Place) -> Observation | None:
         """Asked for singly, not from what was seen."""
         tasks = await self._finding.tasks(where)
         if tasks is None or not any(tasks):
             return None
-        state = "active"
-        if not all(task is not None and task.state == observation.ENDED for task in tasks):
-            job = await self._connection.job(where.job_id)
-            state = job.state if job is not None else observation.GONE
-        return observation.observation(external_name, where, tasks, state, self._settings)
+        if all(task is not None and task.state == observation.ENDED for task in tasks):
+            return observation.observation(external_name, where, tasks, "active", self._settings)
+        job = await self._connection.job(where.job_id)
+        state = job.state if job is not None else observation.GONE
+        if observation.JOB_ENDS.get(state, False) and observation.waits(tasks):
+            # It may have run and ended before its job did: after that nothing in it changes any more.
+            tasks = await self._finding.tasks(where) or tasks
+        hold = None
+        if job is not None and job.pool_id and observation.waits(tasks):
+            await self._aside("why a task waits cannot be read", self._catalogue.look_at(job.pool_id))
+            hold = self._hold(job, state)
+        return observation.observation(external_name, where, tasks, state, self._settings, hold=hold)
+
+    def _hold(self, job: wire.Job, state: str) -> Hold | None:
+        return holds.of_job(job.id, state) or self._catalogue.hold(job.pool_id)
 
     def _meaning(
-        self, external_name: str, where: Place, tasks: Sequence[Task | None], job_state: str
+        self, external_name: str, where: Place, tasks: Sequence[Task | None], job_state: str, hold: Hold | None
     ) -> Observation | None:
         if not any(tasks):
             return None
-        seen = observation.observation(external_name, where, tasks, job_state, self._settings)
+        seen = observation.observation(external_name, where, tasks, job_state, self._settings, hold=hold)
         return seen if seen.has_ended or observation.is_complete(tasks) else None
 
     def _fresh(self, request: SubmitRequest, where: Place, name: str) -> Observation:

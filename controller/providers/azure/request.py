@@ -14,7 +14,7 @@ from controller.cloud_settings import AzureSettings
 from controller.domain import reasons
 from controller.domain.errors import Permanent
 from controller.domain.job import AzureOptions, JobSpec
-from controller.domain.resources import DEFAULT_BOOT_DISK_GIB
+from controller.domain.resources import DEFAULT_BOOT_DISK_GIB, ResourceSet
 from controller.ports import SubmitRequest
 from controller.providers.azure import commandline, marker, places
 from controller.providers.azure.places import Place
@@ -25,6 +25,8 @@ CHUNK_BYTES = 950_000
 """Of one call that makes tasks; the service takes 100 tasks and less than 1 MB (providers.md §3d)."""
 LONGEST_SECONDS = 180 * 24 * 3600
 """The service ends a task that is older (providers.md §3g)."""
+_DOCKER_SHARES_A_CORE = 1024
+_DOCKER_LEAST_MIB = 6
 RETENTION = timedelta(days=7)
 """How long a task's files stay on its node, if the node does: the service's default."""
 
@@ -63,7 +65,7 @@ def tasks(
     command = _command_line(request.spec)
     for index, task_id in enumerate(where.task_ids):
         if index >= start:
-            yield _task(request, where, task_id, index, settings, display_name=name, command=command, slots=taken.taken)
+            yield _task(request, where, task_id, index, settings, display_name=name, command=command, taken=taken)
 
 
 def chunks(made: Iterable[models.BatchTaskCreateOptions], count: int) -> Iterator[list[models.BatchTaskCreateOptions]]:
@@ -102,17 +104,17 @@ def _task(
     *,
     display_name: str,
     command: str,
-    slots: int,
+    taken: Slots,
 ) -> models.BatchTaskCreateOptions:
     spec = request.spec
     task = models.BatchTaskCreateOptions(
         id=task_id,
         display_name=display_name,
         command_line=command,
-        container_settings=_container(spec, settings),
+        container_settings=_container(spec, settings, _run_options(request.resources, taken)),
         environment_settings=_environment(request, index),
         constraints=_constraints(request),
-        required_slots=slots,
+        required_slots=taken.taken,
         user_identity=_user(settings),
         output_files=_output(settings, where, task_id),
     )
@@ -147,6 +149,7 @@ def _marker(request: SubmitRequest, taken: Slots) -> marker.Marker:
         asked=None if is_exact else (resources.cpu_millis, resources.memory_mib),
         slots=(taken.taken, taken.of),
         node=(node.cpu_millis, node.memory_mib) if node else None,
+        memory=taken.memory_limit(resources.memory_mib),
         disk=disk if disk and disk != DEFAULT_BOOT_DISK_GIB else None,
     )
 
@@ -160,9 +163,25 @@ def _command_line(spec: JobSpec) -> str:
         raise _invalid("command or args", str(error)) from None
 
 
-def _container(spec: JobSpec, settings: AzureSettings) -> models.BatchTaskContainerSettings:
+def _run_options(resources: ResourceSet, taken: Slots) -> str | None:
+    """Arguments of the ``docker create`` that the node makes: slots only count tasks, and hold none to its share.
+
+    A container that needs more memory is killed, as on AWS Batch. The CPU is a weight and no limit: what neighbours
+    leave idle may be used, and no number can be more than a node has, which Docker would refuse.
+    """
+    memory = taken.memory_limit(resources.memory_mib)
+    if memory is None:
+        return None
+    weight = min(max(resources.cpu_millis * _DOCKER_SHARES_A_CORE // 1000, 2), 262_144)
+    return f"--cpu-shares={weight} --memory={max(memory, _DOCKER_LEAST_MIB)}m"
+
+
+def _container(spec: JobSpec, settings: AzureSettings, run_options: str | None) -> models.BatchTaskContainerSettings:
     return models.BatchTaskContainerSettings(
         image_name=spec.image,
+        container_run_options=run_options,
+        # Nothing of the node is mounted: by default every container could read and write the files of all tasks there.
+        container_host_batch_bind_mounts=[],
         registry=_registry(spec, settings),
         # A container without a command line runs where its image says, as it does everywhere else.
         working_directory=models.ContainerWorkingDirectory.CONTAINER_IMAGE_DEFAULT,

@@ -19,7 +19,7 @@ from controller.cloud_settings import AzureSettings
 from controller.domain import reasons
 from controller.domain.errors import AlreadyExists, NotFound, Permanent, Throttled, Unavailable
 from controller.ports import Clock
-from controller.providers.azure import calls, wire
+from controller.providers.azure import calls, places, pools, wire
 from controller.providers.azure.connection import AzureConnection
 from controller.providers.azure.observation import JOB_ENDS
 from controller.providers.azure.places import SharedJob
@@ -27,7 +27,8 @@ from controller.providers.azure.places import SharedJob
 log = logging.getLogger(__name__)
 
 INSTANCE, POOL, DAY, PRIORITY = "jennah-instance", "jennah-pool", "jennah-day", "jennah-priority"
-"""Our metadata of a shared job."""
+CHOICE = "jennah-pool-choice"
+"""Our metadata of a shared job. The last one tells the settings apart by which jobs were given their pools."""
 
 KNOWN = 1000
 """Shared jobs that are remembered at most."""
@@ -38,6 +39,8 @@ it."""
 ENDED_REASON = "JennahAllTasksEnded"
 LOOK_AGAIN_SECONDS = 600.0
 """The pause between two looks for old shared jobs."""
+OTHERS_KEPT_SECONDS = 60.0
+"""How long it is taken as known which shared jobs of a day were made under other settings."""
 
 
 class SharedJobs:
@@ -53,6 +56,9 @@ class SharedJobs:
         self._quota: tuple[float, str] = (0.0, "")
         self._looked_at = -LOOK_AGAIN_SECONDS
         self._old: list[wire.Job] = []
+        self._choice = pools.choice(settings)
+        self._asking = asyncio.Lock()
+        self._others: dict[date, tuple[float, list[wire.Job]]] = {}
 
     async def generation(self, shared: SharedJob) -> int:
         """The generation that takes tasks now; it exists. Raises Throttled where a quota has no room for it,
@@ -75,10 +81,37 @@ class SharedJobs:
         if self._open.get(shared.id(0)) == generation:
             del self._open[shared.id(0)]
 
-    async def ours(self) -> list[wire.Job]:
-        """All shared jobs of this installation, the newest first; ended ones too."""
-        found = [job for job in await self._connection.jobs("") if self._is_ours(job)]
+    async def ours(self, created_at: datetime | None) -> list[wire.Job]:
+        """The shared jobs of this installation that a JennahJob that was created then may be in, ended ones too, the
+        newest first; all of them where that is not known."""
+        query = f"startswith(id,'{places.prefix(self._settings)}')"
+        if created_at is not None:
+            day = places.day_of(created_at)
+            query += f" and creationTime ge datetime'{day - timedelta(days=1)}T00:00:00Z'"  # our clocks may differ
+        found = [job for job in await self._connection.jobs(query) if self._is_ours(job)]
+        if created_at is not None:
+            found = [job for job in found if job.marks.get(DAY) == day.isoformat()]
         return sorted(found, key=lambda job: job.creation_time or _LONG_AGO, reverse=True)
+
+    async def under_other_settings(self, shared: SharedJob) -> list[wire.Job]:
+        """The shared jobs in which tasks may be that belong in that one by now: of its day and priority, but made when
+        jobs were given other pools. An earlier try of a submission may have gone there."""
+        async with self._asking:
+            found = await self._others_of(shared.day)
+        return [
+            job
+            for job in found
+            if job.marks.get(PRIORITY) == str(shared.priority)
+            and job.marks.get(POOL, "").lower() != shared.pool.lower()
+        ]
+
+    async def _others_of(self, day: date) -> list[wire.Job]:
+        now = self._clock.monotonic()
+        self._others = {key: one for key, one in self._others.items() if now - one[0] < OTHERS_KEPT_SECONDS}
+        if day not in self._others:
+            made = await self.ours(datetime.combine(day, datetime.min.time(), UTC))
+            self._others[day] = now, [job for job in made if job.marks.get(CHOICE) != self._choice]
+        return self._others[day][1]
 
     async def end_an_old_one(self) -> None:
         """Have at most one old shared job end, and look for such only now and then.
@@ -91,7 +124,9 @@ class SharedJobs:
             if self._clock.monotonic() - self._looked_at < LOOK_AGAIN_SECONDS:
                 return
             self._looked_at = self._clock.monotonic()
-            self._old = [job for job in await self._connection.jobs("state eq 'active'") if self._is_old(job)]
+            query = f"startswith(id,'{places.prefix(self._settings)}') and state eq 'active'"
+            found = await self._connection.jobs(query, in_round=True)
+            self._old = [job for job in found if self._is_old(job)]
         if self._old:
             await self._end(self._old.pop())
 
@@ -118,7 +153,7 @@ class SharedJobs:
         until, words = self._quota
         if self._clock.monotonic() < until:
             raise Throttled(words, delay=until - self._clock.monotonic())
-        asked = _create_options(shared, generation)
+        asked = _create_options(shared, generation, self._choice)
         try:
             await self._connection.create_job(asked)
         except AlreadyExists:
@@ -131,14 +166,14 @@ class SharedJobs:
                 self._quota = (self._clock.monotonic() + error.delay, str(error))
             raise
         log.info("made the Azure job %s", asked.id)
-        return wire.Job(id=asked.id, state="active", metadata=_metadata(shared))
+        return wire.Job(id=asked.id, state="active", metadata=_metadata(shared, self._choice))
 
     async def _end(self, job: wire.Job) -> None:
         try:
             if job.on_all_tasks_complete != models.BatchAllTasksCompleteMode.TERMINATE_JOB.value:
                 await self._connection.end_when_done(job.id)
                 return
-            page, _ = await self._connection.tasks(job.id, "state ne 'completed'", "")
+            page, _ = await self._connection.tasks(job.id, "state ne 'completed'", "", in_round=True)
             if not page.value:
                 await self._connection.terminate_job(job.id, ENDED_REASON)
         except (NotFound, calls.JobEnded):
@@ -159,7 +194,7 @@ class SharedJobs:
 _LONG_AGO = datetime.fromtimestamp(0, UTC)
 
 
-def _create_options(shared: SharedJob, generation: int) -> models.BatchJobCreateOptions:
+def _create_options(shared: SharedJob, generation: int, choice: str) -> models.BatchJobCreateOptions:
     return models.BatchJobCreateOptions(
         id=shared.id(generation),
         display_name=f"Jennah: jobs of {shared.day} on {shared.pool}",
@@ -169,16 +204,17 @@ def _create_options(shared: SharedJob, generation: int) -> models.BatchJobCreate
         # A job that has no tasks yet would end at once with the other mode (providers.md §3d).
         all_tasks_complete_mode=models.BatchAllTasksCompleteMode.NO_ACTION,
         task_failure_mode=models.BatchTaskFailureMode.NO_ACTION,
-        metadata=[models.BatchMetadataItem(name=item.name, value=item.value) for item in _metadata(shared)],
+        metadata=[models.BatchMetadataItem(name=item.name, value=item.value) for item in _metadata(shared, choice)],
     )
 
 
-def _metadata(shared: SharedJob) -> list[wire.MetadataItem]:
+def _metadata(shared: SharedJob, choice: str) -> list[wire.MetadataItem]:
     marks = {
         INSTANCE: shared.instance,
         POOL: shared.pool,
         DAY: shared.day.isoformat(),
         PRIORITY: str(shared.priority),
+        CHOICE: choice,
     }
     return [wire.MetadataItem(name=name, value=value) for name, value in marks.items()]
 

@@ -1,5 +1,6 @@
 """Having a JennahJob's tasks at the service, exactly once, however often it is tried."""
 
+import contextlib
 from collections import OrderedDict
 from collections.abc import Callable
 
@@ -50,11 +51,18 @@ class Submission:
         is_from_spec = spec.azure is not None and spec.azure.pool == chosen
         pool = await self._catalogue.pool(chosen, is_from_spec=is_from_spec)
         shared = places.shared_job(self._settings, pool.id, spec.priority, wanted.created_at)
+        for job in await self._shared.under_other_settings(shared):
+            where = places.place(job.id, wanted.external_name, spec.completions)
+            if await self._has_any(where):
+                return await self._adopt(where, job.pool_id, wanted)
+        refused: tuple[int, calls.JobEnded] | None = None
         for _ in range(GENERATIONS):
             first = places.place(shared.id(0), wanted.external_name, spec.completions)
             # What cannot be is refused before a job is made for it.
             request.check_size(next(request.tasks(wanted, first, pool, self._settings)))
             generation = await self._shared.generation(shared)
+            if refused is not None and refused[0] == generation:  # disabled, say: what waits in it is to go on there
+                raise Unavailable(f"the Azure job {shared.id(generation)!r} takes no tasks: {refused[1]}")
             for earlier in range(generation):
                 where = places.place(shared.id(earlier), wanted.external_name, spec.completions)
                 if await self._has_any(where):
@@ -62,11 +70,21 @@ class Submission:
             where = places.place(shared.id(generation), wanted.external_name, spec.completions)
             try:
                 name = await self._make(where, pool, wanted)
-            except (calls.JobEnded, NotFound):
+            except (calls.JobEnded, NotFound) as error:
                 self._shared.ended(shared, generation)
+                if isinstance(error, calls.JobEnded):
+                    refused = generation, error
                 continue
             return where, name
         raise Unavailable(f"Azure jobs such as {shared.id(0)!r} are ended by somebody as soon as they are made")
+
+    async def _adopt(self, where: Place, pool_id: str, wanted: SubmitRequest) -> tuple[Place, None]:
+        """Go on with what an earlier try began elsewhere."""
+        if where.is_set and await self._connection.task(where.job_id, where.last_id) is None:
+            pool = await self._catalogue.pool(pool_id, is_from_spec=False)
+            with contextlib.suppress(calls.JobEnded):
+                await self._make(where, pool, wanted)
+        return where, None
 
     async def _has_any(self, where: Place) -> bool:
         first, last = next(where.task_ids), where.last_id

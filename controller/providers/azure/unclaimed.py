@@ -30,7 +30,7 @@ class Unclaimed:
     async def look(self, claimed: Set[str]) -> list[OwnedJob]:
         """See `ports.BatchProvider.unclaimed`. Of a set one unfinished task is enough."""
         found: dict[Place, Marker] = {}
-        for job in await self._shared.ours():
+        for job in await self._shared.ours(None):
             if not JOB_ENDS.get(job.state, False):
                 async for task in self._unfinished(job.id):
                     mark = marker.decode(task.display_name)

@@ -32,12 +32,20 @@ class Wire(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """camelCase outside; fields that are not here are passed over."""
 
 
+class Detail(Wire, frozen=True):
+    """NameValuePair."""
+
+    name: str = ""
+    value: str = ""
+
+
 class Failure(Wire, frozen=True):
     """BatchTaskFailureInfo."""
 
     category: str = ""
     code: str = ""
     message: str = ""
+    details: tuple[Detail, ...] = ()
 
 
 class Container(Wire, frozen=True):
@@ -81,15 +89,64 @@ class TaskPage(Wire, frozen=True):
     next_link: str = msgspec.field(default="", name="odata.nextLink")
 
 
+class ResizeError(Wire, frozen=True):
+    code: str = ""
+    message: str = ""
+
+
+class VirtualMachines(Wire, frozen=True):
+    """VirtualMachineConfiguration."""
+
+    container_configuration: dict[str, Any] | None = None
+
+
+class Pool(Wire, frozen=True):
+    """BatchPool."""
+
+    id: str
+    state: str = ""
+    vm_size: str = ""
+    task_slots_per_node: int = 1
+    virtual_machine_configuration: VirtualMachines | None = None
+    resize_errors: tuple[ResizeError, ...] = ()
+    enable_auto_scale: bool = False
+    current_dedicated_nodes: int = 0
+    current_low_priority_nodes: int = 0
+    target_dedicated_nodes: int = 0
+    target_low_priority_nodes: int = 0
+
+
+POOL_FIELDS = (
+    "id",
+    "state",
+    "vmSize",
+    "taskSlotsPerNode",
+    "virtualMachineConfiguration",
+    "resizeErrors",
+    "enableAutoScale",
+    "currentDedicatedNodes",
+    "currentLowPriorityNodes",
+    "targetDedicatedNodes",
+    "targetLowPriorityNodes",
+)
+
+
+class PoolPage(Wire, frozen=True):
+    """An answer of the pool list."""
+
+    value: list[Pool]
+    next_link: str = msgspec.field(default="", name="odata.nextLink")
+
+
+class PoolInfo(Wire, frozen=True):
+    """BatchPoolInfo."""
+
+    pool_id: str = ""
+
+
 class MetadataItem(Wire, frozen=True):
     name: str
     value: str = ""
-
-
-class JobExecution(Wire, frozen=True):
-    """BatchJobExecutionInfo."""
-
-    terminate_reason: str = ""
 
 
 class Job(Wire, frozen=True):
@@ -97,9 +154,12 @@ class Job(Wire, frozen=True):
 
     id: str
     state: str = ""
+    state_transition_time: datetime | None = None
+    last_modified: datetime | None = None
+    """When its state, pool or anything else of its own changed; what its tasks do does not count."""
     creation_time: datetime | None = None
+    pool_info: PoolInfo | None = None
     metadata: list[MetadataItem] = []
-    execution_info: JobExecution | None = None
     on_all_tasks_complete: str = ""
 
     @property
@@ -107,8 +167,22 @@ class Job(Wire, frozen=True):
         """The metadata."""
         return {item.name: item.value for item in self.metadata}
 
+    @property
+    def pool_id(self) -> str:
+        """The pool that its tasks run on; "" where it is not told."""
+        return self.pool_info.pool_id if self.pool_info else ""
 
-JOB_FIELDS = ("id", "state", "creationTime", "metadata", "executionInfo", "onAllTasksComplete")
+
+JOB_FIELDS = (
+    "id",
+    "state",
+    "stateTransitionTime",
+    "lastModified",
+    "creationTime",
+    "poolInfo",
+    "metadata",
+    "onAllTasksComplete",
+)
 
 
 class JobPage(Wire, frozen=True):

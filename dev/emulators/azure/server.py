@@ -14,7 +14,8 @@ from aiohttp import web
 
 from dev.emulators import http
 from dev.emulators.azure import auth, odata
-from dev.emulators.azure.service import ACTIVE_JOBS, MAX_BODY, POOLS, Fault, PoolSpec, Service
+from dev.emulators.azure.pools import POOLS, PoolSpec
+from dev.emulators.azure.service import ACTIVE_JOBS, MAX_BODY, Fault, Service
 from dev.emulators.faults import Dice, Faults
 
 API_VERSIONS = frozenset({"2025-06-01"})
@@ -24,6 +25,7 @@ Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _ID = r"[^/]+"
 _ROUTES: Sequence[tuple[str, str, str]] = (
+    ("GET", r"/pools", "list_pools"),
     ("GET", rf"/pools/({_ID})", "get_pool"),
     ("HEAD", rf"/pools/({_ID})", "pool_exists"),
     ("GET", r"/jobs", "list_jobs"),
@@ -116,6 +118,8 @@ class Emulator:
             raise Fault(413, "RequestBodyTooLarge", "The request body is too large.")
         wanted: dict[str, Any] = msgspec.json.decode(body, type=dict) if body else {}
         match operation:
+            case "list_pools":
+                return self._page(request, service.list_pools(), lambda pool: pool)
             case "get_pool":
                 return reply(odata.selected(service.get_pool(*ids), select))
             case "pool_exists":
@@ -128,7 +132,9 @@ class Emulator:
             case "list_tasks":
                 self.queries.append(dict(request.query))
                 show, tasks = service.list_tasks(*ids)
-                return self._page(request, tasks, show)
+                begun = int(request.query.get("$skiptoken", "0"))
+                left = [task for task in tasks if task.number > begun]
+                return self._page(request, left, show, number=lambda task: int(task.number))
             case "get_task":
                 return reply(odata.selected(service.get_task(*ids), select))
             case "get_file":
@@ -151,15 +157,23 @@ class Emulator:
                 service.delete_task(*ids)
         return reply(None, status=_STATUSES[operation])
 
-    def _page(self, request: web.Request, items: Sequence[Any], show: Callable[[Any], Any]) -> web.Response:
-        """One page of those that $filter is true of, and the link of the next."""
+    def _page(
+        self,
+        request: web.Request,
+        items: Sequence[Any],
+        show: Callable[[Any], Any],
+        *,
+        number: Callable[[Any], int] | None = None,
+    ) -> web.Response:
+        """One page of those that $filter is true of, and the link of the next. With `number` the items are those that
+        are left, and the link says behind which number it goes on, whatever is removed meanwhile."""
         query = request.query
         size = int(query.get("maxresults", PAGE_SIZE))
         if not 1 <= size <= PAGE_SIZE:
             raise Fault(400, "OutOfRangeQueryParameterValue", "maxresults is out of range.")
         test = odata.parse(query["$filter"]) if query.get("$filter") else None
         found: list[Any] = []
-        place = int(query.get("$skiptoken", "0"))
+        place = int(query.get("$skiptoken", "0")) if number is None else 0
         while place < len(items) and len(found) < size:
             shown = show(items[place])
             place += 1
@@ -167,7 +181,7 @@ class Emulator:
                 found.append(odata.selected(shown, query.get("$select", "")))
         wire: dict[str, Any] = {"odata.metadata": f"{self.url}/$metadata", "value": found}
         if place < len(items):
-            again = {**query, "$skiptoken": str(place)}
+            again = {**query, "$skiptoken": str(place if number is None else number(items[place - 1]))}
             rest = "&".join(f"{quote(name)}={quote(text)}" for name, text in again.items())
             wire["odata.nextLink"] = f"{self.url}{request.path}?{rest}"
         return reply(wire)

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from dev.emulators.azure import tasks as lives
+from dev.emulators.azure.pools import POOLS, PoolSpec, shown
 from dev.emulators.azure.tasks import ACTIVE, COMPLETED, NEVER, Task, stamp
 from dev.emulators.control import LedgerEntry
 
@@ -28,38 +29,6 @@ class Fault(Exception):
         self.code = code
 
 
-class PoolSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """A pool."""
-
-    name: str
-    vm_size: str = "Standard_D4s_v5"
-    slots: int = 4
-    takes_containers: bool = True
-    has_nodes: bool = True
-    """Without any, tasks wait."""
-
-
-POOLS = (
-    PoolSpec(name="jennah"),
-    PoolSpec(name="jennah-spot", vm_size="Standard_D2s_v5", slots=2),
-    PoolSpec(name="jennah-gpu", vm_size="Standard_NC4as_T4_v3", slots=1),
-)
-
-
-def pool_spec(text: str) -> PoolSpec:
-    """``NAME=VMSIZE[/SLOTS][,empty][,plain]``: without nodes; without containers."""
-    name, _, rest = text.partition("=")
-    size, *words = rest.split(",")
-    vm_size, _, slots = size.partition("/")
-    return PoolSpec(
-        name=name,
-        vm_size=vm_size or "Standard_D4s_v5",
-        slots=int(slots or 1),
-        takes_containers="plain" not in words,
-        has_nodes="empty" not in words,
-    )
-
-
 class Job(msgspec.Struct, kw_only=True):
     """An Azure job."""
 
@@ -68,6 +37,7 @@ class Job(msgspec.Struct, kw_only=True):
     created: float
     state: str = ACTIVE
     changed: float
+    modified: float
     ends_by_itself: bool = False
     reason: str = ""
     ended: float = 0.0
@@ -106,23 +76,29 @@ class Service:
         pool = self.pools.get(name.lower())
         if pool is None:
             raise Fault(404, "PoolNotFound", "The specified pool does not exist.")
-        machine: Wire = {"imageReference": {}, "nodeAgentSKUId": "batch.node.ubuntu 22.04"}
-        if pool.takes_containers:
-            machine["containerConfiguration"] = {"type": "dockerCompatible"}
-        return {
-            "id": pool.name,
-            "url": f"{self.url}/pools/{pool.name}",
-            "eTag": "0x1",
-            "creationTime": stamp(0),
-            "lastModified": stamp(0),
-            "state": "active",
-            "stateTransitionTime": stamp(0),
-            "vmSize": pool.vm_size,
-            "taskSlotsPerNode": pool.slots,
-            "virtualMachineConfiguration": machine,
-            "currentDedicatedNodes": int(pool.has_nodes),
-            "currentLowPriorityNodes": 0,
-        }
+        return shown(pool, self.url)
+
+    def list_pools(self) -> list[Wire]:
+        return [self.get_pool(name) for name in list(self.pools)]
+
+    def put_pool(self, pool: PoolSpec) -> None:
+        """For tests: make a pool, or change one; what waits for it begins."""
+        self.pools[pool.name.lower()] = pool
+        self._move(pool.name, self.clock() if pool.has_nodes and pool.state == ACTIVE else NEVER)
+
+    def delete_pool(self, name: str) -> None:
+        """For tests: tasks that run on it are put back, and wait with the others."""
+        del self.pools[name.lower()]
+        self._move(name, NEVER)
+
+    def _move(self, pool: str, ready: float) -> None:
+        now = self.clock()
+        for job in self.jobs.values():
+            if job.wire["poolInfo"]["poolId"].lower() == pool.lower() and job.state != COMPLETED:
+                for task in job.tasks.values():
+                    if task.state(now) != COMPLETED:
+                        task.put_back(now, ready, self._step)
+                        self._tell(job, task)
 
     # --- jobs --------------------------------------------------------------------------------------------
 
@@ -145,6 +121,7 @@ class Service:
             wire=wire,
             created=now,
             changed=now,
+            modified=now,
             ends_by_itself=wire.get("onAllTasksComplete") == "terminatejob",
         )
 
@@ -158,6 +135,7 @@ class Service:
         job = self._open_job(job_id)
         job.ends_by_itself = wire.get("onAllTasksComplete") == "terminatejob"
         job.wire = {**job.wire, **wire}
+        job.modified = self.clock()
 
     def terminate_job(self, job_id: str, reason: str) -> None:
         self._end(self._open_job(job_id), reason or "UserTerminate")
@@ -172,7 +150,8 @@ class Service:
 
     def set_state(self, job_id: str, state: str) -> None:
         """For tests: disabled, terminating and the like."""
-        self._job(job_id).state = state
+        job = self._job(job_id)
+        job.state, job.changed, job.modified = state, self.clock(), self.clock()
 
     # --- tasks -------------------------------------------------------------------------------------------
 
@@ -275,6 +254,11 @@ class Service:
             raise Fault(400, "MissingRequiredProperty", "A required property was not specified in the request body.")
         if pool is not None and pool.takes_containers != bool(wire.get("containerSettings")):
             raise Fault(400, "ContainerSettingsMismatch", "The container settings do not fit the pool.")
+        container = wire.get("containerSettings") or {}
+        mounts = container.get("containerHostBatchBindMounts")
+        has_folder = mounts is None or any(one.get("source") == "Task" for one in mounts)
+        if container and not has_folder and container.get("workingDirectory") != "containerImageDefault":
+            raise Fault(400, "InvalidPropertyValue", "The task's folder is not mounted and cannot be worked in.")
         if pool is not None and not 1 <= wire.get("requiredSlots", 1) <= pool.slots:
             raise Fault(400, "InvalidPropertyValue", "requiredSlots is more than the pool's nodes have.")
         if wire.get("dependsOn") and not job.wire.get("usesTaskDependencies"):
@@ -318,7 +302,7 @@ class Service:
                 task.freeze(now)
             elif task.state(now) != COMPLETED:
                 task.cut(now)
-        job.state, job.changed, job.ended, job.reason = COMPLETED, now, now, reason
+        job.state, job.changed, job.modified, job.ended, job.reason = COMPLETED, now, now, now, reason
 
     def _settled(self, job: Job) -> Job:
         """The job, ended if it was to end with its tasks and they have ended."""
@@ -356,7 +340,7 @@ class Service:
             "url": self._url(job),
             "eTag": "0x1",
             "creationTime": stamp(job.created),
-            "lastModified": stamp(job.changed),
+            "lastModified": stamp(job.modified),
             "state": job.state,
             "stateTransitionTime": stamp(job.changed),
             "onAllTasksComplete": "terminatejob" if job.ends_by_itself else "noaction",

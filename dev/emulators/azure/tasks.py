@@ -45,6 +45,7 @@ class Task(msgspec.Struct, kw_only=True):
     failure: dict[str, str] | None = None
     """What failureInfo will say at its end."""
     removed: float | None = None
+    requeues: int = 0
 
     @property
     def ends(self) -> float:
@@ -108,6 +109,16 @@ class Task(msgspec.Struct, kw_only=True):
             self.steps.append((now, ACTIVE))
         self.steps.append((now, COMPLETED))
 
+    def put_back(self, at: float, ready: float, step: float) -> None:
+        """Have it begin anew, from that later time on, whatever it does then: its node has gone, or comes."""
+        has_begun = self.state(at) != ACTIVE
+        self._stop(at)
+        steps, runs = self.steps, self.runs
+        self.lay_out(max(ready, at), step)
+        self.steps = [*steps, *([(at, ACTIVE)] if has_begun else []), *self.steps[1:]]
+        self.runs = [*runs, *self.runs]
+        self.requeues += has_begun
+
     def cut(self, at: float) -> None:
         """Have it ended by somebody then, if it has not ended by itself."""
         self._stop(at)
@@ -147,7 +158,8 @@ class Task(msgspec.Struct, kw_only=True):
 
     def _execution(self, state: str, now: float) -> dict[str, Any]:
         begun = [run for run in self.runs if run.start <= now]
-        info: dict[str, Any] = {"retryCount": max(len(begun) - 1, 0), "requeueCount": 0}
+        retries = max(len(begun) - 1 - self.requeues, 0)
+        info: dict[str, Any] = {"retryCount": retries, "requeueCount": self.requeues}
         if state != ACTIVE and begun:
             info["startTime"] = stamp(begun[-1].start)
         if state == COMPLETED:

@@ -11,9 +11,10 @@ from aiohttp import web
 from controller.domain import names
 from controller.domain.job import JobSpec
 from controller.domain.resources import ResourceSet
-from controller.ports import Clock, JobRef, SubmitRequest
+from controller.ports import Clock, JobRef, Observation, SubmitRequest
 from controller.providers.azure.provider import AzureProvider
-from dev.emulators.azure.server import Emulator
+from dev.emulators.azure.server import Emulator, drop, failed
+from dev.emulators.azure.server import reply as served
 from tests.contract.azure_service import azure_settings
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -99,3 +100,35 @@ def ref(request: SubmitRequest, path: str | None = None) -> JobRef:
         spec=request.spec,
         created_at=request.created_at,
     )
+
+
+def answer(status: int, code: str, text: str = "words"):
+    async def reply(request: web.Request) -> web.StreamResponse:
+        return failed(status, code, text)
+
+    return reply
+
+
+async def observed(provider: AzureProvider, request: SubmitRequest, path: str | None = None) -> Observation | None:
+    return (await provider.observe([ref(request, path)])).get(request.external_name)
+
+
+async def many(provider: AzureProvider, number: int) -> list:
+    return [ref(one, (await provider.submit(one)).resource_path) for one in [wanted() for _ in range(number)]]
+
+
+def each_task(status: str, code: str, text: str):
+    async def reply(request: web.Request) -> web.StreamResponse:
+        error = {"code": code, "message": {"lang": "en", "value": text}}
+        asked = (await request.json())["value"]
+        return served({"value": [{"taskId": one["id"], "status": status, "error": error} for one in asked]})
+
+    return reply
+
+
+async def lost(request: web.Request) -> web.StreamResponse:
+    return drop(request)
+
+
+def entries(service: Service, request: SubmitRequest) -> list:
+    return [one for one in service.emulator.service.ledger() if one.uid == request.uid]

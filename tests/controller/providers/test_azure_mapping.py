@@ -1,4 +1,4 @@
-"""Spec to task and task to Observation, without a service."""
+"""Spec to task, pools and places, without a service."""
 
 import json
 import shlex
@@ -8,13 +8,12 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 from azure.batch._utils.model_base import SdkJSONEncoder
-from azure.batch.models import BatchJobState, BatchTaskState
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.cloud_settings import AzureRegistry, NodeSize, read_azure
+from controller.cloud_settings import AzureRegistry, NodeSize
 from controller.domain import conditions, names, reasons
-from controller.domain.errors import Forbidden, Permanent, Throttled, Unavailable
+from controller.domain.errors import Permanent
 from controller.domain.job import (
     AwsOptions,
     AzureOptions,
@@ -26,14 +25,11 @@ from controller.domain.job import (
     JobSpec,
     Resources,
 )
-from controller.domain.phases import Phase
 from controller.domain.resources import ResourceSet
 from controller.ports import SubmitRequest
-from controller.providers.azure import calls, commandline, marker, observation, places, pools, request, wire
+from controller.providers.azure import commandline, marker, places, pools, request
 from controller.providers.azure.places import Place
 from controller.providers.azure.pools import Pool
-from controller.providers.azure.wire import Container, Execution, Failure, Task
-from controller.variables import Environment
 from dev.emulators.azure.tasks import words_of
 from tests.contract.azure_service import azure_settings
 
@@ -81,6 +77,8 @@ def test_a_whole_job_becomes_one_task() -> None:
     assert task["commandLine"] == 'python -m x --say "he said \\"no\\""'
     assert task["containerSettings"] == {
         "imageName": "registry.example.com/team/report:1",
+        "containerRunOptions": "--cpu-shares=1024 --memory=4096m",
+        "containerHostBatchBindMounts": [],
         "workingDirectory": "containerImageDefault",
     }
     assert {one["name"]: one["value"] for one in task["environmentSettings"]} == {
@@ -274,6 +272,29 @@ def test_slots_are_the_larger_share_of_the_node_rounded_up(cpu: int, memory: int
     assert pools.slots(POOL, ResourceSet(cpu_millis=cpu, memory_mib=memory), SETTINGS).taken == slots
 
 
+@pytest.mark.parametrize(
+    ("pool", "cpu", "memory", "options"),
+    [
+        ({}, 1500, 2048, "--cpu-shares=1536 --memory=8192m"),  # the share of the node, which is more than was asked for
+        ({"vm_size": "Standard_NC6"}, 500, 2048, "--cpu-shares=512 --memory=2048m"),  # of an unknown size: what was
+        ({"slots": 256, "vm_size": "Standard_NC6"}, 1, 1, "--cpu-shares=2 --memory=6m"),  # Docker takes no less
+        ({}, 4000, 2048, None),  # the whole node
+        ({"slots": 1}, 500, 128, None),
+        ({"slots": 1, "vm_size": "Standard_NC6"}, 500, 128, None),
+    ],
+)
+def test_a_container_that_shares_its_node_is_held_to_its_share(pool, cpu: int, memory: int, options) -> None:
+    [task] = sent(wanted(cpu=cpu, memory=memory), pool=msgspec.structs.replace(POOL, **pool))
+    assert task["containerSettings"].get("containerRunOptions") == options
+    told = "".join(remark.message for remark in marker.remarks(marker.decode(task["displayName"])))
+    assert (options is None) == ("the container may use" not in told)
+    assert options is None or f"may use {max(marker.decode(task['displayName']).memory, 1)} MiB" in told
+
+
+def test_no_container_sees_the_files_of_other_tasks_on_its_node() -> None:
+    assert sent(wanted())[0]["containerSettings"]["containerHostBatchBindMounts"] == []
+
+
 def test_more_than_a_node_has_is_refused() -> None:
     assert "spec.resources.memory" in refused(wanted(memory=16385))
 
@@ -348,215 +369,3 @@ def test_task_ids_are_legal_and_paths_give_them_back(name: str, count: int) -> N
 @pytest.mark.parametrize("path", ["", "projects/p/jobs/j", "https://other.westeurope.batch.azure.com/jobs/j/tasks/t"])
 def test_paths_of_other_services_and_accounts_are_not_ours(path: str) -> None:
     assert places.parse(path, SETTINGS) is None
-
-
-# --- observations ---------------------------------------------------------------------------------------
-
-
-def task(index: int = 0, state: str = "active", *, seconds: float | None = None, **execution: object) -> Task:
-    told = {"start_time": T0 + timedelta(seconds=5)} if state != "active" and seconds is not None else {}
-    if state == "completed":
-        told["end_time"] = T0 + timedelta(seconds=5 + (seconds or 0))
-    return Task(
-        id=f"t-{index}",
-        display_name=f"uid={UID} tasks=1 limit=60 slots=1/4 node=4000/16384",
-        state=state,
-        state_transition_time=T0 + timedelta(seconds=1),
-        creation_time=T0,
-        execution_info=Execution(**{**told, **execution}),
-    )
-
-
-def failure(code: str, message: str = "", category: str = "UserError") -> Failure:
-    return Failure(category=category, code=code, message=message)
-
-
-SUCCEEDED = task(0, "completed", seconds=1, result="success", exit_code=0)
-FAILED = task(1, "completed", seconds=1, result="failure", exit_code=3, failure_info=failure("FailureExitCode"))
-ENDED = task(2, "completed", seconds=1, result="failure", exit_code=137, failure_info=failure("TaskEnded", "ended"))
-WAITS = task(3)
-
-
-def seen(*tasks: Task | None, job_state: str = "active"):
-    where = Place(job_id="j", stem="t", count=len(tasks), is_set=len(tasks) > 1)
-    return observation.observation("n", where, tasks, job_state, SETTINGS)
-
-
-def test_every_state_of_the_sdk_has_a_meaning() -> None:
-    assert {state.value for state in BatchTaskState} == set(observation.PHASES) | {observation.ENDED}
-    assert {state.value for state in BatchJobState} == set(observation.JOB_ENDS)
-
-
-@pytest.mark.parametrize(
-    ("tasks", "phase"),
-    [
-        ([WAITS], Phase.PENDING),
-        ([task(state="preparing")], Phase.SCHEDULED),
-        ([task(state="running", seconds=1)], Phase.RUNNING),
-        ([task(state="levitating")], None),
-        ([SUCCEEDED], Phase.COMPLETED),
-        ([FAILED], Phase.FAILED),
-        ([ENDED], Phase.CANCELLED),
-        ([task(state="completed", seconds=1, exit_code=0)], Phase.FAILED),  # no result is no success
-        ([SUCCEEDED, WAITS], Phase.RUNNING),
-        ([FAILED, WAITS], Phase.RUNNING),
-        ([SUCCEEDED, FAILED], Phase.FAILED),
-        ([FAILED, ENDED], Phase.CANCELLED),
-        ([SUCCEEDED, SUCCEEDED], Phase.COMPLETED),
-        ([SUCCEEDED, None], Phase.RUNNING),  # cut off: the last was never made
-        ([ENDED, None], Phase.CANCELLED),  # cut off, and cancelled
-        ([None, SUCCEEDED], Phase.FAILED),  # somebody removed the first
-    ],
-)
-def test_the_phase_follows_from_the_results_of_the_tasks(tasks, phase) -> None:
-    assert seen(*tasks).phase is phase
-
-
-def test_a_task_that_waits_in_a_shared_job_that_was_ended_has_failed() -> None:
-    end = seen(WAITS, job_state="completed")
-    assert (end.phase, end.reason) == (Phase.FAILED, reasons.DELETED_EXTERNALLY)
-
-
-def test_a_disabled_shared_job_is_why_a_task_waits() -> None:
-    assert "disabled" in seen(WAITS, job_state="disabled").waits_because
-    assert seen(WAITS).waits_because is None
-
-
-@pytest.mark.parametrize(
-    ("last", "reason", "code"),
-    [
-        (FAILED, reasons.NON_ZERO_EXIT, 3),
-        (
-            task(state="completed", seconds=60, exit_code=137, failure_info=failure("TaskEnded")),
-            reasons.DEADLINE_EXCEEDED,
-            137,
-        ),
-        (
-            task(state="completed", seconds=2, exit_code=137, failure_info=failure("TaskEnded", "", "ServerError")),
-            reasons.DEADLINE_EXCEEDED,
-            137,
-        ),
-        (task(state="completed", failure_info=failure("CommandProgramNotFound")), reasons.COMMAND_NOT_FOUND, None),
-        (task(state="completed", seconds=1, exit_code=127), reasons.COMMAND_NOT_FOUND, 127),
-        (
-            task(state="completed", failure_info=failure("X"), container_info=Container(error="image pull denied")),
-            reasons.IMAGE_PULL_FAILED,
-            None,
-        ),
-        (
-            task(state="completed", seconds=1, exit_code=0, failure_info=failure("FileUploadMiscError", "no")),
-            reasons.FAILED,
-            None,
-        ),
-        (task(state="completed"), reasons.FAILED, None),
-    ],
-)
-def test_why_a_task_failed(last: Task, reason: str, code: int | None) -> None:
-    end = seen(last)
-    assert (end.phase, end.reason, end.exit_code) == (Phase.FAILED, reason, code)
-    assert end.message
-
-
-def test_a_set_counts_its_tasks_and_tells_of_the_first_that_failed() -> None:
-    end = seen(SUCCEEDED, FAILED, task(2, "completed", seconds=2, exit_code=9, result="failure", retry_count=2))
-    assert (end.tasks.total, end.tasks.succeeded, end.tasks.failed) == (3, 1, 2)
-    assert (end.exit_code, end.retries) == (3, 2)
-    assert end.completed_at == T0 + timedelta(seconds=7)
-
-
-def test_requeues_are_retries_too() -> None:
-    assert seen(task(retry_count=1, requeue_count=2)).retries == 3
-
-
-STATES = st.sampled_from([None, WAITS, SUCCEEDED, FAILED, ENDED, task(state="running", seconds=1), task(state="x")])
-
-
-@given(st.lists(STATES, min_size=1, max_size=5).filter(any), st.sampled_from(["active", "completed", "gone", "new"]))
-def test_an_observation_is_total_and_its_counts_agree(tasks, job_state) -> None:
-    one = seen(*tasks, job_state=job_state)
-    counts = one.tasks
-    assert counts.total == counts.pending + counts.running + counts.succeeded + counts.failed == len(tasks)
-    assert min(counts.pending, counts.running, counts.succeeded, counts.failed) >= 0
-    assert (one.exit_code == 0) == (one.phase is Phase.COMPLETED)
-    assert one.has_ended or (one.completed_at, one.reason) == (None, None)
-
-
-# --- errors and settings --------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("status", "code", "kind"),
-    [
-        (409, "ActiveJobAndScheduleQuotaReached", Throttled),
-        (409, "PoolQuotaReached", Throttled),
-        (409, "JobCompleted", calls.JobEnded),
-        (409, "JobBeingTerminated", calls.JobEnded),
-        (409, "TaskCompleted", calls.TaskEnded),
-        (409, "SomethingNew", Unavailable),
-        (403, "AuthenticationFailed", Forbidden),
-        (400, "InvalidPropertyValue", calls.Refused),
-        (413, "RequestBodyTooLarge", calls.Refused),
-        (429, "TooManyRequests", Throttled),
-        (503, "ServerBusy", Throttled),
-        (500, "InternalError", Unavailable),
-    ],
-)
-def test_an_error_is_read_by_its_code(status: int, code: str, kind: type) -> None:
-    error = calls.meaning(status, code, "words")
-    assert type(error) is kind
-    assert code in str(error)
-
-
-def read(**other: str):
-    env = Environment(
-        {
-            "AZURE_SUBSCRIPTION_ID": "s",
-            "AZURE_RESOURCE_GROUP": "g",
-            "AZURE_BATCH_ACCOUNT": "acct",
-            "AZURE_BATCH_POOL": "p",
-            **other,
-        }
-    )
-    return read_azure(env, "westeurope"), env.faults
-
-
-def test_the_endpoint_follows_from_account_and_region() -> None:
-    settings, faults = read()
-    assert (settings.endpoint, faults) == ("https://acct.westeurope.batch.azure.com", [])
-
-
-@pytest.mark.parametrize(
-    ("variables", "words"),
-    [
-        ({"AZURE_BATCH_KEY": "not base64!"}, "AZURE_BATCH_KEY"),
-        ({"AZURE_BATCH_ENDPOINT": "acct"}, "AZURE_BATCH_ENDPOINT"),
-        ({"AZURE_BATCH_ENDPOINT": "http://127.0.0.1:1"}, "AZURE_BATCH_KEY"),
-        ({"AZURE_NODE_SIZES": "a=4"}, "AZURE_NODE_SIZES"),
-        ({"AZURE_TASK_USER": "root"}, "AZURE_TASK_USER"),
-        ({"AZURE_REGISTRY_USERNAME": "u"}, "AZURE_REGISTRY_SERVER"),
-        ({"AZURE_REGISTRY_SERVER": "r", "AZURE_REGISTRY_USERNAME": "u"}, "AZURE_REGISTRY_SERVER"),
-    ],
-)
-def test_a_wrong_setting_is_named_and_no_secret_told(variables: dict[str, str], words: str) -> None:
-    [fault] = read(**variables)[1]
-    assert words in fault
-    assert "not base64!" not in fault
-
-
-def test_settings_show_no_secret() -> None:
-    settings, _ = read(AZURE_BATCH_KEY="c2VjcmV0", AZURE_OUTPUT_URL="https://s/c?sig=secret")
-    assert "c2VjcmV0" not in repr(settings) and "secret" not in repr(settings)
-
-
-def test_nulls_are_taken_for_fields_that_are_not_there() -> None:
-    body = (
-        b'{"odata.nextLink":null,"value":[{"id":"a","displayName":null,"state":"completed","creationTime":null,'
-        b'"executionInfo":{"startTime":"2026-01-01T00:00:00Z","retryCount":null,"result":null,"containerInfo":null,'
-        b'"failureInfo":{"category":null,"code":"X","message":null}}}]}'
-    )
-    [task] = wire.decoded(body, wire.TaskPage).value
-    execution = wire.Execution(start_time=datetime(2026, 1, 1, tzinfo=UTC), failure_info=wire.Failure(code="X"))
-    assert task == wire.Task(id="a", state="completed", execution_info=execution)
-    assert wire.decoded(b'{"id":"j","metadata":null,"onAllTasksComplete":null}', wire.Job) == wire.Job(id="j")
-    with pytest.raises(msgspec.MsgspecError):
-        wire.decoded(b'{"value":null}', wire.TaskPage)

@@ -1,5 +1,7 @@
 """What a service says beside the phase: why a job waits, that somebody removes it, what it did otherwise."""
 
+from datetime import timedelta
+
 import pytest
 
 from controller.domain import conditions, names, reasons
@@ -53,6 +55,52 @@ async def test_a_job_that_waits_longer_than_its_pending_deadline_is_ended_and_fa
     world.provider.move(Phase.CANCELLED, waits_because=None, completed_at=START)
     job = await world.observe(job)
     assert (job.status.phase, job.status.reason) == (Phase.FAILED, reasons.PENDING_DEADLINE_EXCEEDED)
+
+
+async def test_what_no_longer_holds_a_job_back_is_no_longer_told(world: World) -> None:
+    job = await waiting(world)
+    await world.clock.advance(120)
+    await world.reconcile(job)
+    world.provider.move(None, waits_because=None)  # nothing is known
+    assert condition(await world.observe(job), conditions.SCHEDULED)[1] == reasons.QUOTA_EXCEEDED
+    world.provider.move(Phase.PENDING, waits_because=None)
+    told = condition(await world.observe(job), conditions.SCHEDULED)
+    assert told[:2] == ("False", reasons.WAITING_FOR_CAPACITY) and WORDS not in told[2]
+    world.provider.move(Phase.PENDING, waits_because="the pool has gone", waits_reason=reasons.POOL_MISSING)
+    assert condition(await world.observe(job), conditions.SCHEDULED)[1:] == (reasons.POOL_MISSING, "the pool has gone")
+
+
+async def ended_by_a_call(world: World, job: Job, **facts: object) -> Job:
+    world.provider.move(
+        Phase.CANCELLED, waits_because=None, failed_unless_asked=reasons.DELETED_EXTERNALLY, message="ended", **facts
+    )
+    return await world.observe(job)
+
+
+async def test_a_call_that_ended_a_job_is_ours_if_status_has_the_mark_that_we_asked(world: World) -> None:
+    job = world.kube.create()
+    await world.reconcile(job)
+    await world.reconcile(world.kube.edit(job, cancel=True))
+    job = await ended_by_a_call(world, job, completed_at=START)
+    assert (job.status.phase, job.status.reason) == (Phase.CANCELLED, reasons.CANCELLED)
+
+
+async def test_a_call_that_ended_a_job_and_was_not_ours_is_a_failure(world: World) -> None:
+    job = world.kube.create()
+    await world.reconcile(job)
+    job = await ended_by_a_call(world, job, completed_at=START)
+    assert (job.status.phase, job.status.reason) == (Phase.FAILED, reasons.DELETED_EXTERNALLY)
+    assert job.status.message == "ended"
+
+
+@pytest.mark.parametrize(("seconds", "reason"), [(600, reasons.PENDING_DEADLINE_EXCEEDED), (599, "DeletedExternally")])
+async def test_the_end_of_a_job_that_waited_too_long_is_ours_though_nobody_lived_to_note_it(
+    world: World, seconds: int, reason: str
+) -> None:
+    job = await waiting(world, pending_deadline_seconds=600)
+    ended = world.kube.current(job).status.submitted_at + timedelta(seconds=seconds)
+    job = await ended_by_a_call(world, job, completed_at=ended)
+    assert (job.status.phase, job.status.reason) == (Phase.FAILED, reason)
 
 
 async def test_a_job_that_got_its_machine_has_no_pending_deadline_any_more(world: World) -> None:

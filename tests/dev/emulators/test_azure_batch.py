@@ -14,8 +14,8 @@ from azure.core.credentials import AzureNamedKeyCredential
 from azure.core.exceptions import AzureError, HttpResponseError
 
 from dev.emulators.azure import auth, odata, tasks
+from dev.emulators.azure.pools import PoolSpec, pool_spec
 from dev.emulators.azure.server import Emulator
-from dev.emulators.azure.service import PoolSpec, pool_spec
 from dev.emulators.faults import Faults
 
 POOL = models.BatchPoolInfo(pool_id="jennah")
@@ -184,6 +184,9 @@ async def test_what_a_task_must_be(account: Account) -> None:
     assert await code_of(account.task(depends_on=after)) == (400, "TaskDependenciesNotSpecifiedOnJob")
     plain = models.BatchTaskCreateOptions(id="t", command_line="true")
     assert await code_of(account.client.create_task("j", plain)) == (400, "ContainerSettingsMismatch")
+    bare = models.BatchTaskContainerSettings(image_name="i", container_host_batch_bind_mounts=[])
+    without = models.BatchTaskCreateOptions(id="t", command_line="true", container_settings=bare)
+    assert await code_of(account.client.create_task("j", without)) == (400, "InvalidPropertyValue")
     assert await code_of(account.task(required_slots=5)) == (400, "InvalidPropertyValue")
     stop = models.ExitConditions(default=models.ExitOptions(job_action="terminate"))
     assert await code_of(account.task(exit_conditions=stop)) == (400, "InvalidPropertyValue")
@@ -333,3 +336,30 @@ async def test_the_program_says_where_it_is() -> None:
     finally:
         process.terminate()
         await process.communicate()
+
+
+async def test_a_pool_that_is_removed_puts_its_tasks_back_until_there_is_one_of_its_name(account: Account) -> None:
+    await account.job()
+    await account.task("t", "sleep 100")
+    account.now += 10
+    assert await account.state("t") == "running"
+    account.emulator.service.delete_pool("jennah")
+    assert await code_of(account.client.get_pool("jennah")) == (404, "PoolNotFound")
+    assert await account.state("t") == "active"
+    account.now += 1000
+    assert await account.state("t") == "active"
+    account.emulator.service.put_pool(PoolSpec(name="jennah"))
+    account.now += 10
+    shown = await account.client.get_task("j", "t")
+    assert (shown.state, shown.execution_info.requeue_count, shown.execution_info.retry_count) == ("running", 1, 0)
+    assert {pool.id async for pool in account.client.list_pools()} == {"jennah", "jennah-gpu", "jennah-spot"}
+
+
+async def test_jobs_that_were_modified_are_found_by_that(account: Account) -> None:
+    await account.job()
+    account.now += 100
+    account.emulator.service.set_state("j", "disabled")
+    for since, found in ((50, ["j"]), (150, [])):
+        at = tasks.stamp(account.now - 100 + since)
+        query = f"startswith(id,'j') and lastModified ge datetime'{at}'"
+        assert [job.id async for job in account.client.list_jobs(filter=query)] == found

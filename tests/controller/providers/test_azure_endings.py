@@ -1,0 +1,138 @@
+"""Cancelling, deleting and ending shared jobs: the Azure adapter against the stand-in."""
+
+import contextlib
+from collections.abc import AsyncIterator
+
+import msgspec
+import pytest
+from aiohttp import web
+
+from controller.clock import SystemClock
+from controller.domain.errors import Retryable
+from controller.domain.phases import Phase
+from controller.providers.azure import calls, places, shared_jobs
+from controller.providers.azure.provider import AzureProvider
+from tests.controller.providers.azure_service import Service, ref, wanted
+
+
+@pytest.fixture
+async def service() -> AsyncIterator[Service]:
+    async with Service().serving() as running:
+        yield running
+
+
+@pytest.fixture
+async def provider(service: Service) -> AzureProvider:
+    return service.provider()
+
+
+# --- the end of shared jobs -----------------------------------------------------------------------------
+
+
+async def test_old_shared_jobs_end_when_their_tasks_have_ended(service: Service) -> None:
+    provider = service.provider()
+    short, long = wanted(("sleep", "1")), wanted(("sleep", "3000"), spot=True)
+    for request in (short, long):
+        await provider.submit(request)
+    late = wanted(("sleep", "3000"))
+    states: list[list[str]] = []
+    for _ in range(3):
+        service.clock.advance(86400 - 1500)
+        late = wanted(("sleep", "3000"), created_at=service.clock.now())
+        path = (await provider.submit(late)).resource_path
+        for _ in range(4):
+            await provider.observe([ref(late, path)])
+        states.append([job["state"] for job in service.emulator.service.list_jobs()])
+    assert states[0][:2] == ["active", "active"]
+    assert states[2][:2] == ["completed", "completed"]
+    assert states[2][2:] == ["active", "active"]
+    [one] = [
+        job
+        for job in service.emulator.service.list_jobs()
+        if job["id"] in (await provider.get(ref(short))).resource_path
+    ]
+    assert one["executionInfo"]["terminateReason"] == "AllTasksComplete"
+
+
+def one_that_says_it_ends_by_itself(service: Service):
+    async def reply(request: web.Request) -> web.StreamResponse:
+        jobs = [{**job, "onAllTasksComplete": "terminatejob"} for job in service.emulator.service.list_jobs()]
+        return web.json_response({"value": jobs})
+
+    return reply
+
+
+async def test_an_old_job_that_does_not_end_by_itself_is_ended(service: Service, provider: AzureProvider) -> None:
+    await provider.submit(wanted(("sleep", "1")))
+    [job] = service.emulator.service.jobs.values()
+    service.clock.advance(3 * 86400)
+    other = wanted(created_at=service.clock.now())
+    path = (await provider.submit(other)).resource_path
+    job.wire["onAllTasksComplete"] = "terminatejob"
+
+    def shown(one):
+        return {
+            **type(service.emulator.service)._shown(service.emulator.service, one),
+            "onAllTasksComplete": "terminatejob",
+        }
+
+    service.emulator.service._shown = shown  # says that it will end by itself, and does not
+    await provider.observe([ref(other, path)])
+    assert (job.state, job.reason) == ("completed", shared_jobs.ENDED_REASON)
+
+
+# --- the rest -------------------------------------------------------------------------------------------
+
+
+async def test_deleting_removes_every_task_of_an_ended_set(service: Service, provider: AzureProvider) -> None:
+    request = wanted(("true",), completions=3)
+    await provider.submit(request)
+    service.clock.advance(1)
+    await provider.delete(ref(request))
+    [job] = service.emulator.service.jobs.values()
+    assert job.tasks == {}
+
+
+async def test_deleting_a_large_set_goes_on_where_the_try_before_was_cut_off(
+    service: Service, provider: AzureProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = wanted(("exit", "0"), completions=90)
+    path = (await provider.submit(request)).resource_path
+    service.clock.advance(100)
+    [job] = service.emulator.service.jobs.values()
+    monkeypatch.setattr(calls, "ACTION_SECONDS", 2.0)
+    slow = service.provider(SystemClock(), mutations_per_second=20)
+    service.counts.clear()
+    left = [len(job.tasks)]
+    while job.tasks and len(left) < 6:
+        with contextlib.suppress(Retryable):
+            await slow.delete(ref(request, path))
+        left.append(len(job.tasks))
+        assert not job.tasks or f"{places.stem_of(request.external_name)}-89" in job.tasks
+    assert left[-1] == 0 and len(left) > 2
+    assert service.counts["delete_task"] < 90 + 16 * len(left)
+
+
+async def test_cancelling_a_large_set_tells_an_unknown_one_from_one_that_has_ended(
+    service: Service, provider: AzureProvider
+) -> None:
+    request = wanted(("exit", "0"), completions=60)
+    known = ref(request, (await provider.submit(request)).resource_path)
+    other = wanted(completions=60)
+    stem = places.stem_of(request.external_name)
+    unknown = ref(other, known.resource_path.replace(stem, places.stem_of(other.external_name)))
+    service.clock.advance(100)
+    assert await provider.cancel(known, reason="because")
+    assert not await provider.cancel(unknown, reason="because")
+    service.emulator.service.jobs.clear()
+    assert not await provider.cancel(known, reason="because")
+
+
+async def test_another_jobs_task_is_not_ended(service: Service, provider: AzureProvider) -> None:
+    request = wanted()
+    await provider.submit(request)
+    service.clock.advance(1)
+    stranger = msgspec.structs.replace(ref(request), uid="other")
+    await provider.cancel(stranger, reason="because")
+    await provider.delete(stranger)
+    assert (await provider.get(ref(request))).phase is Phase.RUNNING

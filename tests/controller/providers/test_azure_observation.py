@@ -1,0 +1,232 @@
+"""Task to Observation, without a service."""
+
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+from azure.batch.models import BatchJobState, BatchTaskState
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.domain import reasons
+from controller.domain.phases import Phase
+from controller.providers.azure import holds, observation
+from controller.providers.azure.places import Place
+from controller.providers.azure.pools import Pool
+from controller.providers.azure.wire import Container, Detail, Execution, Failure, Task
+from tests.contract.azure_service import azure_settings
+
+SETTINGS = azure_settings("https://jennah.westeurope.batch.azure.com")
+POOL = Pool(id="jennah", vm_size="Standard_D4s_v5", slots=4, takes_containers=True)
+UID = str(uuid.UUID(int=7))
+T0 = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def task(index: int = 0, state: str = "active", *, seconds: float | None = None, **execution: object) -> Task:
+    told = {"start_time": T0 + timedelta(seconds=5)} if state != "active" and seconds is not None else {}
+    if state == "completed":
+        told["end_time"] = T0 + timedelta(seconds=5 + (seconds or 0))
+    return Task(
+        id=f"t-{index}",
+        display_name=f"uid={UID} tasks=1 limit=60 slots=1/4 node=4000/16384",
+        state=state,
+        state_transition_time=T0 + timedelta(seconds=1),
+        creation_time=T0,
+        execution_info=Execution(**{**told, **execution}),
+    )
+
+
+def failure(code: str, message: str = "", category: str = "UserError", **details: str) -> Failure:
+    named = tuple(Detail(name=name, value=value) for name, value in details.items())
+    return Failure(category=category, code=code, message=message, details=named)
+
+
+SUCCEEDED = task(0, "completed", seconds=1, result="success", exit_code=0)
+FAILED = task(1, "completed", seconds=1, result="failure", exit_code=3, failure_info=failure("FailureExitCode"))
+ENDED = task(2, "completed", seconds=1, result="failure", exit_code=137, failure_info=failure("TaskEnded", "ended"))
+WAITS = task(3)
+
+
+def seen(*tasks: Task | None, job_state: str = "active", hold=None, settings=SETTINGS):
+    where = Place(job_id="j", stem="t", count=len(tasks), is_set=len(tasks) > 1)
+    return observation.observation("n", where, tasks, job_state, settings, hold=hold)
+
+
+def test_every_state_of_the_sdk_has_a_meaning() -> None:
+    assert {state.value for state in BatchTaskState} == set(observation.PHASES) | {observation.ENDED}
+    assert {state.value for state in BatchJobState} == set(observation.JOB_ENDS)
+
+
+@pytest.mark.parametrize(
+    ("tasks", "phase"),
+    [
+        ([WAITS], Phase.PENDING),
+        ([task(state="preparing")], Phase.SCHEDULED),
+        ([task(state="running", seconds=1)], Phase.RUNNING),
+        ([task(state="levitating")], None),
+        ([SUCCEEDED], Phase.COMPLETED),
+        ([FAILED], Phase.FAILED),
+        ([ENDED], Phase.CANCELLED),
+        ([task(state="completed", seconds=1, exit_code=0)], Phase.FAILED),  # no result is no success
+        ([SUCCEEDED, WAITS], Phase.RUNNING),
+        ([FAILED, WAITS], Phase.RUNNING),
+        ([SUCCEEDED, FAILED], Phase.FAILED),
+        ([FAILED, ENDED], Phase.CANCELLED),
+        ([SUCCEEDED, SUCCEEDED], Phase.COMPLETED),
+        ([SUCCEEDED, None], Phase.RUNNING),  # cut off: the last was never made
+        ([ENDED, None], Phase.CANCELLED),  # cut off, and cancelled
+        ([None, SUCCEEDED], Phase.FAILED),  # somebody removed the first
+    ],
+)
+def test_the_phase_follows_from_the_results_of_the_tasks(tasks, phase) -> None:
+    assert seen(*tasks).phase is phase
+
+
+def test_a_task_that_waits_in_a_shared_job_that_was_ended_has_failed() -> None:
+    end = seen(WAITS, job_state="completed")
+    assert (end.phase, end.reason) == (Phase.FAILED, reasons.DELETED_EXTERNALLY)
+
+
+@pytest.mark.parametrize("state", ["disabling", "disabled", "enabling"])
+def test_a_disabled_shared_job_is_why_a_task_waits(state: str) -> None:
+    held = seen(WAITS, job_state=state, hold=holds.of_job("j", state))
+    assert (held.phase, held.waits_reason) == (Phase.PENDING, reasons.HELD_EXTERNALLY)
+    assert "'j'" in held.waits_because and state in held.waits_because
+    assert holds.of_job("j", "active") is None
+
+
+@pytest.mark.parametrize(
+    ("pool", "reason", "words"),
+    [
+        (None, reasons.POOL_MISSING, "does not exist"),
+        ({"is_being_deleted": True}, reasons.POOL_MISSING, "being deleted"),
+        ({"resize_error": "AccountCoreQuotaReached: no"}, reasons.QUOTA_EXCEEDED, "AccountCoreQuotaReached"),
+        ({"resize_error": "AllocationTimedOut: no"}, reasons.WAITING_FOR_CAPACITY, "AllocationTimedOut"),
+        ({"may_have_nodes": False}, reasons.WAITING_FOR_CAPACITY, "no nodes"),
+    ],
+)
+def test_what_is_wrong_with_its_pool_is_why_a_task_waits(pool, reason: str, words: str) -> None:
+    hold = holds.of_pool("p", pool if pool is None else msgspec.structs.replace(POOL, **pool))
+    held = seen(WAITS, hold=hold)
+    assert held.waits_reason == reason and words in held.waits_because and "'p'" in held.waits_because
+    assert seen(task(state="running", seconds=1), hold=hold).waits_because is None
+    assert holds.of_pool("p", POOL) is None and seen(WAITS).waits_because is None
+
+
+@pytest.mark.parametrize("state", [WAITS, task(state="running", seconds=1)])
+def test_what_is_in_a_shared_job_that_is_being_deleted_will_soon_be_gone(state: Task) -> None:
+    leaving = seen(state, job_state="deleting")
+    assert leaving.is_being_deleted and not leaving.has_ended
+    assert not seen(SUCCEEDED, job_state="deleting").is_being_deleted
+
+
+@pytest.mark.parametrize(
+    ("last", "reason", "code"),
+    [
+        (FAILED, reasons.NON_ZERO_EXIT, 3),
+        (
+            task(state="completed", seconds=60, exit_code=137, failure_info=failure("TaskEnded")),
+            reasons.DEADLINE_EXCEEDED,
+            137,
+        ),
+        (
+            task(state="completed", seconds=59.5, exit_code=137, failure_info=failure("taskended", "", "ServerError")),
+            reasons.DEADLINE_EXCEEDED,
+            137,
+        ),
+        (  # as a task that ran too long was seen in the wild: the words alone tell
+            task(
+                state="completed",
+                seconds=2,
+                exit_code=1,
+                failure_info=failure(
+                    "TaskEnded",
+                    "The task was ended by user request",
+                    Message="The maximum execution time configured on the task was exceeded",
+                    AdditionalErrorCode="FailureExitCode",
+                ),
+            ),
+            reasons.DEADLINE_EXCEEDED,
+            1,
+        ),
+        (  # cut off at its limit, whatever the code
+            task(state="completed", seconds=60, exit_code=143, failure_info=failure("FailureExitCode")),
+            reasons.DEADLINE_EXCEEDED,
+            143,
+        ),
+        (  # it ended by itself in the last moment
+            task(state="completed", seconds=60, exit_code=3, failure_info=failure("FailureExitCode")),
+            reasons.NON_ZERO_EXIT,
+            3,
+        ),
+        (task(state="completed", failure_info=failure("CommandProgramNotFound")), reasons.COMMAND_NOT_FOUND, None),
+        (task(state="completed", seconds=1, exit_code=127), reasons.COMMAND_NOT_FOUND, 127),
+        (
+            task(state="completed", failure_info=failure("X"), container_info=Container(error="image pull denied")),
+            reasons.IMAGE_PULL_FAILED,
+            None,
+        ),
+        (
+            task(state="completed", seconds=1, exit_code=0, failure_info=failure("FileUploadMiscError", "no")),
+            reasons.FAILED,
+            None,
+        ),
+        (task(state="completed", seconds=1), reasons.FAILED, None),
+    ],
+)
+def test_why_a_task_failed(last: Task, reason: str, code: int | None) -> None:
+    end = seen(last)
+    assert (end.phase, end.reason, end.exit_code) == (Phase.FAILED, reason, code)
+    assert end.message
+
+
+@pytest.mark.parametrize(
+    ("last", "otherwise"),
+    [
+        (ENDED, reasons.DELETED_EXTERNALLY),
+        # The service's own doing, which is no deadline, unless we had asked for the end.
+        (
+            task(state="completed", seconds=2, failure_info=failure("TaskEnded", "node lost", "ServerError")),
+            reasons.FAILED,
+        ),
+        # Ended while it waited: there may be no failure at all.
+        (task(state="completed", result="failure"), reasons.DELETED_EXTERNALLY),
+        (task(state="completed", failure_info=failure("TaskEnded")), reasons.DELETED_EXTERNALLY),
+    ],
+)
+def test_a_task_that_a_call_ended_is_cancelled_if_the_call_was_ours(last: Task, otherwise: str) -> None:
+    end = seen(last)
+    assert (end.phase, end.reason, end.failed_unless_asked) == (Phase.CANCELLED, reasons.CANCELLED, otherwise)
+    assert end.message and end.exit_code is None
+
+
+def test_no_signature_is_in_the_words_for_a_failure() -> None:
+    settings = msgspec.structs.replace(SETTINGS, output_url="https://s.blob.core.windows.net/c?sv=2024&sig=s3cret")
+    fault = failure("FileUploadAccessDenied", Message="no: https://s.blob.core.windows.net/c/x?sv=2024&sig=s3cret")
+    end = seen(task(state="completed", seconds=1, failure_info=fault), settings=settings)
+    assert "s3cret" not in end.message and "FileUploadAccessDenied" in end.message
+
+
+def test_a_set_counts_its_tasks_and_tells_of_the_first_that_failed() -> None:
+    end = seen(SUCCEEDED, FAILED, task(2, "completed", seconds=2, exit_code=9, result="failure", retry_count=2))
+    assert (end.tasks.total, end.tasks.succeeded, end.tasks.failed) == (3, 1, 2)
+    assert (end.exit_code, end.retries) == (3, 2)
+    assert end.completed_at == T0 + timedelta(seconds=7)
+
+
+def test_requeues_are_retries_too() -> None:
+    assert seen(task(retry_count=1, requeue_count=2)).retries == 3
+
+
+STATES = st.sampled_from([None, WAITS, SUCCEEDED, FAILED, ENDED, task(state="running", seconds=1), task(state="x")])
+
+
+@given(st.lists(STATES, min_size=1, max_size=5).filter(any), st.sampled_from(["active", "completed", "gone", "new"]))
+def test_an_observation_is_total_and_its_counts_agree(tasks, job_state) -> None:
+    one = seen(*tasks, job_state=job_state)
+    counts = one.tasks
+    assert counts.total == counts.pending + counts.running + counts.succeeded + counts.failed == len(tasks)
+    assert min(counts.pending, counts.running, counts.succeeded, counts.failed) >= 0
+    assert (one.exit_code == 0) == (one.phase is Phase.COMPLETED)
+    assert one.has_ended or (one.completed_at, one.reason) == (None, None)
