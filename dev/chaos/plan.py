@@ -5,7 +5,7 @@ import msgspec
 from dev.emulators.faults import Faults
 
 ALL_DEEDS = {
-    "kill": 6,
+    "kill": 14,
     "pause": 2,
     "terminate": 2,
     "kill-api": 1,
@@ -41,7 +41,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """So many SIGKILLs of operators at least: the hand goes on until then, also when all jobs are submitted."""
     controllers: int = 2
     deeds: dict[str, int] = msgspec.field(default_factory=ALL_DEEDS.copy)
-    pause_between_deeds: tuple[float, float] = (0.2, 4.0)
+    pause_between_deeds: tuple[float, float] = (0.2, 3.0)
     faults: Faults
     """Of the cloud's stand-in, from the beginning to the end."""
     settle: float = 4.0

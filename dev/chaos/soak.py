@@ -18,7 +18,7 @@ from dev.chaos.servers import new_folder
 
 RESULT = Path(__file__).parents[2] / "bench" / "results" / "soak.json"
 RUN_SECONDS = 240.0
-JOBS_A_SECOND = 4.0
+JOBS_A_SECOND = 6.0
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
