@@ -27,6 +27,7 @@ from controller.domain.resources import Profiles, ResourceSet, resolve
 from controller.ports import BatchProvider, Clock, Environment, JobRecord, JobResources, Leadership, Observation
 from controller.reconcile import actions, statuses, submission
 from controller.reconcile.cache import JobCache
+from controller.reconcile.complaints import Complaints
 from controller.reconcile.decide import Policy, Unseen, decide, is_watch_over, next_look
 from controller.reconcile.draft import Draft
 from controller.reconcile.intents import Intents
@@ -84,7 +85,7 @@ class Reconciler:
         self._intents = intents
         self._lost = lost
         """Called with an object that is gone."""
-        self._complaints: dict[str, str] = {}
+        self._complaints = Complaints()
 
     # --- events in -----------------------------------------------------------------------------------
 
@@ -102,7 +103,7 @@ class Reconciler:
             self._lost(job)
         self._queue.drop(key)
         self._intents.forget(key)
-        self._complaints.pop(key, None)
+        self._complaints.forget(key)
 
     def contradict(self, seen: Observation) -> None:
         """A job of ours runs at the service though its object says that it has ended."""
@@ -162,15 +163,14 @@ class Reconciler:
             self._queue.back_off(job.key)
         else:
             metrics.RECONCILES.labels("ok").inc()
-            self._complaints.pop(job.key, None)
+            self._complaints.forget(job.key)
             self._queue.forget(job.key)
             if seconds is not None:
                 self._queue.add_after(job.key, seconds)
 
     def _complain(self, job: Job, message: str, pause: float) -> None:
-        """One line a change, not one a try."""
-        if self._complaints.get(job.key) != message:
-            self._complaints[job.key] = message
+        """One line a change, not one a try; and of what meets many jobs one line, not one a job."""
+        if self._complaints.tell(job.key, message):
             log.warning("%s (next try in %.1f s)", message, pause, extra=log_fields(job))
 
     async def _reload(self, job: Job) -> None:

@@ -74,9 +74,9 @@ class Watch:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + options.timeout_seconds
         bookmark_at = loop.time() + BOOKMARK_SECONDS if options.wants_bookmarks else math.inf
-        await response.prepare(request)
         self._history.add_wakeup(self._wakeup)
         try:
+            await response.prepare(request)
             await _write(response, lines)
             while not self._store.is_closed and loop.time() < deadline:
                 self._wakeup.clear()
@@ -94,9 +94,11 @@ class Watch:
                     await self._wait(min(deadline, bookmark_at))
             if options.wants_bookmarks and not self._store.is_closed and self._history.end == position:
                 await response.write(self._bookmark())
+            await response.write_eof()
+        except ConnectionResetError:
+            pass  # the client left while it was written to: nothing that anybody need hear of
         finally:
             self._history.remove_wakeup(self._wakeup)
-        await response.write_eof()
         return response
 
     async def _wait(self, until: float) -> None:
