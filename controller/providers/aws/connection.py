@@ -5,6 +5,7 @@ repeated here, within the rate limit and without a sleeping thread.
 """
 
 import asyncio
+import contextvars
 import functools
 import logging
 import threading
@@ -17,9 +18,9 @@ import msgspec
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
-from controller import metrics
+from controller import metrics, permission
 from controller.cloud_settings import AwsSettings
-from controller.domain.errors import ConfigError, JennahError, Throttled, Unavailable
+from controller.domain.errors import ConfigError, JennahError, NotLeading, Throttled, Unavailable
 from controller.ports import Clock
 from controller.providers.aws import errors, wire
 from controller.providers.aws.threads import Threads
@@ -155,7 +156,9 @@ class AwsConnection:
     async def _on_thread(self, threads: Threads, function: Callable[[], T]) -> T:
         if self._is_closed:
             raise Unavailable("the connection to AWS Batch is closed")
-        return await asyncio.wrap_future(threads.run(function))
+        # In the caller's context, as `asyncio.to_thread`: a thread asks too, because it may have been waited for.
+        work = functools.partial(contextvars.copy_context().run, _once_permitted, function)
+        return await asyncio.wrap_future(threads.run(work))
 
     def _submit_on_thread(self, parameters: Mapping[str, Any], send_by: float | None) -> Any:
         # The caller may be gone by now; what it asked for is sent in time or not at all.
@@ -172,6 +175,10 @@ class AwsConnection:
         send_by = getattr(self._deadline, "send_by", None)
         if send_by is not None and self._clock.monotonic() > send_by:
             raise errors.TooLate
+        try:
+            permission.check()
+        except NotLeading as error:
+            raise errors.TooLate from error
 
     def _account(
         self,
@@ -186,6 +193,11 @@ class AwsConnection:
             bucket.throttled(failure.delay)
         result = type(error).__name__ if error else "ok"
         metrics.PROVIDER_CALLS.labels("aws", operation, result).inc()
+
+
+def _once_permitted(function: Callable[[], T]) -> T:
+    permission.check()
+    return function()
 
 
 class Session:
