@@ -121,6 +121,9 @@ class GuardedResources:
     async def get(self, namespace: str, name: str) -> Job | None:
         return await self._resources.get(namespace, name)
 
+    async def newest_version(self, namespace: str) -> int:
+        return await self._resources.newest_version(namespace)
+
     async def hold(self, job: Job, labels: Mapping[str, str]) -> Job:
         self._guard.check()
         return await self._resources.hold(job, labels)

@@ -308,6 +308,7 @@ class FakeResources:
         self.objects: dict[tuple[str, str], Job] = {}
         self.events: list[tuple[str, str]] = []
         self.writes = 0
+        self.reads = 0
         self.env: Environment | Exception = Environment(values={}, shown={})
         self.labels: dict[str, str] = {}
         self.faults = faults or FaultPoints()
@@ -345,7 +346,11 @@ class FakeResources:
         return self.objects[job.metadata.namespace, job.metadata.name]
 
     async def get(self, namespace: str, name: str) -> Job | None:
+        self.reads += 1
         return self.objects.get((namespace, name))
+
+    async def newest_version(self, namespace: str) -> int:
+        return self._version
 
     async def hold(self, job: Job, labels: Mapping[str, str]) -> Job:
         self.faults.reach("hold")
