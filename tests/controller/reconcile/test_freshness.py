@@ -47,6 +47,7 @@ async def finish_and_purge(world: Handover, job: Job) -> None:
     world.kube.edit(job, metadata=PURGED)
     await world.reconcile(job)
     assert (world.kube.objects, world.record.rows) == ({}, {})
+    world.record.audit.clear()  # as the row's audit rows do
     world.provider.jobs.clear()  # DeleteJob removes the job at the service too
     if not world.provider.names_are_ids:
         world.provider.made.clear()
