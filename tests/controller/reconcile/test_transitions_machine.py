@@ -1,4 +1,4 @@
-"""Transition numbers: whoever writes, what is written twice or in vain, and whoever dies between database and status."""
+"""Transition numbers: who writes, what is written twice or in vain, who dies between database and status."""
 
 import asyncio
 from collections.abc import Awaitable, Sequence
