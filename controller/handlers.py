@@ -132,4 +132,6 @@ def operator_settings() -> kopf.OperatorSettings:
     settings.watching.inactivity_timeout = SILENCE_SECONDS
     settings.networking.request_timeout = 30
     settings.networking.error_backoffs = Tries()
+    # kopf that ends by an error would kill the process ten minutes later, though it was started again.
+    settings.process.ultimate_exiting_timeout = None
     return settings

@@ -146,19 +146,23 @@ async def operator(tmp_path: Path, said: Lines) -> AsyncIterator[Operator]:
 
 
 async def test_an_api_server_that_is_down_is_told_once_and_found_again(operator: Operator, said: Lines) -> None:
-    name = await operator.create()
-    await operator.until_phase(name, Phase.SCHEDULED)
+    jobs = [await operator.create() for _ in range(20)]
+    for name in jobs:
+        await operator.until_phase(name, Phase.SCHEDULED)
     await operator.front.down()
+    operator.provider.move(Phase.RUNNING)  # so that all have something to write
     await eventually(lambda: said.count("no longer leading"))  # the lease runs out: minutes would be no different
     operator.provider.move(Phase.COMPLETED, exit_code=0)
     await operator.front.up()
-    await operator.until_phase(name, Phase.COMPLETED)
+    for name in jobs:
+        await operator.until_phase(name, Phase.COMPLETED)
     await operator.run_a_job()
     for line in ("the lease answers again", "the watch reaches", "no longer leading"):
         assert said.count(line) == 1, said.lines
     # Connections break at first, and are refused then: a line each.
     assert all(1 <= said.count(line) <= 2 for line in ("the lease: ", "the watch: ")), said.lines
     assert said.count("leading as") == 2
+    assert 1 <= said.count("next try in") <= 3, "not one a job"
 
 
 @pytest.mark.parametrize("code", [429, 500, 503])
