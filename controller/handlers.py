@@ -27,7 +27,7 @@ WATCH_TIMEOUT_SECONDS = 300
 SILENCE_SECONDS = 70
 """A watch on which nothing comes for so long hangs, and is made anew: bookmarks come every minute."""
 
-PAUSES = Backoff(first=1, cap=15)
+PAUSES = Backoff(first=1, cap=5)
 """Between tries of a request, and between logins whose token is refused."""
 
 
