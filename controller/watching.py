@@ -45,6 +45,8 @@ class Watch:
         self._upsert, self._remove = upsert, remove
         self._kopfs_loop: asyncio.AbstractEventLoop | None = None
         self._end: asyncio.Event | None = None
+        self._said = ""
+        """Why the watch ended, as it was told."""
         self._started = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._keep_running()), name="kopf", daemon=True)
         self.ready = asyncio.Event()
@@ -69,25 +71,27 @@ class Watch:
         self._kopfs_loop, self._end = asyncio.get_running_loop(), asyncio.Event()
         self._kopfs_loop.set_exception_handler(_on_leftover)
         self._started.set()
-        tries, said = 0, ""
+        watches = asyncio.Event()
+        trace = WatchTrace(watches.set)
+        tries = 0
         while not self._end.is_set():
-            watches = asyncio.Event()
-            error = await self._run(self._end, watches)
+            watches.clear()
+            error = await self._run(self._end, watches, trace)
             if self._end.is_set():
                 return
             tries = 0 if watches.is_set() else tries + 1
-            if error != said:
-                said = error
+            if error != self._said:
+                self._said = error
                 log.warning("the watch ended and is started again: %s", error)
             await _wait(self._end, BACKOFF.pause(tries))
 
-    async def _run(self, end: asyncio.Event, watches: asyncio.Event) -> str:
+    async def _run(self, end: asyncio.Event, watches: asyncio.Event, trace: WatchTrace) -> str:
         """kopf until it ends, is told to, or turns out to watch nothing; why it did."""
         registry = handlers.registry(
             self._configuration,
             upsert=lambda job: self._at_home(self._upsert, job),
             remove=lambda key: self._at_home(self._remove, key),
-            trace=WatchTrace(watches.set),
+            trace=trace,
         )
         operator = asyncio.create_task(
             kopf.operator(
@@ -103,13 +107,17 @@ class Watch:
             await asyncio.wait((operator, *waits), timeout=WATCH_WITHIN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
             if watches.is_set():
                 self._at_home(self.ready.set)
+                if self._said:
+                    self._said = ""
+                    log.info("the watch is open again")
                 await asyncio.wait((operator, waits[1]), return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in waits:
                 task.cancel()
         if operator.done():
             failure = None if operator.cancelled() else operator.exception()
-            return f"{type(failure).__name__}: {failure}" if failure else "kopf stopped"
+            # Its first argument alone: the second one of kopf's errors is the whole answer.
+            return f"{type(failure).__name__}: {next(iter(failure.args), '')}" if failure else "kopf stopped"
         # Not by its flag alone: then it closes its connections, and waits for seconds for what still uses them.
         operator.cancel()
         await asyncio.wait((operator,))

@@ -40,7 +40,7 @@ class WatchTrace:
         if self.refusals > REFUSALS or status in (403, 429) or status >= 500:
             self._complain(path, f"{status} {params.response.reason or ''}".rstrip())
             return
-        if status < 400 and self._troubles.pop(path, None) is not None and not self._troubles:
+        if self._troubles.pop(path, None) is not None and not self._troubles:
             log.info("the watch reaches the Kubernetes API again")
         if status < 300 and path.endswith(f"/{names.PLURAL}") and params.url.query.get("watch") == "true":
             self._watching()
