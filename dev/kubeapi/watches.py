@@ -78,7 +78,7 @@ class Watch:
         try:
             await response.prepare(request)
             await _write(response, lines)
-            while not self._store.is_closed and loop.time() < deadline:
+            while position is not None and not self._store.is_closed and loop.time() < deadline:
                 self._wakeup.clear()
                 events = self._history.since(position)
                 if events is None:
@@ -108,8 +108,8 @@ class Watch:
         finally:
             timer.cancel()
 
-    def _start(self, options: WatchOptions) -> tuple[Iterator[bytes], int]:
-        """The first lines, and the position in the history that they lead up to."""
+    def _start(self, options: WatchOptions) -> tuple[Iterator[bytes], int | None]:
+        """The first lines, and the position in the history that they lead up to; None where they are the last."""
         if options.version in ("", "0") or options.wants_initial_events:
             now = self._history.end
             # A list, not a generator over the store: this is one moment, though it is sent over time.
@@ -122,7 +122,8 @@ class Watch:
             raise bad_request(f"invalid resourceVersion: {options.version}")
         position = self._history.position_after(int(options.version))
         if position is None:
-            raise _too_old(options.version)
+            # An event, as all that goes wrong once the request is understood (apiserver's cacher).
+            return iter([_line(b"ERROR", encode(_too_old(options.version).body()))]), None
         return iter(()), position
 
     def _bookmark(self, more: JsonObject | None = None) -> bytes:
