@@ -1,9 +1,9 @@
 """Nothing begins without leadership: the ports that change the world, each asking `Leadership` before every call.
 
 The loop asks before each action, but an action is several calls, and a call may have waited for others. Here it is
-asked at the last moment that is ours, and where the service's adapter waits (for its rate limit, for a thread) once
-more after that (`controller.permission`). Calls that have begun end within their own limits. `NotLeading` means that
-nothing was sent.
+asked at the last moment that is ours, and where an adapter waits (for its rate limit, for a thread, for its next try)
+once more after that (`controller.permission`). Calls that have begun end within their own limits. `NotLeading` means
+that nothing was sent, or nothing any more.
 """
 
 import contextlib
@@ -100,15 +100,15 @@ class GuardedRecord:
         self._guard = _Guard(leadership)
 
     async def record(self, transitions: Sequence[Transition]) -> Sequence[Recorded | RecordFailure]:
-        self._guard.check()
-        return await self._record.record(transitions)
+        with self._guard.asked():
+            return await self._record.record(transitions)
 
     async def get_job(self, tenant_id: str, job_id: str) -> JobRow | None:
         return await self._record.get_job(tenant_id, job_id)
 
     async def delete_job(self, tenant_id: str, job_id: str) -> bool:
-        self._guard.check()
-        return await self._record.delete_job(tenant_id, job_id)
+        with self._guard.asked():
+            return await self._record.delete_job(tenant_id, job_id)
 
 
 class GuardedResources:

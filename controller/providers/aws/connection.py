@@ -5,7 +5,6 @@ repeated here, within the rate limit and without a sleeping thread.
 """
 
 import asyncio
-import contextvars
 import functools
 import logging
 import threading
@@ -156,9 +155,7 @@ class AwsConnection:
     async def _on_thread(self, threads: Threads, function: Callable[[], T]) -> T:
         if self._is_closed:
             raise Unavailable("the connection to AWS Batch is closed")
-        # In the caller's context, as `asyncio.to_thread`: a thread asks too, because it may have been waited for.
-        work = functools.partial(contextvars.copy_context().run, _once_permitted, function)
-        return await asyncio.wrap_future(threads.run(work))
+        return await asyncio.wrap_future(threads.run(permission.on_thread(function)))
 
     def _submit_on_thread(self, parameters: Mapping[str, Any], send_by: float | None) -> Any:
         # The caller may be gone by now; what it asked for is sent in time or not at all.
@@ -193,11 +190,6 @@ class AwsConnection:
             bucket.throttled(failure.delay)
         result = type(error).__name__ if error else "ok"
         metrics.PROVIDER_CALLS.labels("aws", operation, result).inc()
-
-
-def _once_permitted(function: Callable[[], T]) -> T:
-    permission.check()
-    return function()
 
 
 class Session:
