@@ -4,21 +4,38 @@ Only ``@kopf.on.event`` is used, and everything that kopf would write to objects
 storages, posting, peering. Each of those costs writes or a deep copy for every event (design §3).
 """
 
+import asyncio
+import itertools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import kopf
 import msgspec
 from kubernetes.aio import client as kube
 
+from controller.backoff import Backoff
 from controller.domain import names
 from controller.domain.job import Job, parse
+from controller.kube.client import open_session
+from controller.kube.watch_trace import WatchTrace
 
 log = logging.getLogger(__name__)
 
 WATCH_TIMEOUT_SECONDS = 300
-"""The server ends a watch after this; a connection that hangs is left a minute later."""
+"""The server ends a watch after this."""
+SILENCE_SECONDS = 70
+"""A watch on which nothing comes for so long hangs, and is made anew: bookmarks come every minute."""
+
+PAUSES = Backoff(first=1, cap=5)
+"""Between tries of a request, and between logins whose token is refused."""
+
+
+class Tries:
+    """kopf's pauses between the tries of a request, in seconds. They never end, and neither does kopf by a fault."""
+
+    def __iter__(self) -> Iterator[float]:
+        return map(PAUSES.pause, itertools.count())
 
 
 class NoDiffBase(kopf.DiffBaseStorage):
@@ -54,14 +71,20 @@ class NoProgress(kopf.ProgressStorage):
 
 
 def registry(
-    configuration: kube.Configuration, *, upsert: Callable[[Job], None], remove: Callable[[str], None]
+    configuration: kube.Configuration,
+    *,
+    upsert: Callable[[Job], None],
+    remove: Callable[[str], None],
+    trace: WatchTrace,
 ) -> kopf.OperatorRegistry:
     """The handlers: each event's object goes to `upsert`, each deleted object's uid to `remove`."""
     handlers = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=handlers)
-    async def login(**_: Any) -> kopf.ConnectionInfo:
-        return await connection_info(configuration)
+    async def login(**_: Any) -> kopf.AiohttpSession:
+        if trace.refusals > 1:  # the last token was refused as well
+            await asyncio.sleep(PAUSES.pause(trace.refusals))
+        return await log_in(configuration, trace)
 
     @kopf.on.event(names.GROUP, names.VERSION, names.PLURAL, registry=handlers)
     async def on_event(event: kopf.RawEvent, **_: Any) -> None:
@@ -83,21 +106,17 @@ def take_in(event: kopf.RawEvent, upsert: Callable[[Job], None], remove: Callabl
         log.error("object cannot be read, is the CRD of another version? %s", error, extra={"job": name})
 
 
-async def connection_info(configuration: kube.Configuration) -> kopf.ConnectionInfo:
-    """kopf's credentials, from the configuration that our own client uses; fetched anew after each 401."""
-    header = await configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
-    scheme, _, token = (header or "").rpartition(" ")
-    return kopf.ConnectionInfo(
-        server=configuration.host,
-        ca_path=configuration.ssl_ca_cert,
-        ca_data=configuration.ca_cert_data,
-        insecure=not configuration.verify_ssl,
-        scheme=scheme or None,
-        token=token or None,
-        certificate_path=configuration.cert_file,
-        private_key_path=configuration.key_file,
-        proxy_url=configuration.proxy,
+async def log_in(configuration: kube.Configuration, trace: WatchTrace) -> kopf.AiohttpSession:
+    """A session for kopf, from the configuration that our own client uses; made anew after each 401. kopf closes it."""
+    token = await configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
+    session = open_session(
+        configuration,
+        limit=0,
+        headers={"Authorization": token} if token else {},
+        proxy=configuration.proxy,
+        traces=[trace.config()],
     )
+    return kopf.AiohttpSession(server=configuration.host, aiohttp_session=session)
 
 
 def operator_settings() -> kopf.OperatorSettings:
@@ -110,5 +129,9 @@ def operator_settings() -> kopf.OperatorSettings:
     settings.peering.standalone = True
     settings.watching.server_timeout = WATCH_TIMEOUT_SECONDS
     settings.watching.client_timeout = WATCH_TIMEOUT_SECONDS + 60
+    settings.watching.inactivity_timeout = SILENCE_SECONDS
     settings.networking.request_timeout = 30
+    settings.networking.error_backoffs = Tries()
+    # kopf that ends by an error would kill the process ten minutes later, though it was started again.
+    settings.process.ultimate_exiting_timeout = None
     return settings

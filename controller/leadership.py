@@ -8,6 +8,7 @@ Its LeaseLock would remain, which is three calls: `kube.lease`.
 
 import asyncio
 import logging
+import random
 from collections.abc import Callable
 from typing import Protocol
 
@@ -22,6 +23,8 @@ from controller.ports import Clock
 
 log = logging.getLogger(__name__)
 
+EARLIEST = 0.8
+"""Of a pause: the least part of it that is waited for. Candidates that failed together do not try again together."""
 RELEASE_SECONDS = 2.0
 """What a release may take: who stops has no more time, and the lease ends by itself."""
 
@@ -51,10 +54,12 @@ class Election:
         clock: Clock,
         started: Callable[[], None],
         stopped: Callable[[], None],
+        jitter: random.Random | None = None,
     ) -> None:
         self._lease = lease
         self._candidacy = Candidacy(identity, timing)
         self._clock = clock
+        self._jitter = jitter or random.Random()  # noqa: S311 - spreads load, guards nothing
         self._started, self._stopped = started, stopped
         self._leads = False
         """What was told last. The truth is `is_leader`: it ends by itself."""
@@ -111,7 +116,10 @@ class Election:
             candidacy.failed(call)
         self._complain(trouble)
         self._tell()
-        return max(candidacy.pause(self._clock.monotonic(), failed=bool(trouble)), delay)
+        pause = candidacy.pause(self._clock.monotonic(), failed=bool(trouble))
+        if trouble or not self.is_leader():
+            pause *= self._jitter.uniform(EARLIEST, 1.0)
+        return max(pause, delay)
 
     async def release(self) -> None:
         """Give the lease back, if it is ours, after `run` has ended. Best effort; raises nothing of the API server."""

@@ -14,6 +14,17 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {
     "settings",
 }
 _NOISY = ("kopf", "asyncio", "kubernetes")
+_UNWANTED = (
+    # It is on a thread of its own on purpose, and warns at each start that it cannot take the signals there.
+    ("kopf._core.reactor.running", "OS signals are ignored"),
+    # Every try of a request, and every start in vain: `watching` and its trace tell each change once.
+    ("kopf._cogs.clients.watching", "Request attempt"),
+    ("kopf._core.reactor.observation", "Request attempt"),
+    ("kopf._core.reactor.observation", "Unresolved resources cannot be served"),
+    ("kopf._core.reactor.orchestration", " has failed: "),
+    ("kopf._core.reactor.running", " has failed: "),
+)
+"""Lines of kopf that are dropped: the logger, and what they contain."""
 
 
 def set_up(level: str = "info", log_format: str = "text") -> None:
@@ -24,8 +35,24 @@ def set_up(level: str = "info", log_format: str = "text") -> None:
     if level != "debug":
         for name in _NOISY:
             logging.getLogger(name).setLevel(logging.WARNING)
-    # kopf is on a thread of its own on purpose, and warns at each start that it cannot take the signals there.
-    logging.getLogger("kopf._core.reactor.running").addFilter(lambda record: "OS signals" not in record.getMessage())
+    drop_unwanted()
+
+
+def drop_unwanted() -> None:
+    """Have what kopf says of every try left out, whatever the level is."""
+    for name, text in _UNWANTED:
+        logging.getLogger(name).addFilter(_Without(text))
+
+
+class _Without(logging.Filter):
+    """Drops the lines that contain that text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self._text = text
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return self._text not in record.getMessage()
 
 
 def _fields(record: logging.LogRecord) -> dict[str, object]:

@@ -20,6 +20,7 @@ from controller.ports import BatchProvider, Clock, JobStore
 from controller.reconcile.cache import JobCache
 from controller.reconcile.decide import Policy
 from controller.reconcile.endings import Endings
+from controller.reconcile.freshness import Freshness
 from controller.reconcile.guard import GuardedProvider, GuardedRecord, GuardedResources
 from controller.reconcile.intents import Intents
 from controller.reconcile.observer import Observer
@@ -133,6 +134,7 @@ class Controller:
             vanished=lambda key: self.reconciler.remove(key),
             contradicted=lambda seen: self.reconciler.contradict(seen),
         )
+        freshness = Freshness(resources)
         self.reconciler = Reconciler(
             cache=cache,
             queue=self._queue,
@@ -140,7 +142,7 @@ class Controller:
             observers={provider.name: self._observer},
             resources=resources,
             store=record,
-            recorder=Recorder(resources=resources, writer=self._writer, cache=cache, clock=clock),
+            recorder=Recorder(resources=resources, writer=self._writer, cache=cache, clock=clock, freshness=freshness),
             leadership=leadership,
             clock=clock,
             policy=policy,
@@ -152,6 +154,7 @@ class Controller:
             ),
             intents=Intents(resources=resources, cache=cache, clock=clock, policy=policy, identity=identity),
             lost=self._orphans.lost,
+            freshness=freshness,
         )
         self._workers = Workers(self._queue, self.reconciler.work_on, settings.workers, leadership)
 

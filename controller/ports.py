@@ -339,6 +339,10 @@ class JobResources(Protocol):
 
     async def get(self, namespace: str, name: str) -> Job | None: ...
 
+    async def newest_version(self, namespace: str) -> int:
+        """The resourceVersion that JennahJobs are at now: what was written before has none that is greater."""
+        ...
+
     async def hold(self, job: Job, labels: Mapping[str, str]) -> Job:
         """Put our finalizer and these labels on the object. Raises Conflict, NotFound."""
         ...

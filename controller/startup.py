@@ -5,14 +5,15 @@ import logging
 import signal
 from collections.abc import Awaitable, Callable
 
+from controller.backoff import Backoff
 from controller.clock import wait_for_event
 from controller.domain.errors import Retryable
 from controller.ports import Clock
 
 log = logging.getLogger(__name__)
 
-PAUSES_SECONDS = (0.5, 1, 2, 5, 10)
-"""Between tries; the last one repeats."""
+BACKOFF = Backoff(first=1, cap=10)
+"""Between tries."""
 
 
 async def patiently(call: Callable[[], Awaitable[None]], *, clock: Clock, stop: asyncio.Event) -> bool:
@@ -29,7 +30,7 @@ async def patiently(call: Callable[[], Awaitable[None]], *, clock: Clock, stop: 
             if str(error) != said:
                 said = str(error)
                 log.warning("waiting: %s", error)
-            await wait_for_event(stop, PAUSES_SECONDS[min(tries, len(PAUSES_SECONDS) - 1)], clock)
+            await wait_for_event(stop, max(BACKOFF.pause(tries), error.delay), clock)
             tries += 1
         else:
             return True

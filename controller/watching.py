@@ -10,17 +10,22 @@ import contextlib
 import logging
 import threading
 from collections.abc import AsyncIterator, Callable, Collection
+from typing import Any
 
 import kopf
 from kubernetes.aio import client as kube
 
 from controller import handlers
+from controller.backoff import Backoff
 from controller.domain.job import Job
+from controller.kube.watch_trace import WatchTrace
 
 log = logging.getLogger(__name__)
 
-PAUSES_SECONDS = (1, 2, 5, 10, 30)
-"""Before kopf is started again; the last one repeats. A watch that worked begins anew with the first."""
+BACKOFF = Backoff(first=1, cap=30)
+"""Before kopf is started again. A watch that worked begins anew with the first pause."""
+WATCH_WITHIN_SECONDS = 15.0
+"""From kopf's start: what it does not watch by then it never will, as it looks for the CRD once."""
 
 
 class Watch:
@@ -40,10 +45,12 @@ class Watch:
         self._upsert, self._remove = upsert, remove
         self._kopfs_loop: asyncio.AbstractEventLoop | None = None
         self._end: asyncio.Event | None = None
+        self._said = ""
+        """Why the watch ended, as it was told."""
         self._started = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._keep_running()), name="kopf", daemon=True)
         self.ready = asyncio.Event()
-        """Set once kopf watches."""
+        """Set once a watch is open: what there was before has been listed."""
 
     def start(self) -> None:
         self._thread.start()
@@ -62,25 +69,29 @@ class Watch:
 
     async def _keep_running(self) -> None:
         self._kopfs_loop, self._end = asyncio.get_running_loop(), asyncio.Event()
+        self._kopfs_loop.set_exception_handler(_on_leftover)
         self._started.set()
-        tries, said = 0, ""
+        watches = asyncio.Event()
+        trace = WatchTrace(watches.set)
+        tries = 0
         while not self._end.is_set():
-            worked = asyncio.Event()
-            error = await self._run(self._end, worked)
+            watches.clear()
+            error = await self._run(self._end, watches, trace)
             if self._end.is_set():
                 return
-            tries = 0 if worked.is_set() else tries + 1
-            if error != said:
-                said = error
+            tries = 0 if watches.is_set() else tries + 1
+            if error != self._said:
+                self._said = error
                 log.warning("the watch ended and is started again: %s", error)
-            await _wait(self._end, PAUSES_SECONDS[min(tries, len(PAUSES_SECONDS) - 1)])
+            await _wait(self._end, BACKOFF.pause(tries))
 
-    async def _run(self, end: asyncio.Event, worked: asyncio.Event) -> str:
-        """kopf until it ends; why it did."""
+    async def _run(self, end: asyncio.Event, watches: asyncio.Event, trace: WatchTrace) -> str:
+        """kopf until it ends, is told to, or turns out to watch nothing; why it did."""
         registry = handlers.registry(
             self._configuration,
             upsert=lambda job: self._at_home(self._upsert, job),
             remove=lambda key: self._at_home(self._remove, key),
+            trace=trace,
         )
         operator = asyncio.create_task(
             kopf.operator(
@@ -88,18 +99,34 @@ class Watch:
                 settings=handlers.operator_settings(),
                 clusterwide=not self._namespaces,
                 namespaces=self._namespaces,
-                ready_flag=worked,
                 stop_flag=end,
             )
         )
-        is_ready = asyncio.create_task(worked.wait())
-        await asyncio.wait((operator, is_ready), return_when=asyncio.FIRST_COMPLETED)
-        is_ready.cancel()
-        if worked.is_set():
-            self._at_home(self.ready.set)
+        waits = [asyncio.create_task(event.wait()) for event in (watches, end)]
+        try:
+            await asyncio.wait((operator, *waits), timeout=WATCH_WITHIN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            if watches.is_set():
+                self._at_home(self.ready.set)
+                if self._said:
+                    self._said = ""
+                    log.info("the watch is open again")
+                await asyncio.wait((operator, waits[1]), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waits:
+                task.cancel()
+        if operator.done():
+            failure = None if operator.cancelled() else operator.exception()
+            # Its first argument alone: the second one of kopf's errors is the whole answer.
+            return f"{type(failure).__name__}: {next(iter(failure.args), '')}" if failure else "kopf stopped"
+        # Not by its flag alone: then it closes its connections, and waits for seconds for what still uses them.
+        operator.cancel()
         await asyncio.wait((operator,))
-        failure = None if operator.cancelled() else operator.exception()
-        return f"{type(failure).__name__}: {failure}" if failure else "kopf stopped"
+        return "there is nothing to watch: the JennahJob CRD is not served, or the Kubernetes API does not answer"
+
+
+def _on_leftover(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """A task or generator that kopf left behind at an end fails: why kopf ended is told elsewhere."""
+    log.debug("left behind by kopf: %s", context.get("message"))
 
 
 @contextlib.asynccontextmanager

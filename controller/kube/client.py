@@ -9,7 +9,7 @@ import asyncio
 import json
 import os
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -35,6 +35,8 @@ METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v
 MERGE_PATCH = "application/merge-patch+json"
 TIMEOUT_SECONDS = 8.0
 """Of one call; shorter than the leader's lease, so that no call of a lost leadership outlives it."""
+RETRY_AFTER_MOST_SECONDS = 60.0
+"""No server's wish for a pause is followed for longer."""
 
 Object = dict[str, Any]
 _PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
@@ -133,7 +135,8 @@ class KubeClient:
                 async with session.request(method, url, headers=headers, data=data, **self._options) as response:
                     data = await response.read()
         except (aiohttp.ClientError, kube_config.ConfigException, TimeoutError, OSError, ssl.SSLError) as error:
-            raise Unavailable(f"Kubernetes API: {method} {path}: {type(error).__name__}: {error}") from error
+            # Without the path: an outage reads the same for every object, and is told once.
+            raise Unavailable(f"Kubernetes API: {type(error).__name__}: {error}".rstrip(": ")) from error
         if 200 <= response.status < 300:
             try:
                 result: Object = msgspec.json.decode(data)
@@ -145,16 +148,7 @@ class KubeClient:
     def _open(self) -> aiohttp.ClientSession:
         """The connection pool; made by the first call, within its event loop."""
         configuration = self._configuration
-        rest = kube.rest.RESTClientObject(configuration)  # for its TLS alone
-        # aiohttp reads ~/.netrc and the proxies of the environment anew for every request, and keeps cookies that
-        # no API server sets: together a tenth of a call's CPU, so only where a proxy is set at all.
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=configuration.connection_pool_maxsize, ssl=rest.ssl_context),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(),  # none: the call's own is around it
-            trust_env=any(os.environ.get(name) for name in _PROXIES),
-            read_bufsize=2**21,  # as kubernetes.aio: lists are long
-        )
+        self._session = open_session(configuration, limit=configuration.connection_pool_maxsize)
         options = {
             "server_hostname": configuration.tls_server_name,
             "proxy": configuration.proxy,
@@ -162,6 +156,30 @@ class KubeClient:
         }
         self._options = {name: value for name, value in options.items() if value}
         return self._session
+
+
+def open_session(
+    configuration: kube.Configuration,
+    *,
+    limit: int,
+    headers: Mapping[str, str] | None = None,
+    proxy: str | None = None,
+    traces: Sequence[aiohttp.TraceConfig] = (),
+) -> aiohttp.ClientSession:
+    """A session with that API server's TLS, for at most so many connections (0: any number), without time limits."""
+    rest = kube.rest.RESTClientObject(configuration)  # for its TLS alone
+    # aiohttp reads ~/.netrc and the proxies of the environment anew for every request, and keeps cookies that
+    # no API server sets: together a tenth of a call's CPU, so only where a proxy is set at all.
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=limit, ssl=rest.ssl_context),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers=headers,
+        proxy=proxy,
+        timeout=aiohttp.ClientTimeout(),  # none: the call's own is around it
+        trust_env=any(os.environ.get(name) for name in _PROXIES),
+        read_bufsize=2**21,  # as kubernetes.aio: lists are long
+        trace_configs=list(traces),
+    )
 
 
 def _encode(body: Object) -> bytes:
@@ -181,12 +199,14 @@ def _error(method: str, path: str, status: int, data: bytes, retry_after: str | 
         return AlreadyExists(text) if reason == "AlreadyExists" else Conflict(text)
     if status in (400, 422):
         return Invalid(message or text)
-    if status == 429 or retry_after:
-        return Throttled(text, delay=float(retry_after) if retry_after and retry_after.isdecimal() else 1.0)
     if status == 403:
         return Forbidden(text)
+    outage = f"Kubernetes API: {status} {reason}: {message}"  # as where nothing answers: without the path
+    if status == 429 or retry_after:
+        delay = float(retry_after) if retry_after and retry_after.isdecimal() else 1.0
+        return Throttled(outage, delay=min(delay, RETRY_AFTER_MOST_SECONDS))
     if status == 401 or status >= 500:
-        return Unavailable(text)  # a 401 heals as well: the token is renewed
+        return Unavailable(outage)  # a 401 heals as well: the token is renewed
     return JennahError(text)
 
 

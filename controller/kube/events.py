@@ -10,6 +10,7 @@ import uuid
 from datetime import datetime
 
 from controller.domain import names
+from controller.domain.errors import Throttled
 from controller.domain.job import Job
 from controller.kube import paths
 from controller.kube.client import KubeClient, Object
@@ -52,6 +53,8 @@ class EventPoster:
             except Exception as error:  # best effort: nothing about an event may end the operator
                 self.dropped += 1
                 log.debug("event not posted: %s", error)
+                if isinstance(error, Throttled):
+                    await self._clock.sleep(error.delay)
 
     def _take_token(self) -> bool:
         now = self._clock.monotonic()

@@ -34,6 +34,14 @@ class KubeJobResources:
         except NotFound:
             return None
 
+    async def newest_version(self, namespace: str) -> int:
+        # Without a resourceVersion a list is as new as a quorum knows; one object is enough to be told the version.
+        found = await self._client.get(paths.jobs(namespace), limit="1")
+        try:
+            return int(found["metadata"]["resourceVersion"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise Unavailable("the Kubernetes API answers a list without its version") from error
+
     async def hold(self, job: Job, labels: Mapping[str, str]) -> Job:
         metadata = {
             "resourceVersion": job.metadata.resource_version,

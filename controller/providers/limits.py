@@ -2,6 +2,7 @@
 
 import asyncio
 
+from controller import permission
 from controller.domain.errors import Throttled
 from controller.ports import Clock
 
@@ -34,13 +35,17 @@ class TokenBucket:
         return self._rate
 
     async def take(self) -> None:
-        """Wait for a place. Raises Throttled after `PLACE_SECONDS`: who waits for long acts on what was long ago."""
+        """Wait for a place. Raises Throttled after `PLACE_SECONDS`: who waits for long acts on what was long ago.
+
+        Raises NotLeading where the call may not begin any more by then (`permission`).
+        """
         try:
             async with asyncio.timeout(PLACE_SECONDS):
                 await self._take()
         except TimeoutError:
             message = "the service asks for fewer calls, and others wait already"
             raise Throttled(message, delay=PLACE_SECONDS) from None
+        permission.check()
 
     async def _take(self) -> None:
         async with self._turn:  # fair: asyncio.Lock wakes waiters in order

@@ -30,7 +30,7 @@ class JobCache:
         if job.key in self._gone:
             return False  # the reply to our own write, overtaken by the object's end
         old = self._jobs.get(job.key)
-        if old is not None and _version(old) >= _version(job):
+        if old is not None and version_of(old) >= version_of(job):
             return False
         self._jobs[job.key] = job
         return True
@@ -43,6 +43,7 @@ class JobCache:
         return self._jobs.pop(key, None)
 
 
-def _version(job: Job) -> int:
+def version_of(job: Job) -> int:
+    """The object's resourceVersion as the ordered number that it is."""
     version = job.metadata.resource_version
     return int(version) if version.isdecimal() else 0

@@ -1,12 +1,15 @@
 """Nothing begins without leadership: the ports that change the world, each asking `Leadership` before every call.
 
 The loop asks before each action, but an action is several calls, and a call may have waited for others. Here it is
-asked at the last moment that is ours. Calls that have begun end within their own limits. `NotLeading` means that
-nothing was sent.
+asked at the last moment that is ours, and where an adapter waits (for its rate limit, for a thread, for its next try)
+once more after that (`controller.permission`). Calls that have begun end within their own limits. `NotLeading` means
+that nothing was sent, or nothing any more.
 """
 
-from collections.abc import Collection, Mapping, Sequence, Set
+import contextlib
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 
+from controller import permission
 from controller.domain.errors import NotLeading
 from controller.domain.job import Job
 from controller.domain.records import JobRow, Recorded, Transition
@@ -32,6 +35,13 @@ class _Guard:
         if not self._leadership.is_leader():
             raise NotLeading("this controller does not lead")
 
+    @contextlib.contextmanager
+    def asked(self) -> Iterator[None]:
+        """Ask now, and have the call within the block ask again after each of its waits."""
+        self.check()
+        with permission.asked_of(self.check):
+            yield
+
 
 class GuardedProvider:
     """`ports.BatchProvider`. Reads as well: the service's limits are the leader's to spend."""
@@ -47,36 +57,36 @@ class GuardedProvider:
         await self._provider.open()
 
     async def prepare(self, request: SubmitRequest) -> None:
-        self._guard.check()
-        await self._provider.prepare(request)
+        with self._guard.asked():
+            await self._provider.prepare(request)
 
     async def submit(self, request: SubmitRequest) -> Observation:
-        self._guard.check()
-        return await self._provider.submit(request)
+        with self._guard.asked():
+            return await self._provider.submit(request)
 
     async def find(self, ref: JobRef) -> Sequence[Observation]:
-        self._guard.check()
-        return await self._provider.find(ref)
+        with self._guard.asked():
+            return await self._provider.find(ref)
 
     async def get(self, ref: JobRef) -> Observation | None:
-        self._guard.check()
-        return await self._provider.get(ref)
+        with self._guard.asked():
+            return await self._provider.get(ref)
 
     async def observe(self, refs: Collection[JobRef]) -> Mapping[str, Observation]:
-        self._guard.check()
-        return await self._provider.observe(refs)
+        with self._guard.asked():
+            return await self._provider.observe(refs)
 
     async def unclaimed(self, claimed: Set[str]) -> Sequence[OwnedJob]:
-        self._guard.check()
-        return await self._provider.unclaimed(claimed)
+        with self._guard.asked():
+            return await self._provider.unclaimed(claimed)
 
     async def cancel(self, ref: JobRef, *, reason: str) -> bool:
-        self._guard.check()
-        return await self._provider.cancel(ref, reason=reason)
+        with self._guard.asked():
+            return await self._provider.cancel(ref, reason=reason)
 
     async def delete(self, ref: JobRef) -> None:
-        self._guard.check()
-        await self._provider.delete(ref)
+        with self._guard.asked():
+            await self._provider.delete(ref)
 
     async def close(self) -> None:
         await self._provider.close()
@@ -90,15 +100,15 @@ class GuardedRecord:
         self._guard = _Guard(leadership)
 
     async def record(self, transitions: Sequence[Transition]) -> Sequence[Recorded | RecordFailure]:
-        self._guard.check()
-        return await self._record.record(transitions)
+        with self._guard.asked():
+            return await self._record.record(transitions)
 
     async def get_job(self, tenant_id: str, job_id: str) -> JobRow | None:
         return await self._record.get_job(tenant_id, job_id)
 
     async def delete_job(self, tenant_id: str, job_id: str) -> bool:
-        self._guard.check()
-        return await self._record.delete_job(tenant_id, job_id)
+        with self._guard.asked():
+            return await self._record.delete_job(tenant_id, job_id)
 
 
 class GuardedResources:
@@ -110,6 +120,9 @@ class GuardedResources:
 
     async def get(self, namespace: str, name: str) -> Job | None:
         return await self._resources.get(namespace, name)
+
+    async def newest_version(self, namespace: str) -> int:
+        return await self._resources.newest_version(namespace)
 
     async def hold(self, job: Job, labels: Mapping[str, str]) -> Job:
         self._guard.check()

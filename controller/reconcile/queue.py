@@ -11,12 +11,12 @@ import heapq
 import random
 from collections import deque
 
+from controller.backoff import Backoff
 from controller.clock import wait_for_event
 from controller.ports import Clock
 
 BACKOFF_BASE_SECONDS = 0.2
 BACKOFF_CAP_SECONDS = 60.0
-_BACKOFF_DOUBLINGS = 10  # 0.2 s doubled nine times passes the cap: no larger power is ever computed
 
 
 class WorkQueue:
@@ -24,7 +24,7 @@ class WorkQueue:
 
     def __init__(self, clock: Clock, jitter: random.Random | None = None) -> None:
         self._clock = clock
-        self._jitter = jitter or random.Random()  # noqa: S311 - spreads load, guards nothing
+        self._backoff = Backoff(first=BACKOFF_BASE_SECONDS, cap=BACKOFF_CAP_SECONDS, jitter=jitter)
         self._ready: deque[str] = deque()
         self._queued: set[str] = set()
         self._working: set[str] = set()
@@ -64,10 +64,9 @@ class WorkQueue:
 
     def back_off(self, key: str, least: float = 0.0) -> float:
         """Put a key off after a failure; the seconds it waits, at least `least`."""
-        failures = min(self._failures.get(key, 0), _BACKOFF_DOUBLINGS)
+        failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
-        seconds: float = min(BACKOFF_BASE_SECONDS * 2**failures, BACKOFF_CAP_SECONDS)
-        seconds = max(seconds * self._jitter.uniform(0.5, 1.0), least)
+        seconds = max(self._backoff.pause(failures), least)
         self.add_after(key, seconds)
         return seconds
 

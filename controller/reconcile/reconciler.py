@@ -27,8 +27,10 @@ from controller.domain.resources import Profiles, ResourceSet, resolve
 from controller.ports import BatchProvider, Clock, Environment, JobRecord, JobResources, Leadership, Observation
 from controller.reconcile import actions, statuses, submission
 from controller.reconcile.cache import JobCache
+from controller.reconcile.complaints import Complaints
 from controller.reconcile.decide import Policy, Unseen, decide, is_watch_over, next_look
 from controller.reconcile.draft import Draft
+from controller.reconcile.freshness import Freshness
 from controller.reconcile.intents import Intents
 from controller.reconcile.observer import Observer, ref_of
 from controller.reconcile.queue import WorkQueue
@@ -69,6 +71,7 @@ class Reconciler:
         settings: ReconcileSettings,
         intents: Intents,
         lost: Callable[[Job], None],
+        freshness: Freshness,
     ) -> None:
         self._cache = cache
         self._queue = queue
@@ -84,7 +87,8 @@ class Reconciler:
         self._intents = intents
         self._lost = lost
         """Called with an object that is gone."""
-        self._complaints: dict[str, str] = {}
+        self._freshness = freshness
+        self._complaints = Complaints()
 
     # --- events in -----------------------------------------------------------------------------------
 
@@ -102,7 +106,7 @@ class Reconciler:
             self._lost(job)
         self._queue.drop(key)
         self._intents.forget(key)
-        self._complaints.pop(key, None)
+        self._complaints.forget(key)
 
     def contradict(self, seen: Observation) -> None:
         """A job of ours runs at the service though its object says that it has ended."""
@@ -116,6 +120,7 @@ class Reconciler:
     def start_leading(self) -> None:
         """Look at every object anew: at the service all at once, and only then singly."""
         self._intents.take_over()
+        self._freshness.take_over()
         for observer in self._observers.values():
             observer.forget()
         for job in self._cache:
@@ -162,15 +167,14 @@ class Reconciler:
             self._queue.back_off(job.key)
         else:
             metrics.RECONCILES.labels("ok").inc()
-            self._complaints.pop(job.key, None)
+            self._complaints.forget(job.key)
             self._queue.forget(job.key)
             if seconds is not None:
                 self._queue.add_after(job.key, seconds)
 
     def _complain(self, job: Job, message: str, pause: float) -> None:
-        """One line a change, not one a try."""
-        if self._complaints.get(job.key) != message:
-            self._complaints[job.key] = message
+        """One line a change, not one a try; and of what meets many jobs one line, not one a job."""
+        if self._complaints.tell(job.key, message):
             log.warning("%s (next try in %.1f s)", message, pause, extra=log_fields(job))
 
     async def _reload(self, job: Job) -> None:
@@ -234,6 +238,7 @@ class Reconciler:
                     if await self._recorder.flush(draft):
                         seen = await self._end_duplicates(draft, seen)
                 case actions.Submit():
+                    await self._freshness.confirm(draft.base)
                     if await self._is_first(draft):
                         seen, pause = await self._submit(draft)
                         if pause is not None and await self._recorder.flush(draft):
@@ -457,6 +462,8 @@ class Reconciler:
     async def _release(self, job: Job) -> None:
         """Let a deleted object go, and with it, where DeleteJob asked for that, its row and its cloud job."""
         provider = self._providers.get(job.status.provider or "")
+        if job.is_purged:
+            await self._freshness.confirm(job)
         if job.is_purged and job.is_submitted and provider and job.spec.deletion_policy != "Orphan":
             await provider.delete(ref_of(job))
         if job.is_purged and job.status.reason != reasons.RECORD_REJECTED:  # the row is not another object's

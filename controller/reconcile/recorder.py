@@ -13,6 +13,7 @@ from controller.ports import Clock, JobResources, JobWriter
 from controller.reconcile import statuses
 from controller.reconcile.cache import JobCache
 from controller.reconcile.draft import Draft
+from controller.reconcile.freshness import Freshness
 
 log = logging.getLogger(__name__)
 
@@ -20,11 +21,14 @@ log = logging.getLogger(__name__)
 class Recorder:
     """Writes drafts. A draft without changes costs nothing."""
 
-    def __init__(self, *, resources: JobResources, writer: JobWriter, cache: JobCache, clock: Clock) -> None:
+    def __init__(
+        self, *, resources: JobResources, writer: JobWriter, cache: JobCache, clock: Clock, freshness: Freshness
+    ) -> None:
         self._resources = resources
         self._writer = writer
         self._cache = cache
         self._clock = clock
+        self._freshness = freshness
 
     async def flush(self, draft: Draft, *, record: bool = True) -> bool:
         """Write the draft. False: the record knew better and the draft goes on from there, decide again.
@@ -52,6 +56,7 @@ class Recorder:
         # A tenant that no database can hold is in Kubernetes only; of a purged job nothing is recorded any more.
         if not transitions or draft.job.is_purged or names.tenant_fault(status.tenant_id or "") is not None:
             return True
+        await self._freshness.confirm(draft.base)
         ours = Recorded(number=status.transition or 0, phase=status.phase or Phase.PENDING)
         truth = await self._writer.write(transitions)
         if truth == ours:

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from azure.core.exceptions import AzureError, ClientAuthenticationError, ServiceRequestError
 from azure.cosmos.exceptions import CosmosBatchOperationError, CosmosHttpResponseError
 
+from controller import permission
 from controller.domain.errors import AlreadyExists, Conflict, JennahError, NotFound, Retryable, Throttled, Unavailable
 
 SdkError = CosmosHttpResponseError | CosmosBatchOperationError
@@ -81,6 +82,7 @@ class Patience:
         if is_hopeless or self._failures >= TRIES or pause >= left:
             raise error
         await asyncio.sleep(pause)
+        permission.check()
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from controller import permission
 from controller.domain.errors import Invalid, JennahError, Retryable, Throttled, Unavailable
 from controller.stores import dynamodb_connection
 from controller.stores.dynamodb_connection import DynamoConnection, Refused
@@ -100,6 +101,7 @@ class Calls:
         if time.monotonic() + pause + request > self._deadline:
             return False
         await asyncio.sleep(pause)
+        permission.check()
         return True
 
     async def _patiently(self, operation: str, parameters: Mapping[str, Any]) -> Item:

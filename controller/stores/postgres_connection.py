@@ -18,6 +18,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
+from controller import permission
 from controller.domain.errors import ConfigError, Unavailable
 from controller.stores.postgres_errors import is_lost, is_worth_repeating, translated
 
@@ -107,6 +108,7 @@ class PostgresConnections:
                 if is_lost(error):
                     await self._discard_lost(pool, limit)
             await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - not for secrecy
+            permission.check()
 
     @contextlib.asynccontextmanager
     async def single(self, seconds: float) -> AsyncIterator[Connection]:

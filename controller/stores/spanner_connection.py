@@ -17,6 +17,7 @@ from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
 from google.cloud.spanner_v1 import SpannerClient
 from google.cloud.spanner_v1.services.spanner.transports import SpannerGrpcTransport
 
+from controller import permission
 from controller.domain.errors import ConfigError, Unavailable
 from controller.stores import spanner_errors
 from controller.stores.spanner_sessions import Sessions
@@ -108,7 +109,7 @@ class SpannerConnection:
 
     async def _on_thread(self, function: Callable[[], T], seconds: float) -> T:
         assert self._executor is not None
-        future = asyncio.get_running_loop().run_in_executor(self._executor, function)
+        future = asyncio.get_running_loop().run_in_executor(self._executor, permission.on_thread(function))
         try:
             return await asyncio.wait_for(future, seconds + _GRACE_SECONDS)
         except TimeoutError as error:

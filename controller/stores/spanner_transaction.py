@@ -9,6 +9,7 @@ from google.api_core import exceptions as google
 from google.cloud import spanner_v1 as api
 from google.protobuf.struct_pb2 import ListValue
 
+from controller import permission
 from controller.stores import spanner_errors
 from controller.stores import spanner_values as values
 from controller.stores.spanner_values import Row, Statement
@@ -38,6 +39,7 @@ class Deadline:
         if time.monotonic() + seconds >= self._end:
             return False
         time.sleep(seconds)
+        permission.check()
         return True
 
 

@@ -74,11 +74,11 @@ class Watch:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + options.timeout_seconds
         bookmark_at = loop.time() + BOOKMARK_SECONDS if options.wants_bookmarks else math.inf
-        await response.prepare(request)
         self._history.add_wakeup(self._wakeup)
         try:
+            await response.prepare(request)
             await _write(response, lines)
-            while not self._store.is_closed and loop.time() < deadline:
+            while position is not None and not self._store.is_closed and loop.time() < deadline:
                 self._wakeup.clear()
                 events = self._history.since(position)
                 if events is None:
@@ -94,9 +94,11 @@ class Watch:
                     await self._wait(min(deadline, bookmark_at))
             if options.wants_bookmarks and not self._store.is_closed and self._history.end == position:
                 await response.write(self._bookmark())
+            await response.write_eof()
+        except ConnectionResetError:
+            pass  # the client left while it was written to: nothing that anybody need hear of
         finally:
             self._history.remove_wakeup(self._wakeup)
-        await response.write_eof()
         return response
 
     async def _wait(self, until: float) -> None:
@@ -106,8 +108,8 @@ class Watch:
         finally:
             timer.cancel()
 
-    def _start(self, options: WatchOptions) -> tuple[Iterator[bytes], int]:
-        """The first lines, and the position in the history that they lead up to."""
+    def _start(self, options: WatchOptions) -> tuple[Iterator[bytes], int | None]:
+        """The first lines, and the position in the history that they lead up to; None where they are the last."""
         if options.version in ("", "0") or options.wants_initial_events:
             now = self._history.end
             # A list, not a generator over the store: this is one moment, though it is sent over time.
@@ -120,7 +122,8 @@ class Watch:
             raise bad_request(f"invalid resourceVersion: {options.version}")
         position = self._history.position_after(int(options.version))
         if position is None:
-            raise _too_old(options.version)
+            # An event, as all that goes wrong once the request is understood (apiserver's cacher).
+            return iter([_line(b"ERROR", encode(_too_old(options.version).body()))]), None
         return iter(()), position
 
     def _bookmark(self, more: JsonObject | None = None) -> bytes:

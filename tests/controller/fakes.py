@@ -159,10 +159,13 @@ class FakeProvider:
     async def cancel(self, ref: JobRef, *, reason: str) -> bool:
         self.faults.reach("cancel")
         self.cancelled.append(ref.external_name)
+        self.faults.reach("after cancel")
         return ref.external_name in self.jobs
 
     async def delete(self, ref: JobRef) -> None:
+        self.faults.reach("before delete job")
         self.deleted.append(ref.external_name)
+        self.faults.reach("after delete job")
 
     async def close(self) -> None:
         return
@@ -249,6 +252,7 @@ class FakeService(FakeProvider):
             else (at, job)
             for at, job in self.made
         ]
+        self.faults.reach("after cancel")
         return True
 
     def _all(self) -> Iterable[Observation]:
@@ -298,7 +302,9 @@ class FakeRecord:
     async def delete_job(self, tenant_id: str, job_id: str) -> bool:
         self.faults.reach("delete row")
         self.owners.pop((tenant_id, job_id), None)
-        return self.rows.pop((tenant_id, job_id), None) is not None
+        was_there = self.rows.pop((tenant_id, job_id), None) is not None
+        self.faults.reach("after delete row")
+        return was_there
 
 
 class FakeResources:
@@ -308,6 +314,7 @@ class FakeResources:
         self.objects: dict[tuple[str, str], Job] = {}
         self.events: list[tuple[str, str]] = []
         self.writes = 0
+        self.reads = 0
         self.env: Environment | Exception = Environment(values={}, shown={})
         self.labels: dict[str, str] = {}
         self.faults = faults or FaultPoints()
@@ -345,18 +352,25 @@ class FakeResources:
         return self.objects[job.metadata.namespace, job.metadata.name]
 
     async def get(self, namespace: str, name: str) -> Job | None:
+        self.reads += 1
         return self.objects.get((namespace, name))
+
+    async def newest_version(self, namespace: str) -> int:
+        return self._version
 
     async def hold(self, job: Job, labels: Mapping[str, str]) -> Job:
         self.faults.reach("hold")
         self._guard(job)
-        return self.edit(job, metadata={"finalizers": (names.FINALIZER,), "labels": dict(labels)})
+        held = self.edit(job, metadata={"finalizers": (names.FINALIZER,), "labels": dict(labels)})
+        self.faults.reach("after hold")
+        return held
 
     async def release(self, job: Job) -> None:
         self.faults.reach("release")
         self._guard(job)
         self.writes += 1
         del self.objects[job.metadata.namespace, job.metadata.name]
+        self.faults.reach("after release")
 
     async def write_status(self, job: Job, status: Mapping[str, object]) -> Job:
         self.faults.reach("before status")
@@ -369,8 +383,10 @@ class FakeResources:
         return stored
 
     async def delete(self, job: Job) -> None:
+        self.faults.reach("before delete object")
         self.writes += 1
         self.edit(job, metadata={"deletion_timestamp": START})
+        self.faults.reach("after delete object")
 
     def force_off(self, job: Job, *, unseen: bool = False) -> None:
         """The object goes at once, as with its finalizers taken off; `unseen`: while nobody watches."""

@@ -1,5 +1,6 @@
 """The kopf seam: what an event becomes, and what an unreadable object does to the others (nothing)."""
 
+import itertools
 from typing import Any
 
 from controller import handlers
@@ -34,6 +35,17 @@ def test_an_object_of_another_shape_is_left_alone() -> None:
     sink = Sink()
     sink.take("ADDED", spec={"image": 7})
     assert sink.jobs == []
+
+
+def test_an_end_of_kopf_kills_nothing() -> None:
+    assert handlers.operator_settings().process.ultimate_exiting_timeout is None
+
+
+def test_the_pauses_between_tries_are_jittered_capped_and_never_end() -> None:
+    pauses = [list(itertools.islice(handlers.operator_settings().networking.error_backoffs, 200)) for _ in range(2)]
+    assert pauses[0] != pauses[1]
+    assert all(0.5 <= pause <= 5 for pause in pauses[0])
+    assert all(pause >= 2.5 for pause in pauses[0][4:])
 
 
 def test_nothing_that_writes_to_objects_is_on() -> None:

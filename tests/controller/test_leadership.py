@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import random
 from collections.abc import AsyncIterator, Coroutine
 from datetime import datetime, timedelta
 from typing import Any
@@ -88,10 +89,17 @@ class SkewedClock:
         await self._clock.sleep(seconds)
 
 
+class Steady(random.Random):
+    """No jitter: what the tests of times count on."""
+
+    def uniform(self, a: float, b: float) -> float:
+        return b
+
+
 class Candidate:
     """An election with its task, and what it told."""
 
-    def __init__(self, name: str, lease: FakeLease, clock: SkewedClock) -> None:
+    def __init__(self, name: str, lease: FakeLease, clock: SkewedClock, jitter: random.Random | None = None) -> None:
         self.name = name
         self.told: list[str] = []
         self.election = Election(
@@ -101,6 +109,7 @@ class Candidate:
             clock=clock,
             started=lambda: self.told.append("leads"),
             stopped=lambda: self.told.append("stops"),
+            jitter=jitter or Steady(),
         )
         self._task: asyncio.Task[None] | None = None
 
@@ -444,3 +453,13 @@ async def running(coroutine: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_candidates_that_failed_together_do_not_try_again_together(world: World) -> None:
+    world.lease.fault = Unavailable("the API server is down")
+    pauses = set()
+    for n in range(20):
+        candidate = Candidate(f"c{n}", world.lease, SkewedClock(world.clock), jitter=random.Random(n))
+        pauses.add(await candidate.election.step())
+    assert len(pauses) == 20
+    assert all(0.8 * TIMING.interval <= pause <= TIMING.interval for pause in pauses)

@@ -1,17 +1,21 @@
 """kopf on its own thread: what the reconciler hears, and what it does not notice when kopf ends."""
 
 import asyncio
+import contextlib
+import logging
 from pathlib import Path
 from typing import Any
 
 import kopf
 import pytest
-from kubernetes.aio import client as kube
 
+from controller import logs
 from controller import watching as module
+from controller.backoff import Backoff
 from controller.domain.job import Job
 from controller.kube import paths
 from controller.watching import Watch, watching
+from tests.faulty_kube import faulty_kube
 from tests.kubeapi import configuration_of, serving
 
 
@@ -43,24 +47,45 @@ async def test_objects_that_are_there_come_first_then_each_change_and_the_end(tm
             assert await sink.next() == "removed"
 
 
-async def test_kopf_is_started_again_when_it_ends_and_tasks_of_ours_live_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    starts = 0
+async def test_kopf_is_started_again_when_it_ends_and_tasks_of_ours_live_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starts, whole = 0, kopf.operator
 
-    async def operator(*, ready_flag: asyncio.Event, stop_flag: asyncio.Event, **_: Any) -> None:
+    async def operator(**options: Any) -> None:
         nonlocal starts
         starts += 1
         if starts < 3:
-            raise RuntimeError("410 Gone")
-        ready_flag.set()
-        await stop_flag.wait()
+            raise RuntimeError("it ends")
+        await whole(**options)
 
     monkeypatch.setattr(kopf, "operator", operator)
-    monkeypatch.setattr(module, "PAUSES_SECONDS", (0,))
+    monkeypatch.setattr(module, "BACKOFF", Backoff(first=0, cap=0))
     sink = Sink()
-    watch = Watch(kube.Configuration(), (), upsert=sink.upsert, remove=sink.remove)
-    async with watching(watch):
-        ours = asyncio.create_task(asyncio.Event().wait())
-        await asyncio.wait_for(watch.ready.wait(), 10)
+    async with serving(tmp_path):
+        watch = Watch(await configuration_of(tmp_path), (), upsert=sink.upsert, remove=sink.remove)
+        async with watching(watch):
+            ours = asyncio.create_task(asyncio.Event().wait())
+            await asyncio.wait_for(watch.ready.wait(), 30)
     assert starts == 3
     assert not ours.done(), "the end of kopf cancels tasks of its own loop only"
     ours.cancel()
+
+
+@pytest.mark.parametrize("passed", range(12))
+async def test_a_stop_in_the_midst_of_a_start_is_quick_and_quiet(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, passed: int
+) -> None:
+    """After each of the requests that a start consists of: kopf alone waits for 5 s then, and complains."""
+    logs.drop_unwanted()
+    body: dict[str, Any] = {"apiVersion": "jennah.alphaus.cloud/v1", "kind": "JennahJob", "spec": {"image": "i"}}
+    async with faulty_kube(tmp_path) as front:
+        for n in range(20):
+            await front.client.post(paths.jobs("default"), {**body, "metadata": {"name": f"job-{n}"}})
+        sink = Sink()
+        watch = Watch(front.configuration, (), upsert=sink.upsert, remove=sink.remove)
+        watch.start()
+        with contextlib.suppress(TimeoutError):  # a start has fewer requests, then
+            await asyncio.wait_for(front.until(lambda: len(front.requests) > passed), 1)
+        await asyncio.wait_for(watch.stop(), 4)
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]

@@ -17,9 +17,9 @@ import msgspec
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
-from controller import metrics
+from controller import metrics, permission
 from controller.cloud_settings import AwsSettings
-from controller.domain.errors import ConfigError, JennahError, Throttled, Unavailable
+from controller.domain.errors import ConfigError, JennahError, NotLeading, Throttled, Unavailable
 from controller.ports import Clock
 from controller.providers.aws import errors, wire
 from controller.providers.aws.threads import Threads
@@ -155,7 +155,7 @@ class AwsConnection:
     async def _on_thread(self, threads: Threads, function: Callable[[], T]) -> T:
         if self._is_closed:
             raise Unavailable("the connection to AWS Batch is closed")
-        return await asyncio.wrap_future(threads.run(function))
+        return await asyncio.wrap_future(threads.run(permission.on_thread(function)))
 
     def _submit_on_thread(self, parameters: Mapping[str, Any], send_by: float | None) -> Any:
         # The caller may be gone by now; what it asked for is sent in time or not at all.
@@ -172,6 +172,10 @@ class AwsConnection:
         send_by = getattr(self._deadline, "send_by", None)
         if send_by is not None and self._clock.monotonic() > send_by:
             raise errors.TooLate
+        try:
+            permission.check()
+        except NotLeading as error:
+            raise errors.TooLate from error
 
     def _account(
         self,

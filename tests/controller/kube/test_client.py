@@ -8,7 +8,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from kubernetes.aio import client as kube
 
-from controller.domain.errors import AlreadyExists, Conflict, Invalid, NotFound, Throttled, Unavailable
+from controller.domain.errors import AlreadyExists, Conflict, Invalid, JennahError, NotFound, Throttled, Unavailable
 from controller.kube import client as client_module
 from controller.kube.client import KubeClient, load_configuration
 
@@ -78,6 +78,33 @@ async def test_a_throttled_call_waits_as_long_as_the_server_says(setting: tuple[
     with pytest.raises(Throttled) as caught:
         await client.get("/x")
     assert caught.value.delay == 7
+
+
+@pytest.mark.parametrize(("value", "seconds"), [("86400", 60), ("0", 0), ("Wed, 21 Oct 2026 07:28:00 GMT", 1), ("", 1)])
+async def test_a_pause_is_never_longer_than_a_minute_and_a_second_where_it_cannot_be_read(
+    setting: tuple[Setting, KubeClient], value: str, seconds: float
+) -> None:
+    made, client = setting
+    made.answer(429, "TooManyRequests", **{"Retry-After": value})
+    with pytest.raises(Throttled) as caught:
+        await client.get("/x")
+    assert caught.value.delay == seconds
+
+
+async def test_an_outage_reads_the_same_for_every_object_and_a_refusal_names_it(
+    setting: tuple[Setting, KubeClient],
+) -> None:
+    made, client = setting
+    said = {}
+    for status in (500, 503, 429, 403, 404):
+        made.answer(status, "Trouble")
+        texts = []
+        for path in ("/one", "/other"):
+            with pytest.raises(JennahError) as caught:
+                await client.get(path)
+            texts.append(str(caught.value))
+        said[status] = texts[0] == texts[1]
+    assert said == {500: True, 503: True, 429: True, 403: False, 404: False}
 
 
 async def test_a_reply_that_is_no_json_is_told_shortly(setting: tuple[Setting, KubeClient]) -> None:

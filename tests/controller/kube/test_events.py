@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from controller.domain.errors import Unavailable
+from controller.domain.errors import Throttled, Unavailable
 from controller.domain.job import Job, parse
 from controller.kube.events import BURST, EventPoster
 from tests.controller.fakes import FakeClock, settle
@@ -13,10 +13,11 @@ class Api:
     def __init__(self) -> None:
         self.posted: list[dict[str, Any]] = []
         self.fails = False
+        self.fault: Exception = Unavailable("down")
 
     async def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         if self.fails:
-            raise Unavailable("down")
+            raise self.fault
         self.posted.append(body)
         return body
 
@@ -59,4 +60,20 @@ async def test_an_api_server_that_is_down_costs_only_events() -> None:
     poster.post(job(), kind="Normal", reason="R", message="m")
     await settle()
     assert len(api.posted) == 1
+    task.cancel()
+
+
+async def test_an_api_server_that_asks_for_a_pause_gets_no_events_meanwhile() -> None:
+    api, clock = Api(), FakeClock()
+    poster = EventPoster(api, clock, "me")  # type: ignore[arg-type]
+    task = asyncio.create_task(poster.run())
+    api.fails, api.fault = True, Throttled("slowly", delay=30)
+    for _ in range(3):
+        poster.post(job(), kind="Normal", reason="R", message="m")
+    await settle()
+    api.fails = False
+    await clock.advance(29)
+    assert api.posted == []
+    await clock.advance(1)
+    assert len(api.posted) == 2
     task.cancel()

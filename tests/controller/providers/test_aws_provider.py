@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
@@ -13,15 +14,16 @@ from botocore.exceptions import NoCredentialsError
 from controller import metrics
 from controller.clock import SystemClock
 from controller.domain import conditions, reasons
-from controller.domain.errors import ConfigError, Forbidden, Permanent, Retryable, Throttled, Unavailable
+from controller.domain.errors import ConfigError, Forbidden, NotLeading, Permanent, Retryable, Throttled, Unavailable
 from controller.domain.job import AwsOptions
 from controller.domain.phases import Phase
 from controller.ports import JobRef
 from controller.providers.aws import connection as connections
 from controller.providers.aws import errors
 from controller.providers.aws.provider import AwsProvider
+from controller.reconcile.guard import GuardedProvider
 from dev.emulators.aws.server import Emulator, drop, failed, reply
-from tests.controller.fakes import FakeClock
+from tests.controller.fakes import FakeClock, settle
 from tests.controller.providers.aws_service import Service, ref, wanted
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -230,6 +232,50 @@ async def test_the_time_is_checked_again_as_the_last_thing_before_sending(servic
         await provider.submit(request)
     assert service.counts["SubmitJob"] == 0
     await provider.close()
+
+
+async def test_leadership_that_is_lost_while_a_submission_is_signed_sends_nothing(service: Service) -> None:
+    leads = True
+
+    def lose_it(**_: object) -> None:
+        nonlocal leads
+        leads = False
+
+    class Leadership:
+        def is_leader(self) -> bool:
+            return leads
+
+    whole = service.provider()
+    provider = GuardedProvider(whole, Leadership())  # type: ignore[arg-type]
+    request = wanted()
+    await provider.prepare(request)
+    whole._connection._submit_client.meta.events.register("before-sign.batch.SubmitJob", lose_it)
+    with pytest.raises(Retryable, match="TooLate"):
+        await provider.submit(request)
+    assert service.counts["SubmitJob"] == 0
+    await provider.close()
+
+
+async def test_leadership_that_is_lost_while_a_call_waits_for_a_thread_sends_nothing(service: Service) -> None:
+    leads = True
+
+    class Leadership:
+        def is_leader(self) -> bool:
+            return leads
+
+    whole = service.provider()
+    await whole._connection._open()
+    release = threading.Event()
+    for _ in range(connections.THREADS):
+        whole._connection._threads.run(release.wait)
+    waiting = asyncio.create_task(GuardedProvider(whole, Leadership()).find(ref(wanted())))  # type: ignore[arg-type]
+    await settle()
+    leads = False
+    release.set()
+    with pytest.raises(NotLeading):
+        await waiting
+    assert service.counts["ListJobs"] == 0
+    await whole.close()
 
 
 async def test_a_caller_that_is_gone_does_not_send_later(service: Service) -> None:

@@ -7,6 +7,7 @@ from controller.domain.resources import Profiles
 from controller.reconcile.cache import JobCache
 from controller.reconcile.decide import Policy
 from controller.reconcile.endings import Endings
+from controller.reconcile.freshness import Freshness
 from controller.reconcile.intents import Intents
 from controller.reconcile.observer import Observer
 from controller.reconcile.orphans import OrphanPolicy, Orphans
@@ -55,6 +56,7 @@ class Process:
             vanished=lambda key: self.reconciler.remove(key),
             contradicted=lambda seen: self.reconciler.contradict(seen),
         )
+        freshness = Freshness(world.kube)
         self.reconciler = Reconciler(
             cache=self.cache,
             queue=self.queue,
@@ -62,13 +64,16 @@ class Process:
             observers={provider.name: self.observer},
             resources=world.kube,
             store=world.record,  # type: ignore[arg-type]
-            recorder=Recorder(resources=world.kube, writer=world.record, cache=self.cache, clock=clock),
+            recorder=Recorder(
+                resources=world.kube, writer=world.record, cache=self.cache, clock=clock, freshness=freshness
+            ),
             leadership=AlwaysLeader(),
             clock=clock,
             policy=policy,
             settings=ReconcileSettings(default_provider=provider.name, profiles=Profiles(), env_wait_seconds=60),
             intents=Intents(resources=world.kube, cache=self.cache, clock=clock, policy=policy, identity=identity),
             lost=self.orphans.lost,
+            freshness=freshness,
         )
 
     def upsert(self, job: Job) -> None:

@@ -2,17 +2,19 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
 from controller.domain.errors import NotLeading
 from controller.domain.phases import Phase
 from controller.ports import JobRef
+from controller.providers.limits import TokenBucket
 from controller.reconcile.decide import Unseen
 from controller.reconcile.guard import GuardedProvider, GuardedRecord, GuardedResources
 from controller.reconcile.workers import Workers
 from controller.stores.writer import GroupWriter
-from tests.controller.fakes import FakeProvider, FakeResources, settle
+from tests.controller.fakes import FakeClock, FakeProvider, FakeResources, settle
 from tests.controller.reconcile.harness import World
 
 
@@ -68,6 +70,40 @@ async def test_no_call_of_the_service_begins_without_leadership(name: str) -> No
     with pytest.raises(NotLeading):
         await PROVIDER_CALLS[name](GuardedProvider(provider, Switch(False)))
     assert (provider.submissions, provider.cancelled, provider.deleted, provider.observed) == ([], [], [], 0)
+
+
+@pytest.mark.parametrize("name", PROVIDER_CALLS)
+async def test_no_call_begins_after_a_wait_for_its_place_in_which_leadership_was_lost(name: str) -> None:
+    clock, switch = FakeClock(), Switch()
+    bucket, begun = TokenBucket(1, clock, burst=1), []
+
+    class Limited(FakeProvider):
+        """An adapter: each call is made of others, in tasks of their own, and each of those waits for its place."""
+
+        def __getattribute__(self, name: str) -> Any:
+            if name not in PROVIDER_CALLS:
+                return super().__getattribute__(name)
+
+            async def one() -> None:
+                await bucket.take()
+                begun.append(clock.monotonic())
+
+            async def call(*_: object, **__: object) -> None:
+                await asyncio.gather(one(), one(), one())
+
+            return call
+
+    calling = asyncio.create_task(PROVIDER_CALLS[name](GuardedProvider(Limited(), switch)))
+    await clock.advance(1)
+    switch.leads = False
+    await clock.advance(10)
+    with pytest.raises(NotLeading):
+        await calling
+    assert begun == [0, 1]
+
+
+async def test_who_asked_for_no_permission_is_asked_for_none() -> None:
+    await TokenBucket(1, FakeClock()).take()
 
 
 async def test_no_write_of_the_database_begins_without_leadership_also_not_by_a_group() -> None:

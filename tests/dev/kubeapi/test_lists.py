@@ -31,7 +31,8 @@ async def test_a_page_of_a_forgotten_moment_is_expired(widgets: Api) -> None:
     reply = await widgets.call("GET", WIDGETS, **{"limit": "1", "continue": token})
     assert (reply.code, reply.body["reason"]) == (410, "Expired")
     watch = await widgets.call("GET", WIDGETS, watch="true", resourceVersion="2")
-    assert (watch.code, watch.body["reason"]) == (410, "Expired")
+    assert (watch.code, watch.body["type"]) == (200, "ERROR"), "the request is understood: the rest are events"
+    assert (watch.body["object"]["code"], watch.body["object"]["reason"]) == (410, "Expired")
 
 
 async def test_a_list_at_an_exact_version(widgets: Api) -> None:

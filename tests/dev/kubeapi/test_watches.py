@@ -4,6 +4,8 @@ import asyncio
 import json
 from typing import Any
 
+import pytest
+
 from .client import MERGE, WIDGETS, Api, widget
 
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
@@ -90,3 +92,18 @@ async def test_stopping_the_server_ends_its_watches(widgets: Api) -> None:
     async with widgets.watch(WIDGETS, allowWatchBookmarks="true") as response:
         await widgets.server.stop()
         assert await response.content.read() == b""
+
+
+async def test_a_client_that_leaves_while_it_is_written_to_is_no_error(
+    widgets: Api, caplog: pytest.LogCaptureFixture
+) -> None:
+    version = (await widgets.ok("GET", WIDGETS))["metadata"]["resourceVersion"]
+    for round_ in range(20):
+        async with widgets.watch(WIDGETS, resourceVersion=version) as response:
+            writing = [widgets.ok("POST", WIDGETS, widget(f"w{round_}-{n}")) for n in range(5)]
+            tasks = [asyncio.create_task(write) for write in writing]
+            await next_event(response)
+            response.close()
+            await asyncio.gather(*tasks)
+        version = (await widgets.ok("GET", WIDGETS))["metadata"]["resourceVersion"]
+    assert not caplog.records

@@ -1,0 +1,46 @@
+"""Is what a new leader knows of an object the newest? Asked before the first thing that Kubernetes does not guard.
+
+A watch lags. A leader before us may have submitted, finished and purged a job that our cache still has as Pending: the
+service and the database would take it once more. Writes to Kubernetes carry a version and need none of this.
+"""
+
+from controller.domain.errors import Conflict, NotFound
+from controller.domain.job import Job
+from controller.ports import JobResources
+from controller.reconcile.cache import version_of
+
+
+class Freshness:
+    """Objects that were last written before our term are read once; all others are news, which nobody else wrote."""
+
+    def __init__(self, resources: JobResources) -> None:
+        self._resources = resources
+        self._term = 0
+        self._begin: int | None = None
+        """The version that all objects were at when we had begun to lead, once it was asked for."""
+        self._read: dict[str, int] = {}
+        """Older versions that were read since, and were the newest."""
+
+    def take_over(self) -> None:
+        """We lead from now on."""
+        self._term += 1
+        self._begin = None
+        self._read.clear()
+
+    async def confirm(self, job: Job) -> None:
+        """Nothing, where that is the newest version of the object. Raises Conflict, NotFound, and what reading does."""
+        version = version_of(job)
+        if self._read.get(job.key) == version:
+            return
+        if self._begin is None:
+            term, begin = self._term, await self._resources.newest_version(job.metadata.namespace)
+            if term == self._term:
+                self._begin = begin
+        if self._begin is not None and version > self._begin:
+            return
+        newest = await self._resources.get(job.metadata.namespace, job.metadata.name)
+        if newest is None or newest.key != job.key:
+            raise NotFound("the object is gone, the watch is late")
+        if version_of(newest) != version:
+            raise Conflict("the object has changed, the watch is late")
+        self._read[job.key] = version
