@@ -6,6 +6,7 @@ nothing was sent.
 """
 
 from collections.abc import Collection, Mapping, Sequence, Set
+from datetime import datetime
 
 from controller.domain.errors import NotLeading
 from controller.domain.job import Job
@@ -66,9 +67,9 @@ class GuardedProvider:
         self._guard.check()
         return await self._provider.observe(refs)
 
-    async def unclaimed(self, claimed: Set[str]) -> Sequence[OwnedJob]:
+    async def unclaimed(self, claimed: Set[str], *, ended_since: datetime | None = None) -> Sequence[OwnedJob]:
         self._guard.check()
-        return await self._provider.unclaimed(claimed)
+        return await self._provider.unclaimed(claimed, ended_since=ended_since)
 
     async def cancel(self, ref: JobRef, *, reason: str) -> bool:
         self._guard.check()

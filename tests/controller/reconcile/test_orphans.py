@@ -310,8 +310,7 @@ async def test_a_database_that_is_down_delays_the_end_of_the_row(reporting: Worl
     world.provider.move(Phase.COMPLETED, completed_at=START)
     world.clock.pause(AGE_SECONDS)
     world.faults.arm("before record", Unavailable("down"))
-    with pytest.raises(Unavailable):
-        await world.process.orphans.sweep()
+    await world.process.orphans.sweep()
     assert row(world, job).status is Phase.RUNNING
     await sweep(world)
     assert row(world, job).status is Phase.COMPLETED
@@ -328,6 +327,46 @@ async def test_a_standby_that_saw_the_object_go_carries_on_when_it_leads(reporti
     world.clock.pause(EVERY)
     await standby.orphans.sweep()
     assert row(world, job).status is Phase.COMPLETED
+
+
+@pytest.mark.parametrize("end", [Phase.COMPLETED, Phase.CANCELLED])
+async def test_an_object_and_its_cloud_job_that_both_went_while_no_operator_ran_have_their_row_ended(
+    reporting: World, end: Phase, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = reporting
+    job = await running(world)
+    world.kube.force_off(job, unseen=True)
+    world.provider.move(end, completed_at=world.clock.now())
+    world.start()
+    await sweep(world, 2)
+    assert row(world, job).status is end
+    assert "JennahJob any more" not in caplog.text
+
+
+async def test_what_ended_as_it_should_and_whose_object_is_gone_is_forgotten_at_once(world: World) -> None:
+    job = await running(world)
+    world.provider.move(Phase.COMPLETED, exit_code=0, completed_at=START)
+    await world.observe(job)
+    before = row(world, job)
+    world.kube.force_off(job, unseen=True)
+    world.start()
+    await sweep(world)
+    world.faults.arm("get", AssertionError("the service is not asked for what nobody waits for"))
+    await sweep(world)
+    assert world.process.orphans._known == {}
+    assert row(world, job) == before
+
+
+async def test_a_job_that_cannot_be_read_holds_no_other_back(reporting: World) -> None:
+    world = reporting
+    jobs = [await running(world, name) for name in ("a", "b", "c")]
+    for job in jobs:
+        world.kube.force_off(job)
+    world.provider.move(Phase.COMPLETED, completed_at=START)
+    world.clock.pause(AGE_SECONDS)
+    world.faults.arm("get", Unavailable("not this one"))
+    await sweep(world)
+    assert sorted(row(world, job).status for job in jobs) == [Phase.COMPLETED, Phase.COMPLETED, Phase.RUNNING]
 
 
 async def test_the_first_sweep_comes_only_some_time_after_taking_over(world: World) -> None:
