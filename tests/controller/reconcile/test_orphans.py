@@ -316,6 +316,15 @@ async def test_a_database_that_is_down_delays_the_end_of_the_row(reporting: Worl
     assert row(world, job).status is Phase.COMPLETED
 
 
+async def test_an_object_that_ended_and_went_at_once_is_no_orphan_for_who_saw_only_the_last_of_it(world: World) -> None:
+    job = await running(world)
+    standby = world.another()
+    world.provider.move(Phase.COMPLETED, completed_at=START)
+    last = await world.observe(job)
+    standby.reconciler.remove(job.key, last)
+    assert standby.orphans._known == {}
+
+
 async def test_a_standby_that_saw_the_object_go_carries_on_when_it_leads(reporting: World) -> None:
     """Also for a job that has ended by then, of which no list tells."""
     world = reporting
