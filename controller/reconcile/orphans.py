@@ -100,7 +100,7 @@ class Orphans:
         self._has_looked_back = False
         self._first = self._due = clock.monotonic() + policy.every
         self._sooner = asyncio.Event()
-        self._failing = ""
+        self._failing, self._fails = "", False
 
     def take_over(self) -> None:
         """We lead from now on."""
@@ -144,6 +144,7 @@ class Orphans:
             self._due = self._clock.monotonic() + pause
 
     async def _try_to_sweep(self) -> None:
+        before, self._fails = self._fails, False
         try:
             await self.sweep()
         except NotLeading:
@@ -153,8 +154,9 @@ class Orphans:
         except Exception:
             # A surprise in one answer must not end the program: it would come again after each restart.
             log.exception("unexpected failure of the search for orphans")
-        else:
+        if before and not self._fails:
             self._failing = ""
+            log.info("orphans can be looked for again")
 
     async def sweep(self) -> None:
         """One comparison, and what follows from it. Raises what a call raises: the next sweep goes on."""
@@ -277,7 +279,7 @@ class Orphans:
         """One line a change, not one a try."""
         if message != self._failing:
             log.warning("orphans cannot be looked for or ended: %s", message)
-        self._failing = message
+        self._failing, self._fails = message, True
 
     def _fields(self, orphan: _Orphan) -> dict[str, str]:
         return {

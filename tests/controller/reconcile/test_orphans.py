@@ -409,3 +409,18 @@ async def test_what_went_before_our_eyes_is_seen_to_soon_and_followed_to_its_end
     await world.clock.advance(31)
     assert row(world, job).status is Phase.CANCELLED
     task.cancel()
+
+
+async def test_a_fault_that_lasts_is_one_line_and_its_end_another(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    task = asyncio.create_task(world.process.orphans.run())
+    for _ in range(3):
+        world.faults.arm("unclaimed", Unavailable("the service is down"))
+    await world.clock.advance(3 * EVERY)
+    assert caplog.text.count("the service is down") == 1
+    assert "again" not in caplog.text
+    await world.clock.advance(2 * EVERY)
+    assert caplog.text.count("orphans can be looked for again") == 1
+    task.cancel()
