@@ -38,6 +38,10 @@ class Tries:
         return map(PAUSES.pause, itertools.count())
 
 
+Remove = Callable[[str, Job | None], None]
+"""Takes a deleted object's uid, and the object as it was at its end: kopf leaves out events that others follow soon."""
+
+
 class NoDiffBase(kopf.DiffBaseStorage):
     """Keeps no last-seen state: we are level-triggered."""
 
@@ -74,10 +78,10 @@ def registry(
     configuration: kube.Configuration,
     *,
     upsert: Callable[[Job], None],
-    remove: Callable[[str], None],
+    remove: Remove,
     trace: WatchTrace,
 ) -> kopf.OperatorRegistry:
-    """The handlers: each event's object goes to `upsert`, each deleted object's uid to `remove`."""
+    """The handlers: each event's object goes to `upsert`, each deleted object to `remove`."""
     handlers = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=handlers)
@@ -93,17 +97,19 @@ def registry(
     return handlers
 
 
-def take_in(event: kopf.RawEvent, upsert: Callable[[Job], None], remove: Callable[[str], None]) -> None:
+def take_in(event: kopf.RawEvent, upsert: Callable[[Job], None], remove: Remove) -> None:
     """Hand one event on. An object that our types cannot read is left alone, with a log line."""
     raw = event["object"]
-    if event["type"] == "DELETED":
-        remove(raw["metadata"]["uid"])
-        return
     try:
-        upsert(parse(raw))
+        job = parse(raw)
     except msgspec.ValidationError as error:
+        job = None
         name = f"{raw['metadata'].get('namespace')}/{raw['metadata'].get('name')}"
         log.error("object cannot be read, is the CRD of another version? %s", error, extra={"job": name})
+    if event["type"] == "DELETED":
+        remove(raw["metadata"]["uid"], job)
+    elif job is not None:
+        upsert(job)
 
 
 async def log_in(configuration: kube.Configuration, trace: WatchTrace) -> kopf.AiohttpSession:

@@ -124,6 +124,8 @@ class OwnedJob(msgspec.Struct, frozen=True, kw_only=True):
     job_id: str = ""
     is_left_alone: bool = False
     """spec.deletionPolicy is Orphan: it is to go on without its object."""
+    has_ended: bool = False
+    """Whether it has ended; how, `seen` need not say."""
 
 
 class JobRef(msgspec.Struct, frozen=True, kw_only=True):
@@ -196,10 +198,11 @@ class BatchProvider(Protocol):
         """
         ...
 
-    async def unclaimed(self, claimed: Set[str]) -> Sequence[OwnedJob]:
+    async def unclaimed(self, claimed: Set[str], *, ended_since: datetime | None = None) -> Sequence[OwnedJob]:
         """The jobs of this installation that have not ended and whose uid is not among the claimed ones, at bulk cost.
 
-        Never one of another installation. What was claimed at an earlier call may be left out.
+        Never one of another installation. What was claimed at an earlier call may be left out. With `ended_since` those
+        too that ended after that, where the service still has them; it is asked for once in a process.
         """
         ...
 

@@ -37,7 +37,7 @@ class Watch:
         namespaces: Collection[str],
         *,
         upsert: Callable[[Job], None],
-        remove: Callable[[str], None],
+        remove: handlers.Remove,
     ) -> None:
         self._configuration = configuration
         self._namespaces = tuple(namespaces)
@@ -90,7 +90,7 @@ class Watch:
         registry = handlers.registry(
             self._configuration,
             upsert=lambda job: self._at_home(self._upsert, job),
-            remove=lambda key: self._at_home(self._remove, key),
+            remove=lambda key, last: self._at_home(self._remove, key, last),
             trace=trace,
         )
         operator = asyncio.create_task(

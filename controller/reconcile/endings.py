@@ -59,6 +59,11 @@ class Endings:
         self._writer = writer
         self._clock = clock
 
+    async def is_open(self, tenant_id: str, job_id: str) -> bool:
+        """Whether there is a row that has not ended. Raises Retryable."""
+        row = await self._store.get_job(tenant_id, job_id) if tenant_id and job_id else None
+        return row is not None and not row.status.is_terminal
+
     async def record(self, ref: JobRef, *, tenant_id: str, job_id: str, ending: Ending) -> None:
         """Have the job's row ended: once, and only if it is that very object's. Raises Retryable.
 

@@ -8,6 +8,7 @@ that nothing was sent, or nothing any more.
 
 import contextlib
 from collections.abc import Collection, Iterator, Mapping, Sequence, Set
+from datetime import datetime
 
 from controller import permission
 from controller.domain.errors import NotLeading
@@ -76,9 +77,9 @@ class GuardedProvider:
         with self._guard.asked():
             return await self._provider.observe(refs)
 
-    async def unclaimed(self, claimed: Set[str]) -> Sequence[OwnedJob]:
+    async def unclaimed(self, claimed: Set[str], *, ended_since: datetime | None = None) -> Sequence[OwnedJob]:
         with self._guard.asked():
-            return await self._provider.unclaimed(claimed)
+            return await self._provider.unclaimed(claimed, ended_since=ended_since)
 
     async def cancel(self, ref: JobRef, *, reason: str) -> bool:
         with self._guard.asked():

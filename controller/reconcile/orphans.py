@@ -10,6 +10,7 @@ An orphan is ended or only reported (`OrphanPolicy.ends`); its record gets its e
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
+from datetime import timedelta
 
 import msgspec
 
@@ -31,7 +32,10 @@ ENDING_SECONDS = 30.0
 """The pause between two sweeps while orphans are being ended."""
 LOOKS = 200
 """Orphans that left the list and are asked for singly in one sweep; the others have their turn in the next."""
-REMEMBERED = 10_000
+LOOK_BACK = timedelta(days=1)
+"""How long ago a job may have ended to be found by the first sweep of a process: its object may have gone while no
+operator ran."""
+REMEMBERED = 100_000
 
 
 class OrphanPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +59,8 @@ class _Orphan(msgspec.Struct, kw_only=True):
     is_left_alone: bool
     since: float
     """By the monotonic clock: when it was seen first."""
+    was_seen_to_go: bool = False
+    """Whether its object went before our eyes: then the list may leave it out."""
     runs: bool = False
     """Whether the service has it, by the last look."""
     is_told: bool = False
@@ -91,9 +97,10 @@ class Orphans:
         self._contradicted = contradicted
         """Called for a job that has not ended though its object says so."""
         self._known: dict[tuple[str, str], _Orphan] = {}
+        self._has_looked_back = False
         self._first = self._due = clock.monotonic() + policy.every
         self._sooner = asyncio.Event()
-        self._failing = ""
+        self._failing, self._fails = "", False
 
     def take_over(self) -> None:
         """We lead from now on."""
@@ -116,6 +123,7 @@ class Orphans:
             job_id=job.job_id,
             is_left_alone=job.spec.deletion_policy == "Orphan",
             since=self._clock.monotonic(),
+            was_seen_to_go=True,
         )
         # Its end is to be recorded while we are here to do it.
         self._due = max(self._first, min(self._due, self._clock.monotonic() + AGE_SECONDS))
@@ -136,6 +144,7 @@ class Orphans:
             self._due = self._clock.monotonic() + pause
 
     async def _try_to_sweep(self) -> None:
+        before, self._fails = self._fails, False
         try:
             await self.sweep()
         except NotLeading:
@@ -145,8 +154,9 @@ class Orphans:
         except Exception:
             # A surprise in one answer must not end the program: it would come again after each restart.
             log.exception("unexpected failure of the search for orphans")
-        else:
+        if before and not self._fails:
             self._failing = ""
+            log.info("orphans can be looked for again")
 
     async def sweep(self) -> None:
         """One comparison, and what follows from it. Raises what a call raises: the next sweep goes on."""
@@ -158,9 +168,11 @@ class Orphans:
         there |= {job.key for job in self._cache}
         self._known = {key: one for key, one in self._known.items() if one.ref.uid not in there}
         due = [one for one in self._known.values() if self._clock.monotonic() - one.since >= AGE_SECONDS]
-        listed = await self._provider.unclaimed(there - ended)
+        since = None if self._has_looked_back else self._clock.now() - LOOK_BACK
+        listed = await self._provider.unclaimed(there - ended, ended_since=since)
+        self._has_looked_back = True
         for one in listed:
-            if one.seen.uid in there:
+            if one.seen.uid in there and not one.has_ended:
                 self._contradicted(one.seen)
         self._take_in(one for one in listed if one.seen.uid not in there)
         await self._follow([one for one in due if not one.runs])
@@ -183,7 +195,7 @@ class Orphans:
                 submitted_at=one.seen.submitted_at,
             )
             known = self._known.get(_key(ref)) or self._known.pop((ref.uid, ""), None)
-            if known is None and len(self._known) < REMEMBERED:
+            if known is None:
                 known = _Orphan(
                     ref=ref,
                     namespace=one.namespace,
@@ -192,9 +204,8 @@ class Orphans:
                     is_left_alone=one.is_left_alone,
                     since=self._clock.monotonic(),
                 )
-            if known is not None:
-                known.ref, known.runs, known.missing_since = ref, True, None
-                self._known[_key(ref)] = known
+            known.ref, known.runs, known.missing_since = ref, not one.has_ended, None
+            self._known[_key(ref)] = known
 
     async def _see_to(self, orphan: _Orphan) -> None:
         """Tell of it once, and ask for its end where that is wanted, again in each sweep."""
@@ -214,29 +225,45 @@ class Orphans:
 
     async def _follow(self, left: list[_Orphan]) -> None:
         """Those that were not listed: whether they run all the same, or what became of them, for their record."""
-        now = self._clock.monotonic()
-        left.sort(key=lambda one: one.missing_since or 0.0)
+        left.sort(key=lambda one: (not one.was_seen_to_go, one.missing_since or 0.0))
         for orphan in left[:LOOKS]:
-            seen = await self._provider.get(orphan.ref)
-            if seen is not None and seen.uid == orphan.ref.uid:
-                if seen.has_ended:
-                    await self._end(orphan, Ending.of(seen))
-                else:
-                    orphan.runs, orphan.missing_since = True, None
-                continue
-            if orphan.missing_since is None:
-                orphan.missing_since = now
-            if now - orphan.missing_since >= self._policy.missing_grace:
-                never_was = orphan.was_asked or orphan.ref.submitted_at is None
-                await self._end(orphan, Ending.cancelled() if never_was else Ending.missing())
+            try:
+                await self._look_at(orphan)
+            except NotLeading:
+                raise
+            except JennahError as error:
+                self._complain(str(error))
+
+    async def _look_at(self, orphan: _Orphan) -> None:
+        is_open = await self._endings.is_open(orphan.tenant_id, orphan.job_id)
+        if not is_open and not orphan.was_seen_to_go:
+            # It was listed, so it has ended by now, and nobody waits to be told: most of those of the look back.
+            self._forget(orphan)
+            return
+        seen = await self._provider.get(orphan.ref)
+        if seen is not None and seen.uid == orphan.ref.uid:
+            if seen.has_ended:
+                await self._end(orphan, Ending.of(seen))
+            else:
+                orphan.runs, orphan.missing_since = True, None
+            return
+        now = self._clock.monotonic()
+        if orphan.missing_since is None:
+            orphan.missing_since = now
+        if now - orphan.missing_since >= self._policy.missing_grace:
+            never_was = orphan.was_asked or orphan.ref.submitted_at is None
+            await self._end(orphan, Ending.cancelled() if never_was else Ending.missing())
 
     async def _end(self, orphan: _Orphan, ending: Ending) -> None:
         await self._endings.record(orphan.ref, tenant_id=orphan.tenant_id, job_id=orphan.job_id, ending=ending)
+        self._forget(orphan)
+
+    def _forget(self, orphan: _Orphan) -> None:
         self._known.pop(_key(orphan.ref), None)
-        if orphan.was_asked and orphan.is_told:
+        if orphan.was_asked:
             metrics.ORPHANS_ENDED.labels(self._provider.name).inc()
         if orphan.is_told:
-            log.info("the orphan has ended: %s", ending.phase, extra=self._fields(orphan))
+            log.info("the orphan has ended", extra=self._fields(orphan))
 
     def _tell(self, orphan: _Orphan, *, is_to_end: bool) -> None:
         if orphan.is_left_alone:
@@ -252,7 +279,7 @@ class Orphans:
         """One line a change, not one a try."""
         if message != self._failing:
             log.warning("orphans cannot be looked for or ended: %s", message)
-        self._failing = message
+        self._failing, self._fails = message, True
 
     def _fields(self, orphan: _Orphan) -> dict[str, str]:
         return {

@@ -98,8 +98,10 @@ class Reconciler:
             self._intents.see(job)
             self._queue.add(job.key)
 
-    def remove(self, key: str) -> None:
-        """The object is gone."""
+    def remove(self, key: str, last: Job | None = None) -> None:
+        """The object is gone; `last`: as it was at its end."""
+        if last is not None and self._cache.get(key) is not None:
+            self._cache.put(last)
         job = self._cache.remove(key)
         if job is not None:
             self._untrack(job)

@@ -11,7 +11,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -443,6 +443,26 @@ async def test_what_is_told_of_an_unclaimed_job_is_enough_to_end_it(
     for one in (request, array):
         assert (await ended(provider, one)).phase is Phase.CANCELLED
     assert await unclaimed(asked, (request, array)) == {}
+
+
+async def test_what_ended_and_nobody_claims_is_listed_where_that_is_asked_for(
+    provider: BatchProvider, adapters: OpenProvider
+) -> None:
+    good, bad, array = request_for(SUCCEEDS, "a"), request_for(FAILS, "b"), request_for(SUCCEEDS, "c", completions=2)
+    claimed, runs = request_for(SUCCEEDS, "d"), request_for(LASTS, "e")
+    requests = (good, bad, array, claimed, runs)
+    for request in requests:
+        await provider.submit(request)
+        await (running if request is runs else ended)(provider, request)
+
+    async def listed(since: datetime) -> dict[str, bool]:
+        mine = {request.uid for request in requests}
+        found = await adapters().unclaimed({claimed.uid}, ended_since=since)
+        return {one.seen.uid: one.has_ended for one in found if one.seen.uid in mine}
+
+    now = (await ended(provider, good)).completed_at
+    assert await listed(now - timedelta(hours=1)) == {good.uid: True, bad.uid: True, array.uid: True, runs.uid: False}
+    assert await listed(now + timedelta(hours=1)) == {runs.uid: False}
 
 
 async def test_an_owner_with_an_odd_name_is_carried_exactly(provider: BatchProvider) -> None:

@@ -145,12 +145,14 @@ class FakeProvider:
         self.observed += 1
         return {ref.external_name: self.jobs[ref.external_name] for ref in refs if ref.external_name in self.jobs}
 
-    async def unclaimed(self, claimed: Set[str]) -> Sequence[OwnedJob]:
+    async def unclaimed(self, claimed: Set[str], *, ended_since: datetime | None = None) -> Sequence[OwnedJob]:
         self.faults.reach("unclaimed")
         return [
             _owned(job, self.submissions)
             for job in self._all()
-            if not job.has_ended and job.uid not in claimed and job.external_name not in self.unlisted
+            if (not job.has_ended or (ended_since and job.completed_at and job.completed_at >= ended_since))
+            and job.uid not in claimed
+            and job.external_name not in self.unlisted
         ]
 
     def _all(self) -> Iterable[Observation]:
@@ -180,6 +182,7 @@ def _owned(job: Observation, submissions: Iterable[SubmitRequest]) -> OwnedJob:
     request = next(one for one in submissions if one.uid == job.uid)
     return OwnedJob(
         seen=job,
+        has_ended=job.has_ended,
         namespace=request.namespace,
         tenant_id=request.tenant_id,
         job_id=request.job_id,

@@ -10,12 +10,12 @@ from controller.domain.job import Job
 class Sink:
     def __init__(self) -> None:
         self.jobs: list[Job] = []
-        self.removed: list[str] = []
+        self.removed: list[tuple[str, Job | None]] = []
 
     def take(self, kind: str | None, **changes: Any) -> None:
         raw = {"metadata": {"name": "j", "namespace": "n", "uid": "u"}, "spec": {"image": "i"}, **changes}
         event: Any = {"type": kind, "object": raw}
-        handlers.take_in(event, self.jobs.append, self.removed.append)
+        handlers.take_in(event, self.jobs.append, lambda uid, last: self.removed.append((uid, last)))
 
 
 def test_listed_added_and_modified_objects_are_taken_in() -> None:
@@ -25,10 +25,18 @@ def test_listed_added_and_modified_objects_are_taken_in() -> None:
     assert [job.key for job in sink.jobs] == ["u", "u", "u"]
 
 
-def test_a_deleted_object_is_removed_by_its_uid() -> None:
+def test_a_deleted_object_is_removed_by_its_uid_and_as_it_was_at_its_end() -> None:
     sink = Sink()
-    sink.take("DELETED")
-    assert sink.removed == ["u"]
+    sink.take("DELETED", status={"phase": "Completed"})
+    [(uid, last)] = sink.removed
+    assert (uid, last.is_finished) == ("u", True)
+    assert sink.jobs == []
+
+
+def test_a_deleted_object_of_another_shape_is_removed_all_the_same() -> None:
+    sink = Sink()
+    sink.take("DELETED", spec={"image": 7})
+    assert sink.removed == [("u", None)]
 
 
 def test_an_object_of_another_shape_is_left_alone() -> None:

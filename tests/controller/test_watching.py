@@ -26,7 +26,7 @@ class Sink:
     def upsert(self, job: Job) -> None:
         self.seen.put_nowait(f"{job.metadata.name} {job.status.phase}")
 
-    def remove(self, key: str) -> None:
+    def remove(self, key: str, last: Job | None) -> None:
         self.seen.put_nowait("removed")
 
     async def next(self) -> str:

@@ -95,12 +95,12 @@ async def test_cloud_jobs_of_objects_that_were_forced_away_end_and_the_gateway_s
         await wait_for(kube, [watched, unseen], lambda job: job.status.phase is Phase.RUNNING, "running")
         left = await create(kube, "left", tmp_path, deletionPolicy="Orphan")
         await running(kube, "left")
-        await stack.operator.stop()
+        await force_away(kube, watched)
+        await stack.operator.stop()  # whatever it has begun to do about it by now
         await force_away(kube, unseen)
         await force_away(kube, "left")
-        await stack.start_operator()
-        await force_away(kube, watched)
         assert await has_status(stack, unseen, "RUNNING")
+        await stack.start_operator()
         for job_id in (watched, unseen):
             await until(lambda job_id=job_id: has_status(stack, job_id, "CANCELLED"), "ended")
             assert not is_alive(tmp_path, job_id)

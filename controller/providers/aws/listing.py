@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections import defaultdict, deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from controller.cloud_settings import AwsSettings
@@ -13,7 +14,7 @@ from controller.providers.aws import queues, tags
 from controller.providers.aws.connection import AwsConnection
 from controller.providers.aws.describing import AT_ONCE, Describing
 from controller.providers.aws.errors import Refused
-from controller.providers.aws.observation import ACTIVE
+from controller.providers.aws.observation import ACTIVE, ENDED, NativeState
 from controller.providers.aws.wire import Detail, Summary
 
 log = logging.getLogger(__name__)
@@ -88,6 +89,14 @@ class Listing:
         names = {*queues.configured(self._settings), *self._queues}
         return await self._active(sorted(names), self._clock.monotonic() + ROUND_SECONDS)
 
+    async def ended(self, since: datetime) -> dict[str, Summary]:
+        """The jobs by id, of the same queues, that stopped after that. The service keeps them for a week."""
+        found: dict[str, Summary] = {}
+        until = self._clock.monotonic() + ROUND_SECONDS
+        for queue in sorted({*queues.configured(self._settings), *self._queues}):
+            found.update(await self._in_states(queue, until, ENDED))
+        return {one: job for one, job in found.items() if (job.stopped_at or 0) >= since.timestamp() * 1000}
+
     async def describe(self, ids: Collection[str], until: float | None = None) -> dict[str, Detail]:
         """The details of these jobs by id; those that the service does not know are left out."""
         return await self._describing.describe(ids, until)
@@ -111,14 +120,14 @@ class Listing:
     async def _active(self, names: Sequence[str], until: float) -> dict[str, Summary]:
         """The active jobs of these queues by id; of a job that was seen twice the later."""
         found: dict[str, Summary] = {}
-        for jobs in await asyncio.gather(*(self._active_in(queue, until) for queue in names)):
+        for jobs in await asyncio.gather(*(self._in_states(queue, until) for queue in names)):
             found.update(jobs)
         return found
 
-    async def _active_in(self, queue: str, until: float) -> dict[str, Summary]:
+    async def _in_states(self, queue: str, until: float, states: Iterable[NativeState] = ACTIVE) -> dict[str, Summary]:
         """In the order of a job's life: one that moves on meanwhile is seen twice, not missed (providers.md §2b)."""
         found: dict[str, Summary] = {}
-        for state in ACTIVE:
+        for state in states:
             wanted = {"jobQueue": queue, "jobStatus": state.value, "maxResults": LIST_PAGE}
             try:
                 jobs = await self._pages(wanted, until)

@@ -44,6 +44,7 @@ PHASES = {
 """Total. A FAILED job that we ended is Cancelled; an array that waits for its tasks is where they are."""
 
 ACTIVE = tuple(state for state in NativeState if not PHASES[state].is_terminal)
+ENDED = tuple(state for state in NativeState if PHASES[state].is_terminal)
 ORDER = {state: place for place, state in enumerate(NativeState)}
 
 _WAITING = ("CAPACITY:", "MISCONFIGURATION:", "ACTION_REQUIRED", "UNDETERMINED")

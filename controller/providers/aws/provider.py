@@ -9,6 +9,7 @@ import contextlib
 import re
 from collections import OrderedDict
 from collections.abc import Collection, Iterator, Mapping, Sequence, Set
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -143,9 +144,9 @@ class AwsProvider:
         with _unanswered():
             return await self._listing.observe(refs, ids)
 
-    async def unclaimed(self, claimed: Set[str]) -> Sequence[OwnedJob]:
+    async def unclaimed(self, claimed: Set[str], *, ended_since: datetime | None = None) -> Sequence[OwnedJob]:
         with _unanswered():
-            return await self._unclaimed.look(claimed)
+            return await self._unclaimed.look(claimed, ended_since)
 
     async def cancel(self, ref: JobRef, *, reason: str) -> bool:
         """TerminateJob, always: CancelJob does nothing to a job that runs.

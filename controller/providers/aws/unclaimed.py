@@ -5,6 +5,7 @@ over. Of the others the tags are asked for, once: they do not change.
 """
 
 from collections.abc import Set
+from datetime import datetime
 
 import msgspec
 
@@ -24,10 +25,12 @@ class Unclaimed:
         self._region = region
         self._details: dict[str, Detail] = {}
 
-    async def look(self, claimed: Set[str]) -> list[OwnedJob]:
+    async def look(self, claimed: Set[str], ended_since: datetime | None) -> list[OwnedJob]:
         """See `ports.BatchProvider.unclaimed`."""
         active = await self._listing.active()
-        others = [job for job in active.values() if _is_other(job, claimed)]
+        ended = await self._listing.ended(ended_since) if ended_since else {}  # afterwards, or one could slip through
+        listed = {**ended, **active}
+        others = [job for job in listed.values() if _is_other(job, claimed)]
         known = {job.job_id: self._details[job.job_id] for job in others if job.job_id in self._details}
         known |= await self._listing.describe([job.job_id for job in others if job.job_id not in known])
         self._details = known
@@ -40,10 +43,11 @@ class Unclaimed:
         if marks.get(tags.INSTANCE) != self._instance or not uid or uid in claimed:
             return None
         seen = observation.observation(msgspec.structs.replace(detail, status=job.status), self._region)
-        if seen is None or seen.has_ended:
+        if seen is None:
             return None
         return OwnedJob(
             seen=seen,
+            has_ended=seen.has_ended,
             namespace=marks.get(tags.NAMESPACE, ""),
             tenant_id=marks.get(tags.TENANT, ""),
             job_id=marks.get(tags.JOB_ID, ""),

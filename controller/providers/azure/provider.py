@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections import OrderedDict, defaultdict
 from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence, Set
+from datetime import datetime
 
 from controller.cloud_settings import AzureSettings
 from controller.domain import reasons
@@ -155,8 +156,8 @@ class AzureProvider:
         await self._aside("old Azure jobs cannot be ended", self._shared.end_an_old_one())
         return found
 
-    async def unclaimed(self, claimed: Set[str]) -> Sequence[OwnedJob]:
-        return await self._unclaimed.look(claimed)
+    async def unclaimed(self, claimed: Set[str], *, ended_since: datetime | None = None) -> Sequence[OwnedJob]:
+        return await self._unclaimed.look(claimed, ended_since)
 
     async def cancel(self, ref: JobRef, *, reason: str) -> bool:
         """Terminate every task. The service takes no reason, and keeps none but that somebody ended it."""

@@ -4,6 +4,7 @@ What such a task says of itself is in its display name (`marker`), which the lis
 """
 
 from collections.abc import AsyncIterator, Set
+from datetime import UTC, datetime
 
 from controller.cloud_settings import AzureSettings
 from controller.domain.errors import NotFound
@@ -27,22 +28,32 @@ class Unclaimed:
         self._shared = shared
         self._settings = settings
 
-    async def look(self, claimed: Set[str]) -> list[OwnedJob]:
+    async def look(self, claimed: Set[str], ended_since: datetime | None) -> list[OwnedJob]:
         """See `ports.BatchProvider.unclaimed`. Of a set one unfinished task is enough."""
-        found: dict[Place, Marker] = {}
-        for job in await self._shared.ours(None):
+        found: dict[Place, OwnedJob] = {}
+        jobs = await self._shared.ours(None)
+        for job in jobs:
             if not JOB_ENDS.get(job.state, False):
-                async for task in self._unfinished(job.id):
-                    mark = marker.decode(task.display_name)
-                    if mark.uid and mark.uid not in claimed:
-                        found.setdefault(_place(job.id, task.id, mark), mark)
-        return [self._owned(where, mark) for where, mark in found.items()]
+                await self._take_in(found, job.id, UNFINISHED, claimed, have_ended=False)
+        for job in jobs if ended_since else ():
+            await self._take_in(found, job.id, _finished(ended_since), claimed, have_ended=True)
+        return list(found.values())
 
-    async def _unfinished(self, job_id: str) -> AsyncIterator[Task]:
+    async def _take_in(
+        self, found: dict[Place, OwnedJob], job_id: str, query: str, claimed: Set[str], *, have_ended: bool
+    ) -> None:
+        async for task in self._tasks(job_id, query):
+            mark = marker.decode(task.display_name)
+            if mark.uid and mark.uid not in claimed:
+                where = _place(job_id, task.id, mark)
+                if where not in found:
+                    found[where] = self._owned(where, mark, has_ended=have_ended)
+
+    async def _tasks(self, job_id: str, query: str) -> AsyncIterator[Task]:
         link = ""
         while True:
             try:
-                page, _ = await self._connection.tasks(job_id, UNFINISHED, link)
+                page, _ = await self._connection.tasks(job_id, query, link)
             except (NotFound, calls.JobEnded):
                 return
             for task in page.value:
@@ -51,18 +62,24 @@ class Unclaimed:
             if not link:
                 return
 
-    def _owned(self, where: Place, mark: Marker) -> OwnedJob:
-        # How it stands takes all tasks of a set: that it has not ended is all that is told here.
+    def _owned(self, where: Place, mark: Marker, *, has_ended: bool) -> OwnedJob:
+        # How it stands takes all tasks of a set: whether it has ended is all that is told here.
         seen = Observation(
             external_name=where.stem, uid=mark.uid, resource_path=places.path(self._settings, where), phase=None
         )
         return OwnedJob(
             seen=seen,
+            has_ended=has_ended,
             namespace=mark.namespace,
             tenant_id=mark.tenant,
             job_id=mark.job,
             is_left_alone=mark.is_left_alone,
         )
+
+
+def _finished(since: datetime | None) -> str:
+    assert since is not None
+    return f"state eq 'completed' and stateTransitionTime ge datetime'{since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}'"
 
 
 def _place(job_id: str, task_id: str, mark: Marker) -> Place:

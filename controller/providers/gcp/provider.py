@@ -7,7 +7,7 @@ exists already is adopted if it carries our uid.
 import asyncio
 import logging
 from collections.abc import Collection, Mapping, Sequence, Set
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from google.cloud import batch_v1
@@ -118,8 +118,8 @@ class GcpProvider:
         await calls.for_each(get, left)
         return jobs
 
-    async def unclaimed(self, claimed: Set[str]) -> Sequence[OwnedJob]:
-        return await self._unclaimed.look(claimed)
+    async def unclaimed(self, claimed: Set[str], *, ended_since: datetime | None = None) -> Sequence[OwnedJob]:
+        return await self._unclaimed.look(claimed, ended_since)
 
     async def cancel(self, ref: JobRef, *, reason: str) -> bool:
         """Ask, without waiting for the operation; whether the service knew the job. The service takes no reason."""

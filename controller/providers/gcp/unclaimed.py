@@ -11,6 +11,7 @@ from typing import Any
 from controller.ports import Clock, Observation, OwnedJob
 from controller.providers.gcp import labels, observation
 from controller.providers.gcp.bulk import Bulk
+from controller.providers.gcp.events import moment
 
 Meaning = Callable[[Any], Observation]
 """What a job of the service means."""
@@ -25,19 +26,24 @@ class Unclaimed:
         self._meaning = meaning
         self._since: datetime | None = None
 
-    async def look(self, claimed: Set[str]) -> list[OwnedJob]:
+    async def look(self, claimed: Set[str], ended_since: datetime | None) -> list[OwnedJob]:
         """See `ports.BatchProvider.unclaimed`."""
         begun = self._clock.now()
         found: list[OwnedJob] = []
         oldest = begun
         for job in await self._bulk.since(self._since):
             uid = observation.uid_of(job)
-            if not uid or uid in claimed or _has_ended(job):
+            if not uid or uid in claimed:
                 continue
-            oldest = min(oldest, observation.created_at(job) or oldest)
+            has_ended = _has_ended(job)
+            if not has_ended:
+                oldest = min(oldest, observation.created_at(job) or oldest)
+            elif ended_since is None or not job.HasField("update_time") or moment(job.update_time) < ended_since:
+                continue
             found.append(
                 OwnedJob(
                     seen=self._meaning(job),
+                    has_ended=has_ended,
                     namespace=job.labels.get(labels.NAMESPACE, ""),
                     tenant_id=labels.exact(job.labels, labels.TENANT),
                     job_id=labels.exact(job.labels, labels.JOB_ID),

@@ -134,6 +134,7 @@ def owned(job: JobFile, seen: Observation) -> OwnedJob:
     """The job with what it carries of its JennahJob."""
     return OwnedJob(
         seen=seen,
+        has_ended=seen.has_ended,
         namespace=job.namespace,
         tenant_id=job.tenant_id,
         job_id=job.job_id,

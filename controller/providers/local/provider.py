@@ -4,6 +4,7 @@ import asyncio
 import re
 import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence, Set
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -49,8 +50,8 @@ class LocalProvider:
         names = {ref.external_name for ref in refs}
         return await _in_thread(lambda: self._look_at_all(names))
 
-    async def unclaimed(self, claimed: Set[str]) -> Sequence[OwnedJob]:
-        return await _in_thread(lambda: self._unclaimed(claimed))
+    async def unclaimed(self, claimed: Set[str], *, ended_since: datetime | None = None) -> Sequence[OwnedJob]:
+        return await _in_thread(lambda: self._unclaimed(claimed, ended_since))
 
     async def find(self, ref: JobRef) -> Sequence[Observation]:
         seen = await self.get(ref)
@@ -108,7 +109,7 @@ class LocalProvider:
         self._seen = {name: seen for name, seen in self._seen.items() if name in found}
         return found
 
-    def _unclaimed(self, claimed: Set[str]) -> list[OwnedJob]:
+    def _unclaimed(self, claimed: Set[str], ended_since: datetime | None) -> list[OwnedJob]:
         found: list[OwnedJob] = []
         for path in sorted(self._root.glob("[!.]*/job.json")):
             try:
@@ -118,7 +119,7 @@ class LocalProvider:
                 seen = self._look(path.parent.name)
             except Unreadable:
                 continue  # it does not say whose it is
-            if seen is not None and not seen.has_ended:
+            if seen is not None and (not seen.has_ended or _is_later(seen.completed_at, ended_since)):
                 found.append(mapping.owned(job, seen))
         return found
 
@@ -155,6 +156,10 @@ class LocalProvider:
 
     def _folder(self, name: str) -> JobFolder | None:
         return JobFolder(self._root / name) if _NAME.fullmatch(name) else None
+
+
+def _is_later(time: datetime | None, since: datetime | None) -> bool:
+    return time is not None and since is not None and time >= since
 
 
 async def _in_thread(call: Callable[[], T]) -> T:

@@ -310,11 +310,19 @@ async def test_a_database_that_is_down_delays_the_end_of_the_row(reporting: Worl
     world.provider.move(Phase.COMPLETED, completed_at=START)
     world.clock.pause(AGE_SECONDS)
     world.faults.arm("before record", Unavailable("down"))
-    with pytest.raises(Unavailable):
-        await world.process.orphans.sweep()
+    await world.process.orphans.sweep()
     assert row(world, job).status is Phase.RUNNING
     await sweep(world)
     assert row(world, job).status is Phase.COMPLETED
+
+
+async def test_an_object_that_ended_and_went_at_once_is_no_orphan_for_who_saw_only_the_last_of_it(world: World) -> None:
+    job = await running(world)
+    standby = world.another()
+    world.provider.move(Phase.COMPLETED, completed_at=START)
+    last = await world.observe(job)
+    standby.reconciler.remove(job.key, last)
+    assert standby.orphans._known == {}
 
 
 async def test_a_standby_that_saw_the_object_go_carries_on_when_it_leads(reporting: World) -> None:
@@ -328,6 +336,46 @@ async def test_a_standby_that_saw_the_object_go_carries_on_when_it_leads(reporti
     world.clock.pause(EVERY)
     await standby.orphans.sweep()
     assert row(world, job).status is Phase.COMPLETED
+
+
+@pytest.mark.parametrize("end", [Phase.COMPLETED, Phase.CANCELLED])
+async def test_an_object_and_its_cloud_job_that_both_went_while_no_operator_ran_have_their_row_ended(
+    reporting: World, end: Phase, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = reporting
+    job = await running(world)
+    world.kube.force_off(job, unseen=True)
+    world.provider.move(end, completed_at=world.clock.now())
+    world.start()
+    await sweep(world, 2)
+    assert row(world, job).status is end
+    assert "JennahJob any more" not in caplog.text
+
+
+async def test_what_ended_as_it_should_and_whose_object_is_gone_is_forgotten_at_once(world: World) -> None:
+    job = await running(world)
+    world.provider.move(Phase.COMPLETED, exit_code=0, completed_at=START)
+    await world.observe(job)
+    before = row(world, job)
+    world.kube.force_off(job, unseen=True)
+    world.start()
+    await sweep(world)
+    world.faults.arm("get", AssertionError("the service is not asked for what nobody waits for"))
+    await sweep(world)
+    assert world.process.orphans._known == {}
+    assert row(world, job) == before
+
+
+async def test_a_job_that_cannot_be_read_holds_no_other_back(reporting: World) -> None:
+    world = reporting
+    jobs = [await running(world, name) for name in ("a", "b", "c")]
+    for job in jobs:
+        world.kube.force_off(job)
+    world.provider.move(Phase.COMPLETED, completed_at=START)
+    world.clock.pause(AGE_SECONDS)
+    world.faults.arm("get", Unavailable("not this one"))
+    await sweep(world)
+    assert sorted(row(world, job).status for job in jobs) == [Phase.COMPLETED, Phase.COMPLETED, Phase.RUNNING]
 
 
 async def test_the_first_sweep_comes_only_some_time_after_taking_over(world: World) -> None:
@@ -360,4 +408,19 @@ async def test_what_went_before_our_eyes_is_seen_to_soon_and_followed_to_its_end
     world.provider.move(Phase.CANCELLED, completed_at=START)
     await world.clock.advance(31)
     assert row(world, job).status is Phase.CANCELLED
+    task.cancel()
+
+
+async def test_a_fault_that_lasts_is_one_line_and_its_end_another(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    task = asyncio.create_task(world.process.orphans.run())
+    for _ in range(3):
+        world.faults.arm("unclaimed", Unavailable("the service is down"))
+    await world.clock.advance(3 * EVERY)
+    assert caplog.text.count("the service is down") == 1
+    assert "again" not in caplog.text
+    await world.clock.advance(2 * EVERY)
+    assert caplog.text.count("orphans can be looked for again") == 1
     task.cancel()
