@@ -1,7 +1,7 @@
 """kopf on a thread and an event loop of its own, started again whenever it ends.
 
 At its end kopf cancels every task of its loop that was made after its start, and it takes the process's signals
-for itself: neither must reach the reconciler. So an error that kopf does not survive (a watch answered with 401 or
+for itself: neither must reach the reconciler. So an error that kopf does not survive (a watch answered with 404 or
 410) costs a new list of the objects, and nothing else.
 """
 
