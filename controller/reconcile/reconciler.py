@@ -318,7 +318,11 @@ class Reconciler:
         """The record has an end that Kubernetes has lost: what only the service knows of it is asked."""
         job, now = draft.job, self._clock.now()
         seen = await self._provider(job).get(ref_of(job))
-        if seen is not None and seen.uid == job.key and seen.phase is job.status.phase:
+        if seen is None or seen.uid != job.key:
+            return
+        if seen.phase is None and not (seen.is_cancelling or seen.is_being_deleted):
+            raise Retryable("the job has ended, and the service does not tell yet how")
+        if seen.phase is job.status.phase:
             undated = msgspec.structs.replace(job.status, completed_at=None)  # the service knows when
             draft.set_status(statuses.observed(msgspec.structs.replace(job, status=undated), seen, now), now)
 

@@ -52,11 +52,21 @@ async def cloud_ledger(control: str) -> list[LedgerEntry]:
         return msgspec.json.decode(await response.read(), type=list[LedgerEntry])
 
 
+def going_on(entry: LedgerEntry) -> bool:
+    """Whether that cloud job has not ended."""
+    return entry.state not in ENDED_STATES
+
+
+def job_name(entry: LedgerEntry) -> str:
+    """The name of the object that it was made for; behind it comes the uid."""
+    return entry.name.rpartition("-")[0]
+
+
 def compare(asked: Sequence[Asked], jobs: Mapping[str, Job], record: Record, cloud: Iterable[LedgerEntry]) -> Verdict:
     """The verdict over what was asked for, the objects by name, the record, and the service's own ledger."""
     by_name: dict[str, list[LedgerEntry]] = defaultdict(list)
     for entry in cloud:
-        by_name[entry.name.rpartition("-")[0]].append(entry)  # the last part is the uid
+        by_name[job_name(entry)].append(entry)
     known = {one.name for one in asked}
     wrong = [f"{name}: a cloud job of nobody" for name in by_name if name not in known]
     ran_twice, ended, lost = 0, 0, []
@@ -82,15 +92,15 @@ def is_lost(one: Asked, job: Job | None, entries: Sequence[LedgerEntry]) -> bool
     """Whether a job that was acknowledged is nowhere, has no end, or never ran though nobody wished that."""
     if not one.is_acknowledged:
         return True  # callers repeat until they are answered
-    if one.wish == "delete":
+    if one.goes:
         return False
     return job is None or not job.is_finished or (not entries and not one.wish)
 
 
 def _faults(one: Asked, job: Job | None, record: Record, entries: Sequence[LedgerEntry]) -> list[str]:
     row, audit = record.rows.get(one.name), record.audits.get(one.name, ())
-    found = [f"the cloud job {entry.id} goes on: {entry.state}" for entry in entries if entry.state not in ENDED_STATES]
-    if one.wish == "delete":
+    found = [f"the cloud job {entry.id} goes on: {entry.state}" for entry in entries if going_on(entry)]
+    if one.goes:
         if job is not None:
             found.append("deleted, and still in Kubernetes")
         if not one.by_kubectl and row is not None:
@@ -98,8 +108,11 @@ def _faults(one: Asked, job: Job | None, record: Record, entries: Sequence[Ledge
         if not one.by_kubectl:
             return found
     if row is None:
-        # An object that was deleted before any operator saw it leaves no trace.
-        return found if one.wish == "delete" and not entries else [*found, "the database has no row"]
+        # An object that was deleted before any operator saw it leaves no trace, and one that was forced away while the
+        # database was down none there.
+        return found if one.wish == "force" or (one.goes and not entries) else [*found, "the database has no row"]
+    if one.wish == "force" and not entries and not row.status.is_terminal:
+        return found  # forced away before it was submitted, while nobody watched: the row stays
     if job is not None and row.status is not job.status.phase:
         found.append(f"{job.status.phase} in Kubernetes, {row.status} in the database")
     found += _path_faults(row, audit)

@@ -14,7 +14,7 @@ from controller.domain.records import NotificationRow
 from controller.kube import paths
 from controller.stores.postgres import PostgresStore
 from dev.chaos.hand import Hand
-from dev.chaos.ledgers import Record, Verdict, cloud_ledger, compare
+from dev.chaos.ledgers import Record, Verdict, cloud_ledger, compare, going_on, job_name
 from dev.chaos.links import Link
 from dev.chaos.members import Member, lines_of
 from dev.chaos.plan import Plan
@@ -139,6 +139,10 @@ def _operator_env(plan: Plan, servers: Servers) -> dict[str, str]:
         "WORKER_CLAIM_INTERVAL_SECONDS": "0.5",
         "SUBMIT_SETTLE_SECONDS": str(plan.settle),
         "DUPLICATE_WATCH_SECONDS": str(2 * plan.settle),
+        # The search for orphans must end what was forced away, and nothing else.
+        "ORPHANS": "cancel",
+        "ORPHAN_SWEEP_SECONDS": "10",
+        "JENNAH_INSTANCE": servers.namespace,
         "OBSERVE_MIN_SECONDS": "0.5",
         "OBSERVE_MAX_SECONDS": "2",
     }
@@ -156,21 +160,33 @@ def _api_env(servers: Servers, port: int) -> dict[str, str]:
 
 
 async def _until_at_rest(servers: Servers, workload: Workload, say: Say) -> dict[str, Job]:
-    """The objects by name, once all have ended, are gone where they shall be, and nothing is in doubt."""
-    gone = {one.name for one in workload.asked if one.wish == "delete"}
+    """The objects by name, once all have ended, are gone where they shall be, and nothing is in doubt or goes on."""
+    gone = {one.name for one in workload.asked if one.goes}
     told: tuple[int, ...] = ()
-    while True:
-        raw = (await servers.client().get(paths.jobs(servers.namespace)))["items"]
-        jobs = {job.metadata.name: job for job in map(parse, raw)}
-        open_jobs = [job for job in jobs.values() if not job.is_finished]
-        doubts = [job for job in jobs.values() if job.status.submission is not None]
-        leaving = gone & jobs.keys()
-        if not (open_jobs or doubts or leaving):
-            return jobs
-        if told != (len(open_jobs), len(doubts), len(leaving)):
-            told = (len(open_jobs), len(doubts), len(leaving))
-            say(f"{len(jobs)} objects: {told[0]} have not ended, {told[1]} were in doubt, {told[2]} are to go")
-        await asyncio.sleep(LOOK_SECONDS)
+    store = PostgresStore(servers.database_url())
+    await store.open()
+    try:
+        while True:
+            raw = (await servers.client().get(paths.jobs(servers.namespace)))["items"]
+            jobs = {job.metadata.name: job for job in map(parse, raw)}
+            open_jobs = sum(not job.is_finished for job in jobs.values())
+            doubts = sum(job.status.submission is not None for job in jobs.values())
+            left: tuple[int, ...] = (open_jobs, doubts, len(gone & jobs.keys()))
+            if not any(left):
+                # What was forced away goes on for a while where Kubernetes does not show it any more.
+                entries = await cloud_ledger(servers.cloud_control)
+                made = {job_name(entry) for entry in entries}
+                rows = [row for row in (await store.list_jobs(TENANT)).jobs if not row.status.is_terminal]
+                left = (*left, sum(row.job_id in made for row in rows), sum(map(going_on, entries)))
+                if not any(left):
+                    return jobs
+            if told != left:
+                told = left
+                what = ("have not ended", "were in doubt", "are to go", "rows are open", "cloud jobs go on")
+                say(f"{len(jobs)} objects: " + ", ".join(f"{n} {text}" for n, text in zip(left, what, strict=False)))
+            await asyncio.sleep(LOOK_SECONDS)
+    finally:
+        await store.close()
 
 
 async def _verdict(servers: Servers, workload: Workload, jobs: Mapping[str, Job]) -> Verdict:

@@ -29,11 +29,16 @@ class Asked(msgspec.Struct, kw_only=True):
     exit_code: int
     by_kubectl: bool = False
     wish: str = ""
-    """cancel or delete, while it waits, runs, or has ended."""
+    """cancel, delete, or force (deleted with the finalizer taken off by hand), while it waits, runs, or has ended."""
     wish_after: float = 0.0
     has_secret: bool = False
     is_acknowledged: bool = False
     is_wish_acknowledged: bool = False
+
+    @property
+    def goes(self) -> bool:
+        """Whether its object is to be gone at the end."""
+        return self.wish in ("delete", "force")
 
     @property
     def script(self) -> str:
@@ -70,7 +75,7 @@ class Workload:
         if one.wish:
             await asyncio.sleep(one.wish_after)
             if one.by_kubectl:
-                await (self._delete(one) if one.wish == "delete" else self._cancel(one))
+                await (self._cancel(one) if one.wish == "cancel" else self._delete(one))
             else:
                 method = "DeleteJob" if one.wish == "delete" else "CancelJob"
                 # A job that has ended cannot be cancelled, and one that is gone not be deleted again.
@@ -120,9 +125,12 @@ class Workload:
                 return
 
     async def _delete(self, one: Asked) -> None:
+        path = paths.job(self._namespace, one.name)
         while True:
             try:
-                await self._kube.delete(paths.job(self._namespace, one.name))
+                await self._kube.delete(path)
+                if one.wish == "force":
+                    await self._kube.merge_patch(path, {"metadata": {"finalizers": None}})
             except NotFound:
                 return
             except JennahError:
@@ -144,5 +152,7 @@ def _draw(plan: Plan, number: int, dice: random.Random) -> Asked:
         one.by_kubectl = kind < 0.15
         one.has_secret = 0.15 <= kind < 0.4
         one.wish = "cancel" if fate < 0.1 else "delete" if fate < 0.2 else ""
+        if one.by_kubectl and 0.2 <= fate < 0.4:
+            one.wish = "force"
         one.wish_after = round(after, 1)
     return one

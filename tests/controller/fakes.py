@@ -172,7 +172,7 @@ class FakeProvider:
     async def close(self) -> None:
         return
 
-    def move(self, phase: Phase, **facts: object) -> None:
+    def move(self, phase: Phase | None, **facts: object) -> None:
         """Bring every job to that phase."""
         for name, job in self.jobs.items():
             self.jobs[name] = msgspec.structs.replace(job, phase=phase, **facts)
@@ -261,7 +261,7 @@ class FakeService(FakeProvider):
     def _all(self) -> Iterable[Observation]:
         return [job for _, job in self.made]
 
-    def move(self, phase: Phase, **facts: object) -> None:
+    def move(self, phase: Phase | None, **facts: object) -> None:
         self.made = [
             (at, job if job.has_ended else msgspec.structs.replace(job, phase=phase, **facts)) for at, job in self.made
         ]

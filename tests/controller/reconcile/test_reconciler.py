@@ -80,15 +80,18 @@ async def test_a_crash_at_any_step_of_submitting_leads_to_one_cloud_job_and_one_
 
 
 async def test_an_end_that_only_the_record_has_gets_its_facts_from_the_service(world: World) -> None:
-    """A quick job whose submission was in doubt is adopted when it has ended; Kubernetes then knows nothing of it."""
-    world.faults.arm("after submit", Unavailable("the reply is lost"))
+    """Two leaders died between the database and Kubernetes: one after it had submitted, one after it had seen the end."""
     job = world.kube.create()
-    with pytest.raises(Unavailable):
-        await world.reconcile(job)
+    world.faults.arm("before status", Crash("on purpose"))
+    assert await world.crashes(world.reconcile(job))
     world.provider.move(Phase.FAILED, exit_code=3, completed_at=START)
     world.faults.arm("before status", Crash("on purpose"))
     assert await world.crashes(world.reconcile(job))
     assert world.kube.current(job).status.exit_code is None
+    world.provider.move(None)  # its end is held back until its tasks can be read
+    with pytest.raises(Retryable, match="does not tell yet"):
+        await world.reconcile(job)
+    world.provider.move(Phase.FAILED)
     await world.reconcile(job)
     status = world.kube.current(job).status
     assert (status.phase, status.exit_code, status.completed_at) == (Phase.FAILED, 3, START)
