@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -30,6 +31,16 @@ async def submit(url: str, script: str, **more: Any) -> str:
     """Submit a shell script; the job's id."""
     request = {"image_uri": "busybox", "commands": ["sh", "-c", script], **more}
     return str((await call(url, "SubmitJob", request))["jobId"])
+
+
+def until_told(marks: Path) -> str:
+    """A script that notes each of its runs, and runs until `let_go`: however slow the machine is."""
+    return f"echo ran >> {marks}/$JENNAH_JOB_ID; until [ -e {marks}/go ]; do sleep 0.1; done"
+
+
+def let_go(marks: Path) -> None:
+    """Have the scripts of `until_told` end."""
+    (marks / "go").touch()
 
 
 async def wait_for(

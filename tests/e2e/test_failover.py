@@ -18,7 +18,7 @@ from controller.kube import paths
 from controller.kube.client import KubeClient
 from dev.processes import Child
 from dev.stack import Stack, free_port
-from tests.e2e.client import is_finished, submit, wait_for
+from tests.e2e.client import is_finished, let_go, submit, until_told, wait_for
 from tests.e2e.conftest import make_stack
 from tests.e2e.test_restart import assert_the_record_agrees
 
@@ -106,20 +106,17 @@ def holder_of(lines: list[str]) -> str:
     return next(line.removeprefix("Leading as ") for line in lines if line.startswith("Leading as "))
 
 
-def script(marks: Path, seconds: float) -> str:
-    return f"echo ran >> {marks}/$JENNAH_JOB_ID; sleep {seconds}"
-
-
 async def submit_some(pair: Operators, kube: KubeClient, marks: Path) -> list[str]:
-    """Jobs that run on for a while."""
+    """Jobs that run until they are let go."""
     marks.mkdir()
     url = pair.stack.api_url
-    names = await asyncio.gather(*(submit(url, script(marks, 2), name=f"job-{n}") for n in range(8)))
+    names = await asyncio.gather(*(submit(url, until_told(marks), name=f"job-{n}") for n in range(8)))
     await wait_for(kube, names, lambda job: job.status.phase is Phase.RUNNING, "running")
     return list(names)
 
 
 async def assert_all_ran_once(pair: Operators, kube: KubeClient, marks: Path, names: list[str]) -> None:
+    let_go(marks)
     jobs = await wait_for(kube, names, is_finished, "finished")
     assert {job.status.phase for job in jobs.values()} == {Phase.COMPLETED}
     assert {name: (marks / name).read_text() for name in names} == dict.fromkeys(names, "ran\n")
@@ -146,7 +143,7 @@ async def test_a_leader_that_is_stopped_hands_over(pair: Operators, tmp_path: Pa
         assert pair.running["a"].process.returncode == 0
         assert pair.count("a", "released the lease") == 1
         assert (await lease(kube))["leaseTransitions"] == 1
-        names.append(await submit(pair.stack.api_url, script(tmp_path / "marks", 0), name="late"))
+        names.append(await submit(pair.stack.api_url, until_told(tmp_path / "marks"), name="late"))
         await assert_all_ran_once(pair, kube, tmp_path / "marks", names)
 
 
@@ -154,7 +151,7 @@ async def test_a_leader_that_is_killed_is_followed_when_its_lease_has_ended(pair
     async with await pair.stack.client() as kube:
         names = await submit_some(pair, kube, tmp_path / "marks")
         await pair.running["a"].kill()
-        names.append(await submit(pair.stack.api_url, script(tmp_path / "marks", 0), name="late"))
+        names.append(await submit(pair.stack.api_url, until_told(tmp_path / "marks"), name="late"))
         await pair.until(lambda: pair.leads("b"), TTL + 10)
         await assert_all_ran_once(pair, kube, tmp_path / "marks", names)
         await pair.start("a")
@@ -166,7 +163,7 @@ async def test_a_leader_that_slept_past_its_lease_wakes_as_a_standby(pair: Opera
         names = await submit_some(pair, kube, tmp_path / "marks")
         pair.running["a"].process.send_signal(signal.SIGSTOP)
         await pair.until(lambda: pair.leads("b"), TTL + 10)
-        names.append(await submit(pair.stack.api_url, script(tmp_path / "marks", 0), name="while-it-slept"))
+        names.append(await submit(pair.stack.api_url, until_told(tmp_path / "marks"), name="while-it-slept"))
         await assert_all_ran_once(pair, kube, tmp_path / "marks", names)
         reconciles = reconciled((await probe(pair.health["b"], "/metrics"))[1])
         pair.running["a"].process.send_signal(signal.SIGCONT)

@@ -7,7 +7,7 @@ from pathlib import Path
 from controller.domain.phases import Phase
 from controller.stores.sqlite import SqliteStore
 from dev.stack import Stack
-from tests.e2e.client import is_finished, submit, wait_for
+from tests.e2e.client import is_finished, let_go, submit, until_told, wait_for
 from tests.e2e.conftest import make_stack
 
 LEGAL = {
@@ -24,14 +24,14 @@ LEGAL = {
 async def test_twenty_jobs_that_run_while_the_controller_is_killed_each_end_once(stack: Stack, tmp_path: Path) -> None:
     marks = tmp_path / "marks"
     marks.mkdir()
-    script = f"echo ran >> {marks}/$JENNAH_JOB_ID; sleep 2"
     async with await stack.client() as kube:
-        names = await asyncio.gather(*(submit(stack.api_url, script, name=f"job-{n}") for n in range(20)))
+        names = await asyncio.gather(*(submit(stack.api_url, until_told(marks), name=f"job-{n}") for n in range(20)))
         await wait_for(kube, names, lambda job: job.status.phase is Phase.RUNNING, "running")
         assert stack.operator is not None
         await stack.operator.kill()
-        late = await submit(stack.api_url, script, name="submitted-while-it-was-dead")
+        late = await submit(stack.api_url, until_told(marks), name="submitted-while-it-was-dead")
         await stack.start_operator()
+        let_go(marks)
         jobs = await wait_for(kube, [*names, late], is_finished, "finished")
     assert {job.status.phase for job in jobs.values()} == {Phase.COMPLETED}
     for name in [*names, late]:
@@ -61,9 +61,10 @@ async def test_jobs_outlive_a_stop_of_the_whole_stack_and_the_next_start_picks_t
     lines: list[str] = []
     first = make_stack(tmp_path, lines)
     async with first.running(), await first.client() as kube:
-        name = await submit(first.api_url, f"sleep 2; echo done > {tmp_path}/done")
+        name = await submit(first.api_url, f"{until_told(tmp_path)}; echo done > {tmp_path}/done")
         await wait_for(kube, [name], lambda job: job.status.phase is Phase.RUNNING, "running")
     assert not (tmp_path / "done").exists()
+    let_go(tmp_path)
     second = make_stack(tmp_path, lines)
     async with second.running(), await second.client() as kube:
         jobs = await wait_for(kube, [name], is_finished, "finished")
