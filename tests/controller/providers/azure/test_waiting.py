@@ -11,7 +11,7 @@ from controller.ports import Observation, SubmitRequest
 from controller.providers.azure import catalogue, listing
 from controller.providers.azure.provider import AzureProvider
 from dev.emulators.azure.pools import PoolSpec
-from tests.controller.providers.azure_service import Service, answer, many, observed, ref, wanted
+from tests.controller.providers.azure.harness import Service, answer, many, observed, ref, wanted
 
 EMPTY = PoolSpec(name="jennah", has_nodes=False)
 ROUND_SECONDS = 30

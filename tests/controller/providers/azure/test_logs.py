@@ -11,18 +11,7 @@ from controller.domain.job import Job, JobStatus, Metadata
 from controller.ports import SubmitRequest
 from controller.providers.azure import logs
 from controller.providers.azure.provider import AzureProvider
-from tests.controller.providers.azure_service import Service, answer, wanted
-
-
-@pytest.fixture
-async def service() -> AsyncIterator[Service]:
-    async with Service().serving() as running:
-        yield running
-
-
-@pytest.fixture
-async def provider(service: Service) -> AzureProvider:
-    return service.provider()
+from tests.controller.providers.azure.harness import Service, answer, wanted
 
 
 async def shown(service: Service, request: SubmitRequest, path: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:

@@ -9,13 +9,7 @@ from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 
 from controller.providers.azure import calls, clients, sdk_faults
 from tests.contract.azure_service import azure_settings
-from tests.controller.providers.azure_service import Service, wanted
-
-
-@pytest.fixture
-async def service() -> AsyncIterator[Service]:
-    async with Service().serving() as running:
-        yield running
+from tests.controller.providers.azure.harness import Service, wanted
 
 
 @pytest.fixture

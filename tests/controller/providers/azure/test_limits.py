@@ -1,7 +1,6 @@
 """The rate limits of the Azure adapter: a round of observation waits for no call of another kind."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -10,7 +9,7 @@ from controller.domain.phases import Phase
 from controller.ports import JobRef
 from controller.providers.azure import connection
 from controller.providers.azure.provider import AzureProvider
-from tests.controller.providers.azure_service import HandClock, Service, answer, many, ref, wanted
+from tests.controller.providers.azure.harness import HandClock, Service, answer, many, ref, wanted
 
 PATIENCE_SECONDS = 60.0  # for what comes at once, or never
 
@@ -20,17 +19,6 @@ class StandingClock(HandClock):
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.Event().wait()
-
-
-@pytest.fixture
-async def service() -> AsyncIterator[Service]:
-    async with Service().serving() as running:
-        yield running
-
-
-@pytest.fixture
-async def provider(service: Service) -> AzureProvider:
-    return service.provider()
 
 
 async def ended_set(service: Service, provider: AzureProvider) -> JobRef:

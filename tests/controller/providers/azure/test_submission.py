@@ -1,7 +1,6 @@
 """The Azure adapter against the stand-in: the start, and each job exactly once."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import msgspec
 import pytest
@@ -15,18 +14,7 @@ from controller.providers.azure import calls
 from controller.providers.azure.provider import AzureProvider
 from dev.emulators.azure.pools import PoolSpec
 from dev.emulators.azure.server import drop
-from tests.controller.providers.azure_service import Service, answer, each_task, entries, lost, observed, ref, wanted
-
-
-@pytest.fixture
-async def service() -> AsyncIterator[Service]:
-    async with Service().serving() as running:
-        yield running
-
-
-@pytest.fixture
-async def provider(service: Service) -> AzureProvider:
-    return service.provider()
+from tests.controller.providers.azure.harness import Service, answer, each_task, entries, lost, observed, ref, wanted
 
 
 async def done_and_lost(service: Service, operation: str, request: SubmitRequest, provider: AzureProvider) -> None:

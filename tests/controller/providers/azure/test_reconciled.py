@@ -10,7 +10,7 @@ from controller.domain.job import Job
 from controller.domain.phases import Phase
 from controller.reconcile.observer import ref_of
 from dev.emulators.azure.pools import PoolSpec
-from tests.controller.providers.azure_service import Service
+from tests.controller.providers.azure.harness import Service
 from tests.controller.reconcile.harness import World
 
 

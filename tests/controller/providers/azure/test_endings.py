@@ -1,7 +1,6 @@
 """Cancelling, deleting and ending shared jobs: the Azure adapter against the stand-in."""
 
 import contextlib
-from collections.abc import AsyncIterator
 
 import msgspec
 import pytest
@@ -12,19 +11,7 @@ from controller.domain.errors import Retryable
 from controller.domain.phases import Phase
 from controller.providers.azure import calls, places, shared_jobs
 from controller.providers.azure.provider import AzureProvider
-from tests.controller.providers.azure_service import Service, ref, wanted
-
-
-@pytest.fixture
-async def service() -> AsyncIterator[Service]:
-    async with Service().serving() as running:
-        yield running
-
-
-@pytest.fixture
-async def provider(service: Service) -> AzureProvider:
-    return service.provider()
-
+from tests.controller.providers.azure.harness import Service, ref, wanted
 
 # --- the end of shared jobs -----------------------------------------------------------------------------
 

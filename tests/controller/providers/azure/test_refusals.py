@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
@@ -15,18 +14,7 @@ from controller.domain.phases import Phase
 from controller.providers.azure import pools
 from controller.providers.azure.provider import AzureProvider
 from tests.contract.azure_service import azure_settings
-from tests.controller.providers.azure_service import Service, answer, each_task, ref, wanted
-
-
-@pytest.fixture
-async def service() -> AsyncIterator[Service]:
-    async with Service().serving() as running:
-        yield running
-
-
-@pytest.fixture
-async def provider(service: Service) -> AzureProvider:
-    return service.provider()
+from tests.controller.providers.azure.harness import Service, answer, each_task, ref, wanted
 
 
 async def test_a_pool_that_does_not_exist_is_refused_and_nothing_made(

@@ -1,6 +1,5 @@
 """Rounds of observation of the Azure adapter against the stand-in."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import msgspec
@@ -12,18 +11,7 @@ from controller.domain.phases import Phase
 from controller.providers.azure import listing
 from controller.providers.azure.provider import AzureProvider
 from dev.emulators.faults import Faults
-from tests.controller.providers.azure_service import START, Service, answer, entries, many, observed, ref, wanted
-
-
-@pytest.fixture
-async def service() -> AsyncIterator[Service]:
-    async with Service().serving() as running:
-        yield running
-
-
-@pytest.fixture
-async def provider(service: Service) -> AzureProvider:
-    return service.provider()
+from tests.controller.providers.azure.harness import START, Service, answer, entries, many, observed, ref, wanted
 
 
 async def test_a_round_asks_for_what_changed_and_selects_what_is_read(

@@ -1,0 +1,1 @@
+"""The Azure adapter: its mapping, and its calls against the stand-in."""
