@@ -59,8 +59,11 @@ class Emulator:
         pools: Sequence[PoolSpec] = POOLS,
         active_jobs: int = ACTIVE_JOBS,
         step_seconds: float = 0.05,
+        takes_prefixes: bool = True,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """`takes_prefixes`: whether lists can be filtered by the beginning of ids."""
+        self._takes_prefixes = takes_prefixes
         self.dice = Dice(faults or Faults(), seed)
         self.service = Service(
             clock,
@@ -171,6 +174,8 @@ class Emulator:
         size = int(query.get("maxresults", PAGE_SIZE))
         if not 1 <= size <= PAGE_SIZE:
             raise Fault(400, "OutOfRangeQueryParameterValue", "maxresults is out of range.")
+        if not self._takes_prefixes and "startswith" in query.get("$filter", ""):
+            raise odata.BadQuery("startswith")
         test = odata.parse(query["$filter"]) if query.get("$filter") else None
         found: list[Any] = []
         place = int(query.get("$skiptoken", "0")) if number is None else 0
