@@ -279,8 +279,7 @@ def _settle(job: Job, seen: Observation | Unseen, now: datetime, policy: Policy,
     """What finds out if an intent without a result made a job; None where there is none, or it made no job.
 
     The one who wrote it may be another process that is still alive: nothing is done before its call must be over
-    and the service must show the job, by our own clock; and nothing is sent before that by the writer's clock as well,
-    as either may be wrong.
+    and the service must show the job, by our own clock; and nothing is sent before that by the intent's own dates.
     """
     intent = job.status.submission
     if intent is None:
@@ -294,11 +293,18 @@ def _settle(job: Job, seen: Observation | Unseen, now: datetime, policy: Policy,
     if left > 0:
         return Wait(seconds=left)
     if doubt.looks >= LOOKS and seen is Unseen.ABSENT:
-        left = policy.submit_settle - (now - intent.deadline).total_seconds()
+        left = policy.submit_settle - _since_deadline(intent, now, doubt)
         return Wait(seconds=min(left, _apart(policy))) if left > 0 else None
     if doubt.looks and doubt.looked < _apart(policy):
         return Wait(seconds=_apart(policy) - doubt.looked)
     return LookUp()
+
+
+def _since_deadline(intent: Submission, now: datetime, doubt: Doubt) -> float:
+    """The seconds since an intent's call must be over; negative before that. By its date; where the clock that wrote it
+    was ahead, by our own time: it was written before we saw it."""
+    allowed = (intent.deadline - intent.at).total_seconds()
+    return max((now - intent.deadline).total_seconds(), doubt.age - allowed)
 
 
 def _apart(policy: Policy) -> float:

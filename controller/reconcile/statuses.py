@@ -201,8 +201,10 @@ def settled(status: JobStatus, look_again_at: datetime) -> JobStatus:
     """The status once it is known what came of the submission: of one that was in doubt remains a date."""
     submission = status.submission
     if submission is not None:
-        doubted = msgspec.structs.replace(submission, look_again_at=look_again_at) if submission.in_doubt else None
-        status = msgspec.structs.replace(status, submission=doubted)
+        # It is over by now, so a deadline that is later comes from a clock that was ahead: nobody is to wait for that.
+        deadline = min(submission.deadline, look_again_at)
+        doubted = msgspec.structs.replace(submission, deadline=deadline, look_again_at=look_again_at)
+        status = msgspec.structs.replace(status, submission=doubted if submission.in_doubt else None)
     return status
 
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from controller.domain import reasons
-from controller.domain.errors import EnvironmentMissing
+from controller.domain.errors import EnvironmentMissing, Unavailable
 from controller.domain.job import Job, Submission
 from controller.domain.phases import Phase
 from tests.controller.fakes import START
@@ -66,3 +66,40 @@ async def test_duplicates_are_looked_for_soon_though_the_date_comes_from_a_clock
     assert after.status.submission is not None
     assert after.status.submission.look_again_at is not None
     assert after.status.submission.look_again_at < START + timedelta(seconds=80)
+
+
+async def test_an_intent_of_a_clock_that_was_ahead_is_settled_and_watched_in_our_own_time() -> None:
+    world = World(names_are_ids=False)
+    job = world.kube.create()
+    ahead = START + timedelta(hours=1)
+    intent = Submission(attempt=1, by="other", at=ahead, deadline=ahead + timedelta(seconds=12))
+    world.kube._store(msgspec.structs.replace(job, status=msgspec.structs.replace(job.status, submission=intent)))
+    world.start()
+    await drive(world, job, 40)
+    assert world.provider.made == [], "its call may be under way, or its job not shown yet"
+    await drive(world, job, 40)
+    assert len(world.provider.made) == 1
+    world.provider.move(Phase.COMPLETED, exit_code=0)
+    after = await drive(world, job, 420, every=5)
+    assert (after.status.phase, after.status.submission) == (Phase.COMPLETED, None)
+
+
+async def test_the_watch_after_an_intent_of_a_clock_that_was_ahead_ends_in_our_own_time() -> None:
+    world = World(names_are_ids=False)
+    job = world.kube.create()
+    world.faults.arm("after submit", Unavailable("the reply is lost"))
+    await drive(world, job, 2)
+    current = world.kube.current(job)
+    assert current.status.submission is not None
+    ahead = timedelta(hours=1)
+    wrong = msgspec.structs.replace(
+        current.status.submission, at=current.status.submission.at + ahead, deadline=START + ahead
+    )
+    world.kube._store(
+        msgspec.structs.replace(current, status=msgspec.structs.replace(current.status, submission=wrong))
+    )
+    world.start()
+    world.provider.move(Phase.COMPLETED, exit_code=0)
+    after = await drive(world, job, 600, every=5)
+    assert (after.status.phase, after.status.submission) == (Phase.COMPLETED, None)
+    assert len(world.provider.made) == 1
