@@ -138,6 +138,17 @@ async def test_a_replica_that_may_read_its_own_namespace_only(api: Api, cluster:
     assert (await api.call("GetJob", {"job_id": "a"})).status == 200
 
 
+async def test_an_object_whose_tenant_may_not_be_looked_up_is_shown_to_nobody_and_hides_no_other(
+    api: Api, cluster: FaultyClient
+) -> None:
+    cluster.refused.add(paths.namespace("default"))
+    await api.apply("of-namespace", jobId="a")
+    await api.apply("by-kubectl", tenantId=TENANT, jobId="b")
+    assert [job["jobId"] for job in (await api.call("ListJobs")).json["jobs"]] == ["b"]
+    assert (await api.call("ListJobs", tenant="default")).json.get("jobs", []) == []
+    assert (await api.call("GetJob", {"job_id": "a"}, tenant="default")).code == "not_found"
+
+
 async def test_ready_means_kubernetes_and_the_database(api: Api, cluster: FaultyClient, database: FaultyStore) -> None:
     assert (await api.raw("/readyz", None, method="GET")).data == b"ok"
     database.is_down = True
