@@ -88,7 +88,7 @@ class OperatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     """MISSING_GRACE_SECONDS: how long a job that the service does not know is looked for."""
     submit_settle_seconds: float
     """SUBMIT_SETTLE_SECONDS: from the end of a submission whose outcome is unknown until the service must show its
-    job (AWS only)."""
+    job; nothing for the local provider, which shows it at once."""
     duplicate_watch_seconds: float
     """DUPLICATE_WATCH_SECONDS: how long after such a submission its duplicates are looked for (AWS only). A signed
     request is good for five minutes there, so a shorter time can miss one."""

@@ -1,12 +1,17 @@
 """The settings of `jennah api` and the command line: every fault in a line of its own, exit code 2."""
 
+import contextlib
+import re
+from collections import UserDict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from api import cli
 from api.settings import read_api
 from controller.domain.errors import ConfigError
+from controller.settings import AVAILABLE, DATABASES, read_operator
 
 NEEDED = {"DB_PROVIDER": "sqlite"}
 
@@ -92,3 +97,40 @@ def test_an_unknown_command_is_exit_code_2(arguments: list[str], capsys: pytest.
         cli.main(arguments)
     assert ended.value.code == 2
     assert "operator" in capsys.readouterr().err
+
+
+class Noted(UserDict[str, str]):
+    """Variables that notes which of them were asked for."""
+
+    def __init__(self, **variables: str) -> None:
+        super().__init__(variables)
+        self.asked: set[str] = set()
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self.asked.add(key)
+        return super().get(key, default)
+
+
+def variables_read() -> set[str]:
+    """The names of all variables that the two programs read, whatever the provider and the database."""
+    asked: set[str] = set()
+    for provider in AVAILABLE:
+        for database in DATABASES:
+            variables = Noted(BATCH_PROVIDER=provider, DB_PROVIDER=database, API_AUTH="token")
+            for read in (read_operator, read_api):
+                with contextlib.suppress(ConfigError):
+                    read(variables)
+            asked |= variables.asked
+    return asked
+
+
+def test_help_and_the_page_on_configuration_have_every_variable_that_is_read(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["--help"])
+    page = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
+    read = variables_read()
+    assert {"ORPHANS", "LEASE_NAME", "AZURE_BATCH_POOL", "API_TOKENS_FILE"} <= read
+    assert read - set(re.findall(r"[A-Z_]+", capsys.readouterr().out)) == {"POD_NAMESPACE"}  # the pod's own, not ours
+    assert read - set(re.findall(r"`([A-Z_]+)`", page)) == set()
