@@ -42,6 +42,7 @@ STAND_INS = {
         defaults={
             "BATCH_REGION": "eu-west-1",
             "AWS_JOB_QUEUE": "jennah",
+            "AWS_JOB_QUEUES": "spot=jennah-spot",
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_CALLS_PER_SECOND": "100",
         },
