@@ -3,6 +3,7 @@
 import math
 import re
 from decimal import Decimal
+from typing import Annotated
 
 import msgspec
 
@@ -19,10 +20,14 @@ _MEMORY = re.compile(r"(\d+(?:\.\d{1,3})?)(k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?")
 _CPU = re.compile(r"(\d+(?:\.\d{1,3})?)|(\d+)m")
 
 
+Amount = Annotated[int, msgspec.Meta(ge=0)]
+
+
 class ResourceSet(
     msgspec.Struct,
     frozen=True,
     kw_only=True,
+    forbid_unknown_fields=True,
     rename={
         "memory_mib": "memoryMiB",
         "cpu_millis": "cpuMillis",
@@ -31,9 +36,9 @@ class ResourceSet(
 ):
     """CPU in thousandths of a core, memory in MiB, time limit in seconds. 0 means "the next source"."""
 
-    cpu_millis: int = 0
-    memory_mib: int = 0
-    max_run_duration_seconds: int = 0
+    cpu_millis: Amount = 0
+    memory_mib: Amount = 0
+    max_run_duration_seconds: Amount = 0
 
 
 def _built_in_profiles() -> dict[str, ResourceSet]:
@@ -46,7 +51,7 @@ def _built_in_profiles() -> dict[str, ResourceSet]:
     }
 
 
-class Profiles(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class Profiles(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
     """The shape of the file at JOB_CONFIG_PATH; what it leaves out is as in contract §3."""
 
     default_resources: ResourceSet = ResourceSet(cpu_millis=2000, memory_mib=4096, max_run_duration_seconds=3600)

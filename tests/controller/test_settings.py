@@ -86,9 +86,19 @@ def test_profiles_come_from_the_file(tmp_path: Path) -> None:
     assert profiles.default_resources.cpu_millis == 2000
 
 
-def test_a_profile_file_of_another_shape_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"resourceProfiles": {"tiny": {"cpuMillis": "lots"}}}',
+        '{"resourceProfiles": {"tiny": {"cpuMillis": -1}}}',
+        '{"resourceProfiles": {"tiny": {"cpu": 1}}}',
+        '{"profiles": {}}',
+    ],
+    ids=["no number", "negative", "unknown amount", "unknown part"],
+)
+def test_a_profile_file_of_another_shape_is_refused(text: str, tmp_path: Path) -> None:
     path = tmp_path / "config.json"
-    path.write_text('{"resourceProfiles": {"tiny": {"cpuMillis": "lots"}}}')
+    path.write_text(text)
     assert "JOB_CONFIG_PATH" in faults(JOB_CONFIG_PATH=str(path))[0]
 
 
