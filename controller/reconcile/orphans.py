@@ -35,7 +35,10 @@ LOOKS = 200
 LOOK_BACK = timedelta(days=1)
 """How long ago a job may have ended to be found by the first sweep of a process: its object may have gone while no
 operator ran."""
-REMEMBERED = 100_000
+LOOKS_BACK = 3
+"""How many sweeps try that: where there is more than the service tells at once, the others do without."""
+REMEMBERED = 10_000
+"""Objects that were seen to go, at most: a standby collects them and does nothing about them. The oldest give way."""
 
 
 class OrphanPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,10 +100,12 @@ class Orphans:
         self._contradicted = contradicted
         """Called for a job that has not ended though its object says so."""
         self._known: dict[tuple[str, str], _Orphan] = {}
-        self._has_looked_back = False
+        self._looks_back = LOOKS_BACK
         self._first = self._due = clock.monotonic() + policy.every
         self._sooner = asyncio.Event()
-        self._failing, self._fails = "", False
+        self._troubles: set[str] = set()
+        """What the sweep before met, and what this one does."""
+        self._met: set[str] = set()
 
     def take_over(self) -> None:
         """We lead from now on."""
@@ -113,9 +118,10 @@ class Orphans:
     def lost(self, job: Job) -> None:
         """An object is gone that we did not let go; also on a standby."""
         provider = job.status.provider or job.spec.provider or self._provider.name
-        is_over = job.is_finished or job.is_purged
-        if is_over or provider != self._provider.name or len(self._known) >= REMEMBERED:
+        if job.is_finished or job.is_purged or provider != self._provider.name:
             return
+        if len(self._known) >= REMEMBERED:
+            self._known.pop(next(iter(self._known)))
         self._known[_key(ref_of(job))] = _Orphan(
             ref=ref_of(job),
             namespace=job.metadata.namespace,
@@ -138,13 +144,21 @@ class Orphans:
                 self._sooner.clear()
                 await wait_for_event(self._sooner, left, self._clock)
                 continue
+            begun = self._clock.monotonic()
             await self._try_to_sweep()
-            is_ending = any(one.was_asked and one.runs for one in self._known.values())
-            pause = min(self._policy.every, ENDING_SECONDS) if is_ending else self._policy.every
-            self._due = self._clock.monotonic() + pause
+            self._due = self._next(begun)
+
+    def _next(self, begun: float) -> float:
+        """When the sweep is due that comes after the one that was begun then."""
+        known = self._known.values()
+        is_ending = any(one.was_asked and one.runs for one in known)
+        due = self._clock.monotonic() + (min(self._policy.every, ENDING_SECONDS) if is_ending else self._policy.every)
+        # What went meanwhile, or just before, is not to wait for so long.
+        young = (one.since + AGE_SECONDS for one in known if one.was_seen_to_go and one.since + AGE_SECONDS > begun)
+        return max(self._first, min((due, *young)))
 
     async def _try_to_sweep(self) -> None:
-        before, self._fails = self._fails, False
+        self._met = set()
         try:
             await self.sweep()
         except NotLeading:
@@ -154,9 +168,10 @@ class Orphans:
         except Exception:
             # A surprise in one answer must not end the program: it would come again after each restart.
             log.exception("unexpected failure of the search for orphans")
-        if before and not self._fails:
-            self._failing = ""
+            self._met.add("unexpected failure")
+        if self._troubles and not self._met:
             log.info("orphans can be looked for again")
+        self._troubles = self._met
 
     async def sweep(self) -> None:
         """One comparison, and what follows from it. Raises what a call raises: the next sweep goes on."""
@@ -168,9 +183,10 @@ class Orphans:
         there |= {job.key for job in self._cache}
         self._known = {key: one for key, one in self._known.items() if one.ref.uid not in there}
         due = [one for one in self._known.values() if self._clock.monotonic() - one.since >= AGE_SECONDS]
-        since = None if self._has_looked_back else self._clock.now() - LOOK_BACK
+        since = self._clock.now() - LOOK_BACK if self._looks_back else None
+        self._looks_back = max(self._looks_back - 1, 0)
         listed = await self._provider.unclaimed(there - ended, ended_since=since)
-        self._has_looked_back = True
+        self._looks_back = 0
         for one in listed:
             if one.seen.uid in there and not one.has_ended:
                 self._contradicted(one.seen)
@@ -276,10 +292,10 @@ class Orphans:
         log.warning("a cloud job has no JennahJob any more: %s: %s", where, what, extra=self._fields(orphan))
 
     def _complain(self, message: str) -> None:
-        """One line a change, not one a try."""
-        if message != self._failing:
+        """One line a change, not one a try, nor one an orphan."""
+        if message not in self._troubles | self._met:
             log.warning("orphans cannot be looked for or ended: %s", message)
-        self._failing, self._fails = message, True
+        self._met.add(message)
 
     def _fields(self, orphan: _Orphan) -> dict[str, str]:
         return {
