@@ -9,6 +9,7 @@ An orphan is ended or only reported (`OrphanPolicy.ends`); its record gets its e
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 
@@ -32,6 +33,8 @@ ENDING_SECONDS = 30.0
 """The pause between two sweeps while orphans are being ended."""
 LOOKS = 200
 """Orphans that left the list and are asked for singly in one sweep; the others have their turn in the next."""
+LOOKS_SECONDS = 60.0
+"""How long those looks may take: where each meets its time limit, what runs is to be ended all the same."""
 LOOK_BACK = timedelta(days=1)
 """How long ago a job may have ended to be found by the first sweep of a process: its object may have gone while no
 operator ran."""
@@ -70,6 +73,8 @@ class _Orphan(msgspec.Struct, kw_only=True):
     was_asked: bool = False
     """Whether the service was asked to end it."""
     missing_since: float | None = None
+    looked_at: float = -math.inf
+    """When it was asked for singly."""
 
 
 class Orphans:
@@ -241,8 +246,13 @@ class Orphans:
 
     async def _follow(self, left: list[_Orphan]) -> None:
         """Those that were not listed: whether they run all the same, or what became of them, for their record."""
-        left.sort(key=lambda one: (not one.was_seen_to_go, one.missing_since or 0.0))
+        left.sort(key=lambda one: (one.looked_at, not one.was_seen_to_go))  # each has its turn
+        until = self._clock.monotonic() + LOOKS_SECONDS
         for orphan in left[:LOOKS]:
+            now = self._clock.monotonic()
+            if now >= until:
+                return
+            orphan.looked_at = now
             try:
                 await self._look_at(orphan)
             except NotLeading:

@@ -484,3 +484,39 @@ async def test_of_too_many_objects_that_went_the_oldest_are_forgotten(
     for job in jobs:
         world.kube.force_off(job)
     assert [one.ref.uid for one in world.process.orphans._known.values()] == [job.key for job in jobs[1:]]
+
+
+async def test_of_many_that_no_list_has_each_has_its_turn(reporting: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = reporting
+    monkeypatch.setattr(orphans, "LOOKS", 2)
+    jobs = [await running(world, f"job-{number}") for number in range(5)]
+    world.provider.unlisted = {job.external_name for job in jobs}
+    for job in jobs:
+        world.kube.force_off(job)
+    world.clock.pause(AGE_SECONDS)
+    await sweep(world, 3)
+    assert all(one.is_told for one in world.process.orphans._known.values())
+    world.provider.move(Phase.COMPLETED, exit_code=0, completed_at=START)
+    await sweep(world, 3)
+    assert {row(world, job).status for job in jobs} == {Phase.COMPLETED}
+
+
+async def test_a_database_that_hangs_does_not_keep_what_runs_from_being_ended() -> None:
+    world = World(names_are_ids=False, ends_orphans=True)
+    rows = [await running(world, f"job-{number}") for number in range(20)]
+    world.provider.move(Phase.COMPLETED, completed_at=START)
+    late = await running(world, "late")
+    for job in (*rows, late):
+        world.kube.force_off(job)
+
+    async def hung(tenant_id: str, job_id: str) -> JobRow | None:
+        world.clock.pause(8)
+        raise Unavailable("the database does not answer")
+
+    world.record.get_job = hung  # type: ignore[method-assign]
+    world.clock.pause(AGE_SECONDS)
+    await sweep(world)
+    begun = world.clock.monotonic()
+    await sweep(world)
+    assert world.clock.monotonic() - begun - EVERY < 70
+    assert set(world.provider.cancelled) == {late.status.resource_path}
