@@ -98,11 +98,14 @@ class Bulk:
     async def since(self, time: datetime | None) -> AsyncIterator[Any]:
         """All jobs of this installation that were created since then; None: all that the service still has.
 
-        Page by page: those of two months do not fit into memory together.
+        Page by page: those of two months do not fit into memory together. Raises Unavailable where the service could
+        not read all of its places.
         """
         text, token = _filter(self._place.instance, time), ""
         while True:
             page = await self._page(text, token, self._mask)
+            if page.unreachable:  # what is not told now is older than what is asked for next
+                raise Unavailable(f"the service could not read {', '.join(sorted(page.unreachable))}")
             for job in page.jobs:
                 yield job
             token = page.next_token
