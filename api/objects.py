@@ -42,7 +42,7 @@ class JobObjects:
         try:
             return jobs.parse(await self._client.post(paths.jobs(self._namespace), body))
         except NotFound as error:
-            raise Unavailable(f"the CRD or the namespace {self._namespace!r} is missing: {error}") from error
+            raise Unavailable(f"the namespace {self._namespace!r} is missing: {error}") from error
 
     async def get(self, name: str) -> Job | None:
         """The object of that name in our namespace."""
@@ -139,10 +139,7 @@ class JobObjects:
         position = ""
         while True:
             more = {"continue": position} if position else {}
-            try:
-                answer = await self._client.get(path, limit=_CHUNK, **query, **more)
-            except NotFound as error:
-                raise Unavailable(f"the CRD is missing: {error}") from error
+            answer = await self._client.get(path, limit=_CHUNK, **query, **more)
             found += _parsed(answer["items"])
             position = answer.get("metadata", {}).get("continue", "")
             if not position:

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Coroutine
 from controller import clouds, databases, health, metrics
 from controller.candidacy import Timing
 from controller.clock import SystemClock
-from controller.domain.errors import NotFound, Unavailable
 from controller.kube import paths
 from controller.kube.client import KubeClient, load_configuration
 from controller.kube.events import EventPoster
@@ -224,8 +223,5 @@ async def _background(*coroutines: Coroutine[None, None, None]) -> AsyncIterator
 
 async def _find_crd(client: KubeClient, namespaces: tuple[str, ...]) -> None:
     """Raises Unavailable while the API server does not serve JennahJobs."""
-    try:
-        for namespace in namespaces or (None,):
-            await client.get(paths.jobs(namespace), limit="1")
-    except NotFound as error:
-        raise Unavailable("the JennahJob CRD is not installed: kubectl apply -f crds/") from error
+    for namespace in namespaces or (None,):
+        await client.get(paths.jobs(namespace), limit="1")

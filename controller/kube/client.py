@@ -37,6 +37,7 @@ TIMEOUT_SECONDS = 8.0
 """Of one call; shorter than the leader's lease, so that no call of a lost leadership outlives it."""
 RETRY_AFTER_MOST_SECONDS = 60.0
 """No server's wish for a pause is followed for longer."""
+UNSERVED = "is the JennahJob CRD installed? kubectl apply -f crds/"
 
 Object = dict[str, Any]
 _PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
@@ -191,10 +192,11 @@ def _encode(body: Object) -> bytes:
 
 def _error(method: str, path: str, status: int, data: bytes, retry_after: str | None) -> JennahError:
     """Our error for a reply: by the Status object's reason where two share an HTTP code."""
-    reason, message = _status_of(data)
+    reason, message, named = _status_of(data)
     text = f"Kubernetes API: {method} {path}: {status} {reason}: {message}"
     if status == 404:
-        return NotFound(text)
+        # Only of what is named: that the CRD is not served (now) says of no object that it is gone.
+        return NotFound(text) if named else Unavailable(f"Kubernetes API: 404: {message or reason}; {UNSERVED}")
     if status == 409:
         return AlreadyExists(text) if reason == "AlreadyExists" else Conflict(text)
     if status in (400, 422):
@@ -210,9 +212,11 @@ def _error(method: str, path: str, status: int, data: bytes, retry_after: str | 
     return JennahError(text)
 
 
-def _status_of(data: bytes) -> tuple[str, str]:
+def _status_of(data: bytes) -> tuple[str, str, bool]:
+    """The reason and message of a Status object, and whether it names the object that it is about."""
     try:
         body = json.loads(data)
-        return str(body.get("reason", "")), str(body.get("message", ""))
+        named = bool((body.get("details") or {}).get("name"))
+        return str(body.get("reason", "")), str(body.get("message", "")), named
     except (ValueError, AttributeError):
-        return "", data[:200].decode("utf-8", "replace")
+        return "", data[:200].decode("utf-8", "replace").strip(), False

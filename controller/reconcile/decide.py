@@ -259,6 +259,9 @@ def _before_submission(job: Job, seen: Observation | Unseen, now: datetime, poli
             return LookUp()
         if doubt.led < policy.takeover_settle:
             return Wait(seconds=policy.takeover_settle - doubt.led)
+    elif job.status.transition and seen is not Unseen.ABSENT:
+        # The record knows that it once ran: it is found without what its submission needed, a Secret say.
+        return LookUp()
     if job.wants_end:
         return Finish(
             phase=Phase.CANCELLED,

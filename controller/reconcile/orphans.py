@@ -9,6 +9,7 @@ An orphan is ended or only reported (`OrphanPolicy.ends`); its record gets its e
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 
@@ -32,10 +33,15 @@ ENDING_SECONDS = 30.0
 """The pause between two sweeps while orphans are being ended."""
 LOOKS = 200
 """Orphans that left the list and are asked for singly in one sweep; the others have their turn in the next."""
+LOOKS_SECONDS = 60.0
+"""How long those looks may take: where each meets its time limit, what runs is to be ended all the same."""
 LOOK_BACK = timedelta(days=1)
 """How long ago a job may have ended to be found by the first sweep of a process: its object may have gone while no
 operator ran."""
-REMEMBERED = 100_000
+LOOKS_BACK = 3
+"""How many sweeps try that: where there is more than the service tells at once, the others do without."""
+REMEMBERED = 10_000
+"""Objects that were seen to go, at most: a standby collects them and does nothing about them. The oldest give way."""
 
 
 class OrphanPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +73,8 @@ class _Orphan(msgspec.Struct, kw_only=True):
     was_asked: bool = False
     """Whether the service was asked to end it."""
     missing_since: float | None = None
+    looked_at: float = -math.inf
+    """When it was asked for singly."""
 
 
 class Orphans:
@@ -97,10 +105,12 @@ class Orphans:
         self._contradicted = contradicted
         """Called for a job that has not ended though its object says so."""
         self._known: dict[tuple[str, str], _Orphan] = {}
-        self._has_looked_back = False
+        self._looks_back = LOOKS_BACK
         self._first = self._due = clock.monotonic() + policy.every
         self._sooner = asyncio.Event()
-        self._failing, self._fails = "", False
+        self._troubles: set[str] = set()
+        """What the sweep before met, and what this one does."""
+        self._met: set[str] = set()
 
     def take_over(self) -> None:
         """We lead from now on."""
@@ -113,9 +123,10 @@ class Orphans:
     def lost(self, job: Job) -> None:
         """An object is gone that we did not let go; also on a standby."""
         provider = job.status.provider or job.spec.provider or self._provider.name
-        is_over = job.is_finished or job.is_purged
-        if is_over or provider != self._provider.name or len(self._known) >= REMEMBERED:
+        if job.is_finished or job.is_purged or provider != self._provider.name:
             return
+        if len(self._known) >= REMEMBERED:
+            self._known.pop(next(iter(self._known)))
         self._known[_key(ref_of(job))] = _Orphan(
             ref=ref_of(job),
             namespace=job.metadata.namespace,
@@ -138,13 +149,21 @@ class Orphans:
                 self._sooner.clear()
                 await wait_for_event(self._sooner, left, self._clock)
                 continue
+            begun = self._clock.monotonic()
             await self._try_to_sweep()
-            is_ending = any(one.was_asked and one.runs for one in self._known.values())
-            pause = min(self._policy.every, ENDING_SECONDS) if is_ending else self._policy.every
-            self._due = self._clock.monotonic() + pause
+            self._due = self._next(begun)
+
+    def _next(self, begun: float) -> float:
+        """When the sweep is due that comes after the one that was begun then."""
+        known = self._known.values()
+        is_ending = any(one.was_asked and one.runs for one in known)
+        due = self._clock.monotonic() + (min(self._policy.every, ENDING_SECONDS) if is_ending else self._policy.every)
+        # What went meanwhile, or just before, is not to wait for so long.
+        young = (one.since + AGE_SECONDS for one in known if one.was_seen_to_go and one.since + AGE_SECONDS > begun)
+        return max(self._first, min((due, *young)))
 
     async def _try_to_sweep(self) -> None:
-        before, self._fails = self._fails, False
+        self._met = set()
         try:
             await self.sweep()
         except NotLeading:
@@ -154,9 +173,10 @@ class Orphans:
         except Exception:
             # A surprise in one answer must not end the program: it would come again after each restart.
             log.exception("unexpected failure of the search for orphans")
-        if before and not self._fails:
-            self._failing = ""
+            self._met.add("unexpected failure")
+        if self._troubles and not self._met:
             log.info("orphans can be looked for again")
+        self._troubles = self._met
 
     async def sweep(self) -> None:
         """One comparison, and what follows from it. Raises what a call raises: the next sweep goes on."""
@@ -168,9 +188,10 @@ class Orphans:
         there |= {job.key for job in self._cache}
         self._known = {key: one for key, one in self._known.items() if one.ref.uid not in there}
         due = [one for one in self._known.values() if self._clock.monotonic() - one.since >= AGE_SECONDS]
-        since = None if self._has_looked_back else self._clock.now() - LOOK_BACK
+        since = self._clock.now() - LOOK_BACK if self._looks_back else None
+        self._looks_back = max(self._looks_back - 1, 0)
         listed = await self._provider.unclaimed(there - ended, ended_since=since)
-        self._has_looked_back = True
+        self._looks_back = 0
         for one in listed:
             if one.seen.uid in there and not one.has_ended:
                 self._contradicted(one.seen)
@@ -225,8 +246,13 @@ class Orphans:
 
     async def _follow(self, left: list[_Orphan]) -> None:
         """Those that were not listed: whether they run all the same, or what became of them, for their record."""
-        left.sort(key=lambda one: (not one.was_seen_to_go, one.missing_since or 0.0))
+        left.sort(key=lambda one: (one.looked_at, not one.was_seen_to_go))  # each has its turn
+        until = self._clock.monotonic() + LOOKS_SECONDS
         for orphan in left[:LOOKS]:
+            now = self._clock.monotonic()
+            if now >= until:
+                return
+            orphan.looked_at = now
             try:
                 await self._look_at(orphan)
             except NotLeading:
@@ -276,10 +302,10 @@ class Orphans:
         log.warning("a cloud job has no JennahJob any more: %s: %s", where, what, extra=self._fields(orphan))
 
     def _complain(self, message: str) -> None:
-        """One line a change, not one a try."""
-        if message != self._failing:
+        """One line a change, not one a try, nor one an orphan."""
+        if message not in self._troubles | self._met:
             log.warning("orphans cannot be looked for or ended: %s", message)
-        self._failing, self._fails = message, True
+        self._met.add(message)
 
     def _fields(self, orphan: _Orphan) -> dict[str, str]:
         return {

@@ -35,7 +35,7 @@ from controller.reconcile.intents import Intents
 from controller.reconcile.observer import Observer, ref_of
 from controller.reconcile.queue import WorkQueue
 from controller.reconcile.recorder import Recorder, log_fields
-from controller.reconcile.repair import is_credible
+from controller.reconcile.repair import end_as_recorded, is_credible, runs_on
 
 log = logging.getLogger(__name__)
 
@@ -206,8 +206,12 @@ class Reconciler:
 
     async def _repair(self, draft: Draft, seen: Observation | Unseen) -> None:
         """Begin anew with a status that was edited by hand: the record is asked before anything is written."""
-        if not is_credible(draft.job, seen):
-            log.info("the status contradicts itself: it is made anew", extra=log_fields(draft.job))
+        job = draft.job
+        is_forged = not is_credible(job)
+        if not is_forged and isinstance(seen, Observation) and runs_on(job, seen):
+            is_forged = not await end_as_recorded(job, seen, store=self._store, provider=self._provider(job))
+        if is_forged:
+            log.info("the status contradicts itself: it is made anew", extra=log_fields(job))
             await self._accept(draft)
 
     async def _pass(self, draft: Draft, seen: Observation | Unseen) -> float | None:

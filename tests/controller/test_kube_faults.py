@@ -278,6 +278,26 @@ async def test_a_crd_that_comes_later_or_comes_back_is_watched_then(
             await operator.run_a_job()
 
 
+async def test_a_resource_that_is_not_served_for_a_while_costs_no_object(operator: Operator, said: Lines) -> None:
+    """As where an API server, or what stands before it, begins to answer before it knows the CRD."""
+    name = await operator.create()
+    await operator.until_phase(name, Phase.SCHEDULED)
+    answered = 0
+
+    def rule(request: web.BaseRequest) -> web.Response | None:
+        nonlocal answered
+        if "/jennahjobs/" not in request.path or answered == 4:
+            return None
+        answered += 1
+        return web.Response(status=404, text="404 page not found\n")
+
+    operator.front.rule = rule
+    operator.provider.move(Phase.COMPLETED, exit_code=0)
+    await operator.until_phase(name, Phase.COMPLETED)
+    assert answered == 4
+    assert said.count("is the JennahJob CRD installed") == 1
+
+
 async def test_a_token_that_is_refused_is_asked_for_anew_with_pauses(operator: Operator, said: Lines) -> None:
     refused = 0
 

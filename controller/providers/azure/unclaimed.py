@@ -15,8 +15,9 @@ from controller.providers.azure.marker import Marker
 from controller.providers.azure.observation import JOB_ENDS
 from controller.providers.azure.places import Place
 from controller.providers.azure.shared_jobs import SharedJobs
-from controller.providers.azure.wire import Task
+from controller.providers.azure.wire import Job, Task
 
+COMPLETED = "completed"
 UNFINISHED = "state ne 'completed'"
 
 
@@ -36,7 +37,8 @@ class Unclaimed:
             if not JOB_ENDS.get(job.state, False):
                 await self._take_in(found, job.id, UNFINISHED, claimed, have_ended=False)
         for job in jobs if ended_since else ():
-            await self._take_in(found, job.id, _finished(ended_since), claimed, have_ended=True)
+            if not _was_over(job, ended_since):
+                await self._take_in(found, job.id, _finished(ended_since), claimed, have_ended=True)
         return list(found.values())
 
     async def _take_in(
@@ -75,6 +77,13 @@ class Unclaimed:
             job_id=mark.job,
             is_left_alone=mark.is_left_alone,
         )
+
+
+def _was_over(job: Job, since: datetime | None) -> bool:
+    """Whether a shared job had ended before, and all of its tasks with it: those of months are kept."""
+    if job.state != COMPLETED or job.state_transition_time is None or since is None:
+        return False
+    return job.state_transition_time < since
 
 
 def _finished(since: datetime | None) -> str:

@@ -6,7 +6,7 @@ singly: a job that runs for weeks does not have all those finished since then re
 
 import itertools
 import logging
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -95,16 +95,22 @@ class Bulk:
             found |= more
         return found, left
 
-    async def since(self, time: datetime | None) -> list[Any]:
-        """All jobs of this installation that were created since then; None: all that the service still has."""
+    async def since(self, time: datetime | None) -> AsyncIterator[Any]:
+        """All jobs of this installation that were created since then; None: all that the service still has.
+
+        Page by page: those of two months do not fit into memory together. Raises Unavailable where the service could
+        not read all of its places.
+        """
         text, token = _filter(self._place.instance, time), ""
-        found: list[Any] = []
         while True:
             page = await self._page(text, token, self._mask)
-            found += page.jobs
+            if page.unreachable:  # what is not told now is older than what is asked for next
+                raise Unavailable(f"the service could not read {', '.join(sorted(page.unreachable))}")
+            for job in page.jobs:
+                yield job
             token = page.next_token
             if not token:
-                return found
+                return
 
     async def _search(self, refs: Collection[JobRef], mask: str | None = None) -> tuple[dict[str, Any], list[JobRef]]:
         wanted = {ref.external_name: ref for ref in refs}

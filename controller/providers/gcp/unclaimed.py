@@ -31,7 +31,7 @@ class Unclaimed:
         begun = self._clock.now()
         found: list[OwnedJob] = []
         oldest = begun
-        for job in await self._bulk.since(self._since):
+        async for job in self._bulk.since(self._since):
             uid = observation.uid_of(job)
             if not uid or uid in claimed:
                 continue

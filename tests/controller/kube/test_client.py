@@ -29,7 +29,7 @@ class Setting:
 
     def answer(self, status: int, reason: str = "", **headers: str) -> None:
         async def reply(request: web.Request) -> web.Response:
-            body = {"kind": "Status", "reason": reason, "message": f"{reason} message"}
+            body = {"kind": "Status", "reason": reason, "message": f"{reason} message", "details": {"name": "x"}}
             return web.json_response(body, status=status, headers=headers)
 
         self.reply = reply
@@ -69,6 +69,27 @@ async def test_each_status_becomes_our_error(
     made, client = setting
     made.answer(status, reason)
     with pytest.raises(error, match=f"{reason} message"):
+        await client.get("/x")
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        web.Response(status=404, text="404 page not found\n"),
+        web.json_response({"kind": "Status", "reason": "NotFound", "message": "no such resource"}, status=404),
+    ],
+    ids=["as an API server", "as what stands before it"],
+)
+async def test_a_resource_that_is_not_served_is_an_outage_and_says_nothing_of_its_objects(
+    setting: tuple[Setting, KubeClient], reply: web.Response
+) -> None:
+    made, client = setting
+
+    async def answer(request: web.Request) -> web.Response:
+        return reply
+
+    made.reply = answer
+    with pytest.raises(Unavailable, match="is the JennahJob CRD installed"):
         await client.get("/x")
 
 

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from google.cloud import batch_v1
 
+from controller.domain.errors import Unavailable
 from controller.ports import Observation
 from controller.providers.gcp import labels
 from controller.providers.gcp.bulk import Bulk, Page
@@ -31,10 +33,11 @@ class Service:
     def __init__(self, jobs: Sequence[Any]) -> None:
         self.jobs = jobs
         self.filters: list[str] = []
+        self.unreachable: tuple[str, ...] = ()
 
     async def list_page(self, text: str, token: str, size: int, mask: str) -> Page:
         self.filters.append(text)
-        return Page(jobs=self.jobs, next_token="", unreachable=())
+        return Page(jobs=self.jobs, next_token="", unreachable=self.unreachable)
 
 
 def unclaimed(service: Service, clock: FakeClock) -> Unclaimed:
@@ -73,3 +76,13 @@ async def test_what_ended_is_told_only_where_that_is_asked_for() -> None:
     assert await looking.look(set(), None) == []
     found = await looking.look(set(), datetime(2025, 12, 31, tzinfo=UTC))
     assert [(one.seen.uid, one.has_ended) for one in found] == [("new", True)]
+
+
+async def test_a_place_that_cannot_be_read_is_read_by_the_next_look_from_the_beginning() -> None:
+    service = Service([])
+    looking = unclaimed(service, FakeClock())
+    service.unreachable = ("projects/p/locations/r",)
+    with pytest.raises(Unavailable, match="could not read"):
+        await looking.look(set(), None)
+    service.unreachable, service.jobs = (), [job("a", State.RUNNING, START - timedelta(days=3))]
+    assert [one.seen.uid for one in await looking.look(set(), None)] == ["a"]

@@ -7,6 +7,7 @@ import pytest
 
 from controller.domain import conditions, reasons
 from controller.domain.conditions import Condition
+from controller.domain.errors import EnvironmentMissing
 from controller.domain.job import Job, JobStatus
 from controller.domain.phases import Phase
 from tests.controller.fakes import START
@@ -221,3 +222,18 @@ async def test_an_object_that_is_deleted_and_made_anew_at_once_is_two_jobs(world
     await sweep(world, 2)
     assert len(world.provider.cancelled) == 1
     assert (row(world, old).status, row(world, new).status) == (Phase.CANCELLED, Phase.RUNNING)
+
+
+async def test_a_running_job_whose_status_and_secret_are_gone_is_found_all_the_same() -> None:
+    """Its submission cannot be repeated, and need not: the record says that there was one."""
+    world = World()
+    job = await running(world)
+    world.kube.changed = lambda job: None
+    world.kube.edit_status(job, **EDITS["nothing"](job.status, job.status))
+    world.kube.env = EnvironmentMissing("secret x is missing")
+    world.start()
+    for _ in range(4):
+        await world.reconcile(job)
+        world.clock.pause(60)
+    job = await world.observe(job)
+    assert (job.status.phase, row(world, job).status) == (Phase.RUNNING, Phase.RUNNING)

@@ -126,8 +126,8 @@ SUBMIT_NAMED = [
     Step("before submit", 0, "submits", {"submit": 1}),
     Step("after submit", 0, "submits under the same name and adopts", {"submit": 1}),
     Step("before record", 1, "submits under the same name and adopts", {"submit": 1}),
-    Step("after record", 1, "goes on from the record and adopts", {"submit": 1}),
-    Step("before status", 0, "submits under the same name and adopts", {"submit": 1}),
+    Step("after record", 1, "goes on from the record and finds the job", {}),
+    Step("before status", 0, "goes on from the record and finds the job", {}),
     Step("after status", 0, "goes on", {}),
 ]
 SUBMIT_INTENT_FIRST = [

@@ -1,6 +1,7 @@
 """Cancelling, deleting and ending shared jobs: the Azure adapter against the stand-in."""
 
 import contextlib
+from datetime import timedelta
 
 import msgspec
 import pytest
@@ -66,6 +67,24 @@ async def test_an_old_job_that_does_not_end_by_itself_is_ended(service: Service,
     service.emulator.service._shown = shown  # says that it will end by itself, and does not
     await provider.observe([ref(other, path)])
     assert (job.state, job.reason) == ("completed", shared_jobs.ENDED_REASON)
+
+
+async def test_a_look_back_reads_no_shared_job_that_had_ended_before(service: Service) -> None:
+    provider = service.provider()
+    for _ in range(4):
+        late = wanted(("sleep", "1"), created_at=service.clock.now())
+        path = (await provider.submit(late)).resource_path
+        service.clock.advance(2 * 86400)
+        for _ in range(3):
+            await provider.observe([ref(late, path)])
+    last = wanted(("sleep", "1"), created_at=service.clock.now())
+    await provider.submit(last)
+    service.clock.advance(10)
+    assert [job["state"] for job in service.emulator.service.list_jobs()].count("completed") >= 3
+    service.counts.clear()
+    found = await provider.unclaimed(set(), ended_since=service.clock.now() - timedelta(days=1))
+    assert last.uid in {one.seen.uid for one in found}
+    assert service.counts["list_tasks"] <= 4, dict(service.counts)
 
 
 # --- the rest -------------------------------------------------------------------------------------------
