@@ -25,8 +25,9 @@ from controller.reconcile.intents import Intents
 from controller.reconcile.observer import Observer
 from controller.reconcile.orphans import OrphanPolicy, Orphans
 from controller.reconcile.queue import WorkQueue
-from controller.reconcile.reconciler import Reconciler, ReconcileSettings
+from controller.reconcile.reconciler import Reconciler
 from controller.reconcile.recorder import Recorder
+from controller.reconcile.submission import ReconcileSettings
 from controller.reconcile.workers import Workers
 from controller.settings import OperatorSettings
 from controller.startup import first_of, patiently, say, stop_on_signals

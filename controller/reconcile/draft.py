@@ -6,8 +6,10 @@ from datetime import datetime
 import msgspec
 
 from controller.domain.job import Job, JobStatus, status_to_wire
+from controller.domain.phases import Phase
 from controller.domain.records import JobRow, Transition, job_row
 from controller.domain.resources import ResourceSet
+from controller.reconcile import statuses
 
 
 class Draft:
@@ -30,6 +32,15 @@ class Draft:
         self.job = msgspec.structs.replace(self.job, status=status)
         if status.transition != before.transition:
             self._transitions.append(self._transition(before, now))
+
+    def finish(self, phase: Phase, *, reason: str, message: str, now: datetime) -> None:
+        """Have the job ended, by our own decision."""
+        status = statuses.moved(self.job, self.job.status, phase, reason=reason, message=message, at=now, now=now)
+        self.set_status(status, now)
+
+    def mark(self, kind: str, value: bool, *, reason: str, message: str, now: datetime) -> None:
+        """Set one condition."""
+        self.set_status(statuses.marked(self.job, kind, value, reason=reason, message=message, now=now), now)
 
     def transitions(self, now: datetime) -> list[Transition]:
         """What the record must be told: the changes of phase, else facts that the row shows and lacks."""

@@ -5,15 +5,14 @@ Order of writes (design §3): the cloud, then the database, then status. What on
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import msgspec
 
 from controller import metrics
-from controller.domain import conditions, names, reasons
+from controller.domain import names, reasons
 from controller.domain.errors import (
     Conflict,
-    EnvironmentMissing,
     Invalid,
     JennahError,
     NotFound,
@@ -23,33 +22,26 @@ from controller.domain.errors import (
 )
 from controller.domain.job import Job
 from controller.domain.phases import Phase
-from controller.domain.resources import Profiles, ResourceSet, resolve
-from controller.ports import BatchProvider, Clock, Environment, JobRecord, JobResources, Leadership, Observation
-from controller.reconcile import actions, statuses, submission
+from controller.domain.resources import ResourceSet, resolve
+from controller.ports import BatchProvider, Clock, JobRecord, JobResources, Leadership, Observation
+from controller.reconcile import actions, statuses
 from controller.reconcile.cache import JobCache
 from controller.reconcile.complaints import Complaints
-from controller.reconcile.decide import Policy, Unseen, decide, is_watch_over, next_look
+from controller.reconcile.decide import Policy, Unseen, decide
 from controller.reconcile.draft import Draft
+from controller.reconcile.duplicates import end_duplicates
 from controller.reconcile.freshness import Freshness
 from controller.reconcile.intents import Intents
 from controller.reconcile.observer import Observer, ref_of
 from controller.reconcile.queue import WorkQueue
 from controller.reconcile.recorder import Recorder, log_fields
 from controller.reconcile.repair import end_as_recorded, is_credible, runs_on
+from controller.reconcile.submission import ReconcileSettings, Submitting
 
 log = logging.getLogger(__name__)
 
 MAX_STEPS = 24
 """Actions in one pass. A healthy pass has at most eight; a rule that never comes to rest stops here and backs off."""
-
-
-class ReconcileSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What the loop needs to know beside the policy of `decide`."""
-
-    default_provider: str
-    profiles: Profiles
-    env_wait_seconds: float = 60.0
-    redact_env: bool = False
 
 
 class Reconciler:
@@ -89,6 +81,16 @@ class Reconciler:
         """Called with an object that is gone."""
         self._freshness = freshness
         self._complaints = Complaints()
+        self._submitting = Submitting(
+            resources=resources,
+            store=store,
+            recorder=recorder,
+            intents=intents,
+            observers=observers,
+            provider_of=self._provider,
+            clock=clock,
+            settings=settings,
+        )
 
     # --- events in -----------------------------------------------------------------------------------
 
@@ -245,12 +247,12 @@ class Reconciler:
                         seen = await self._end_duplicates(draft, seen)
                 case actions.Submit():
                     await self._freshness.confirm(draft.base)
-                    if await self._is_first(draft):
-                        seen, pause = await self._submit(draft)
+                    if await self._submitting.is_first(draft):
+                        seen, pause = await self._submitting.submit(draft)
                         if pause is not None and await self._recorder.flush(draft):
                             return pause
                     elif draft.job.is_finished:
-                        await self._learn_the_end(draft)
+                        await self._submitting.learn_the_end(draft)
                 case _:
                     await self._act(draft, action)
         raise Retryable(f"not at rest after {MAX_STEPS} steps")
@@ -269,7 +271,7 @@ class Reconciler:
                 if draft.job.is_submitted:
                     # Nobody looks at it any more: if the service should have it after all, it is not to run on.
                     await self._provider(draft.job).cancel(ref_of(draft.job), reason=reason)
-                self._finish(draft, phase, reason, message)
+                draft.finish(phase, reason=reason, message=message, now=self._clock.now())
 
     # --- one method an action ------------------------------------------------------------------------
 
@@ -290,12 +292,17 @@ class Reconciler:
         draft.set_status(statuses.accepted(job, tenant_id=tenant_id, provider=provider), self._clock.now())
         fault = names.tenant_fault(tenant_id)
         if fault is not None:
-            self._finish(draft, Phase.FAILED, reasons.INVALID_SPEC, f"tenant {tenant_id!r} {fault}")
+            draft.finish(
+                Phase.FAILED,
+                reason=reasons.INVALID_SPEC,
+                message=f"tenant {tenant_id!r} {fault}",
+                now=self._clock.now(),
+            )
             return
         try:
             resolve(job.spec, self._settings.profiles)
         except Invalid as error:
-            self._finish(draft, Phase.FAILED, reasons.INVALID_SPEC, str(error))
+            draft.finish(Phase.FAILED, reason=reasons.INVALID_SPEC, message=str(error), now=self._clock.now())
 
     async def _tenant(self, job: Job) -> str:
         known = job.spec.tenant_id or job.status.tenant_id
@@ -304,94 +311,6 @@ class Reconciler:
         labels = await self._resources.namespace_labels(job.metadata.namespace)
         return labels.get(names.LABEL_TENANT) or job.metadata.namespace
 
-    async def _is_first(self, draft: Draft) -> bool:
-        """Whether the record agrees that the job is to be submitted; False: it knew better, decide again.
-
-        It is asked before the service, because it refuses a second object with the same job id, and knows of an
-        end that Kubernetes has lost. A database that is down holds no job back: it delays the record only.
-        """
-        try:
-            return await self._recorder.record(draft)
-        except NotLeading:
-            raise
-        except Retryable as error:
-            log.warning("submitting before it is recorded: %s", error, extra=log_fields(draft.job))
-            return True
-
-    async def _learn_the_end(self, draft: Draft) -> None:
-        """The record has an end that Kubernetes has lost: what only the service knows of it is asked."""
-        job, now = draft.job, self._clock.now()
-        seen = await self._provider(job).get(ref_of(job))
-        if seen is None or seen.uid != job.key:
-            return
-        if seen.phase is None and not (seen.is_cancelling or seen.is_being_deleted):
-            raise Retryable("the job has ended, and the service does not tell yet how")
-        if seen.phase is job.status.phase:
-            undated = msgspec.structs.replace(job.status, completed_at=None)  # the service knows when
-            draft.set_status(statuses.observed(msgspec.structs.replace(job, status=undated), seen, now), now)
-
-    async def _submit(self, draft: Draft) -> tuple[Observation | Unseen, float | None]:
-        """What the service has afterwards, and the seconds to wait where the environment is not complete yet."""
-        job = draft.job
-        try:
-            environment = await self._environment(job)
-        except EnvironmentMissing as missing:
-            now = self._clock.now()
-            limit, led = self._settings.env_wait_seconds, self._intents.doubt(job).led
-            wait = submission.wait_for_environment(job, missing, now, limit, led)
-            draft.set_status(wait.status, now)
-            return Unseen.ABSENT, None if draft.job.is_finished else wait.seconds
-        draft.env = submission.shown_environment(environment, redact=self._settings.redact_env)
-        provider = self._provider(job)
-        try:
-            request = submission.request_for(job, environment, self._settings.profiles)
-            if not provider.names_are_ids and await self._was_lost(draft):
-                return Unseen.ABSENT, None
-            seen = await self._intents.submit(draft, provider, request)
-        except Conflict:
-            raise  # another controller was faster: nothing was sent
-        except NotLeading:
-            await self._recorder.flush(draft)  # leading again by now: the intent is withdrawn, nothing was sent
-            raise
-        except Permanent as refused:
-            self._finish(draft, Phase.FAILED, refused.reason, str(refused))
-            return Unseen.ABSENT, None
-        except Retryable as failed:
-            doubted = draft.job.status.submission
-            reason = reasons.SUBMITTING if doubted and doubted.is_open else reasons.PROVIDER_ERROR
-            self._note(draft, conditions.SUBMITTED, False, reason, str(failed))
-            await self._recorder.flush(draft)
-            raise
-        self._observers[provider.name].note(seen)
-        log.info("submitted", extra=log_fields(job))
-        draft.events.append(("Normal", reasons.SUBMITTED, f"{provider.name} has the job: {seen.resource_path}"))
-        return seen, None
-
-    async def _environment(self, job: Job) -> Environment:
-        """The job's environment. Raises EnvironmentMissing."""
-        try:
-            return await self._resources.environment(job)
-        except EnvironmentMissing:
-            if not job.wants_end:
-                raise
-            # It is submitted again only to be ended for sure; its Secret may have gone with the namespace.
-            return Environment(values={}, shown={})
-
-    async def _was_lost(self, draft: Draft) -> bool:
-        """Whether the record has a cloud job of a status that was emptied: then it is searched for, not submitted."""
-        job = draft.job
-        if job.status.submission is not None:
-            return False
-        try:
-            row = await self._store.get_job(job.status.tenant_id or "", job.job_id)
-        except Retryable:
-            return False  # a database that is down holds no job back
-        if row is None or row.resource_path is None:
-            return False
-        now = self._clock.now()
-        draft.set_status(statuses.in_doubt(job, now), now)
-        return True
-
     async def _give_up(self, draft: Draft, refused: Permanent) -> None:
         """A job that the database cannot hold ends, at the service too, and is Failed in Kubernetes alone."""
         job = draft.job
@@ -399,7 +318,7 @@ class Reconciler:
         if job.is_submitted and not job.is_finished:
             await self._provider(job).cancel(ref_of(job), reason=reasons.RECORD_REJECTED)
         if not job.is_finished:
-            self._finish(draft, Phase.FAILED, reasons.RECORD_REJECTED, str(refused))
+            draft.finish(Phase.FAILED, reason=reasons.RECORD_REJECTED, message=str(refused), now=self._clock.now())
         await self._recorder.flush(draft, record=False)
         self._untrack(draft.job)
 
@@ -424,42 +343,15 @@ class Reconciler:
         return seen
 
     async def _end_duplicates(self, draft: Draft, seen: Observation | Unseen) -> Observation | Unseen:
-        """End all of the job's cloud jobs but one: the oldest, or the one whose end is recorded.
-
-        It is looked again until there is none to be ended and none can come any more; then the doubt is over.
-        """
-        job, now = draft.job, self._clock.now()
-        provider = self._provider(job)
-        try:
-            found = await provider.find(ref_of(job))
-        except Retryable as error:
-            log.warning("the search for duplicates is put off: %s", error, extra=log_fields(job))
-            draft.set_status(statuses.settled(draft.job.status, next_look(now, self._policy)), now)
-            return seen
-        kept = job.status.resource_path
-        if not job.is_finished:
-            oldest = _oldest(found, kept)
-            if oldest is None:  # the answer lacks our own job: ages cannot be compared
-                draft.set_status(statuses.settled(draft.job.status, next_look(now, self._policy)), now)
-                return seen
-            if oldest.resource_path != kept:
-                seen, kept = oldest, oldest.resource_path
-                self._observers[provider.name].note(oldest)
-                draft.set_status(statuses.observed(job, oldest, now), now)
-        running = [one for one in found if one.resource_path != kept and not one.has_ended]
-        for one in running:
-            ref = msgspec.structs.replace(ref_of(job), resource_path=one.resource_path)
-            await provider.cancel(ref, reason=reasons.DUPLICATE)
-            metrics.DUPLICATES_ENDED.labels(provider.name).inc()
-            message = f"ended {one.resource_path}: a second job, from a submission whose outcome was unknown"
-            draft.events.append(("Warning", reasons.DUPLICATE, message))
-            log.warning("%s", message, extra=log_fields(job))
-        intent = job.status.submission
-        if running or (intent is not None and not is_watch_over(intent, now, self._policy)):
-            draft.set_status(statuses.settled(draft.job.status, next_look(now, self._policy)), now)
-        else:
-            draft.set_status(statuses.forgotten(draft.job.status), now)
-        return seen
+        provider = self._provider(draft.job)
+        return await end_duplicates(
+            draft,
+            seen,
+            provider=provider,
+            observer=self._observers[provider.name],
+            policy=self._policy,
+            now=self._clock.now(),
+        )
 
     async def _cancel(self, draft: Draft, reason: str) -> bool:
         """Ask for the job's end. False: the service does not know the job."""
@@ -481,14 +373,6 @@ class Reconciler:
         await self._resources.release(job)
         self._untrack(job)
         log.info("released", extra=log_fields(job))
-
-    def _finish(self, draft: Draft, phase: Phase, reason: str, message: str) -> None:
-        job, now = draft.job, self._clock.now()
-        draft.set_status(statuses.moved(job, job.status, phase, reason=reason, message=message, at=now, now=now), now)
-
-    def _note(self, draft: Draft, kind: str, value: bool, reason: str, message: str) -> None:
-        now = self._clock.now()
-        draft.set_status(statuses.marked(draft.job, kind, value, reason=reason, message=message, now=now), now)
 
     # --- small helpers -------------------------------------------------------------------------------
 
@@ -519,11 +403,3 @@ class Reconciler:
         observer = self._observers.get(job.status.provider or "")
         if observer is not None:
             observer.untrack(job)
-
-
-def _oldest(found: Sequence[Observation], kept: str | None) -> Observation | None:
-    """Of one job's cloud jobs the one to keep: the oldest, so that any two controllers that do this agree; but for
-    those that were ended as duplicates already. None where `kept`, our own, is not among them."""
-    if all(one.resource_path != kept for one in found):
-        return None
-    return next(one for one in found if one.resource_path == kept or one.phase is not Phase.CANCELLED)

@@ -1,22 +1,152 @@
-"""Submitting one job: its environment, the request, the call. What comes of it is left to `decide`."""
+"""From an accepted job to one that is at the service: the record is asked, the environment read, the service called."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 import msgspec
 
 from controller.domain import conditions, reasons
-from controller.domain.errors import EnvironmentMissing
+from controller.domain.errors import Conflict, EnvironmentMissing, NotLeading, Permanent, Retryable
 from controller.domain.job import Job, JobStatus
 from controller.domain.phases import Phase
 from controller.domain.resources import Profiles, resolve
-from controller.ports import Environment, SubmitRequest
+from controller.ports import BatchProvider, Clock, Environment, JobRecord, JobResources, Observation, SubmitRequest
 from controller.reconcile import statuses
+from controller.reconcile.decide import Unseen
+from controller.reconcile.draft import Draft
+from controller.reconcile.intents import Intents
+from controller.reconcile.observer import Observer, ref_of
+from controller.reconcile.recorder import Recorder, log_fields
+
+log = logging.getLogger(__name__)
 
 ENV_PATIENCE_SECONDS = 2.0
 """The API creates the job first and its Secret right after: so long nothing is written about its absence."""
 ENV_RETRY_SECONDS = 0.05
 ENV_LOOK_AGAIN_SECONDS = 1.0
+
+
+class ReconcileSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the loop needs to know beside the policy of `decide`."""
+
+    default_provider: str
+    profiles: Profiles
+    env_wait_seconds: float = 60.0
+    redact_env: bool = False
+
+
+class Submitting:
+    """What the reconciler does for `actions.Submit`. Drafts are changed, and written where a caller could not."""
+
+    def __init__(
+        self,
+        *,
+        resources: JobResources,
+        store: JobRecord,
+        recorder: Recorder,
+        intents: Intents,
+        observers: Mapping[str, Observer],
+        provider_of: Callable[[Job], BatchProvider],
+        clock: Clock,
+        settings: ReconcileSettings,
+    ) -> None:
+        self._resources = resources
+        self._store = store
+        self._recorder = recorder
+        self._intents = intents
+        self._observers = observers
+        self._provider_of = provider_of
+        self._clock = clock
+        self._settings = settings
+
+    async def is_first(self, draft: Draft) -> bool:
+        """Whether the record agrees that the job is to be submitted; False: it knew better, decide again.
+
+        It is asked before the service, because it refuses a second object with the same job id, and knows of an
+        end that Kubernetes has lost. A database that is down holds no job back: it delays the record only.
+        """
+        try:
+            return await self._recorder.record(draft)
+        except NotLeading:
+            raise
+        except Retryable as error:
+            log.warning("submitting before it is recorded: %s", error, extra=log_fields(draft.job))
+            return True
+
+    async def learn_the_end(self, draft: Draft) -> None:
+        """The record has an end that Kubernetes has lost: what only the service knows of it is asked."""
+        job, now = draft.job, self._clock.now()
+        seen = await self._provider_of(job).get(ref_of(job))
+        if seen is None or seen.uid != job.key:
+            return
+        if seen.phase is None and not (seen.is_cancelling or seen.is_being_deleted):
+            raise Retryable("the job has ended, and the service does not tell yet how")
+        if seen.phase is job.status.phase:
+            undated = msgspec.structs.replace(job.status, completed_at=None)  # the service knows when
+            draft.set_status(statuses.observed(msgspec.structs.replace(job, status=undated), seen, now), now)
+
+    async def submit(self, draft: Draft) -> tuple[Observation | Unseen, float | None]:
+        """What the service has afterwards, and the seconds to wait where the environment is not complete yet."""
+        job = draft.job
+        try:
+            environment = await self._environment(job)
+        except EnvironmentMissing as missing:
+            now = self._clock.now()
+            limit, led = self._settings.env_wait_seconds, self._intents.doubt(job).led
+            wait = wait_for_environment(job, missing, now, limit, led)
+            draft.set_status(wait.status, now)
+            return Unseen.ABSENT, None if draft.job.is_finished else wait.seconds
+        draft.env = shown_environment(environment, redact=self._settings.redact_env)
+        provider = self._provider_of(job)
+        try:
+            request = request_for(job, environment, self._settings.profiles)
+            if not provider.names_are_ids and await self._was_lost(draft):
+                return Unseen.ABSENT, None
+            seen = await self._intents.submit(draft, provider, request)
+        except Conflict:
+            raise  # another controller was faster: nothing was sent
+        except NotLeading:
+            await self._recorder.flush(draft)  # leading again by now: the intent is withdrawn, nothing was sent
+            raise
+        except Permanent as refused:
+            draft.finish(Phase.FAILED, reason=refused.reason, message=str(refused), now=self._clock.now())
+            return Unseen.ABSENT, None
+        except Retryable as failed:
+            doubted = draft.job.status.submission
+            reason = reasons.SUBMITTING if doubted and doubted.is_open else reasons.PROVIDER_ERROR
+            draft.mark(conditions.SUBMITTED, False, reason=reason, message=str(failed), now=self._clock.now())
+            await self._recorder.flush(draft)
+            raise
+        self._observers[provider.name].note(seen)
+        log.info("submitted", extra=log_fields(job))
+        draft.events.append(("Normal", reasons.SUBMITTED, f"{provider.name} has the job: {seen.resource_path}"))
+        return seen, None
+
+    async def _environment(self, job: Job) -> Environment:
+        """The job's environment. Raises EnvironmentMissing."""
+        try:
+            return await self._resources.environment(job)
+        except EnvironmentMissing:
+            if not job.wants_end:
+                raise
+            # It is submitted again only to be ended for sure; its Secret may have gone with the namespace.
+            return Environment(values={}, shown={})
+
+    async def _was_lost(self, draft: Draft) -> bool:
+        """Whether the record has a cloud job of a status that was emptied: then it is searched for, not submitted."""
+        job = draft.job
+        if job.status.submission is not None:
+            return False
+        try:
+            row = await self._store.get_job(job.status.tenant_id or "", job.job_id)
+        except Retryable:
+            return False  # a database that is down holds no job back
+        if row is None or row.resource_path is None:
+            return False
+        now = self._clock.now()
+        draft.set_status(statuses.in_doubt(job, now), now)
+        return True
 
 
 class EnvironmentWait(msgspec.Struct, frozen=True, kw_only=True):

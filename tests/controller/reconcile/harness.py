@@ -12,8 +12,9 @@ from controller.reconcile.intents import Intents
 from controller.reconcile.observer import Observer
 from controller.reconcile.orphans import OrphanPolicy, Orphans
 from controller.reconcile.queue import WorkQueue
-from controller.reconcile.reconciler import Reconciler, ReconcileSettings
+from controller.reconcile.reconciler import Reconciler
 from controller.reconcile.recorder import Recorder
+from controller.reconcile.submission import ReconcileSettings
 from tests.controller.fakes import (
     AlwaysLeader,
     Crash,
