@@ -312,8 +312,8 @@ class Reconciler:
         """
         try:
             return await self._recorder.record(draft)
-        except NotLeading:
-            raise
+        except (NotLeading, Conflict):
+            raise  # nothing is known of the database
         except Retryable as error:
             log.warning("submitting before it is recorded: %s", error, extra=log_fields(draft.job))
             return True
@@ -432,6 +432,8 @@ class Reconciler:
         provider = self._provider(job)
         try:
             found = await provider.find(ref_of(job))
+        except NotLeading:
+            raise
         except Retryable as error:
             log.warning("the search for duplicates is put off: %s", error, extra=log_fields(job))
             draft.set_status(statuses.settled(draft.job.status, next_look(now, self._policy)), now)
