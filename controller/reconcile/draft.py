@@ -18,6 +18,8 @@ class Draft:
     def __init__(self, base: Job, resources: ResourceSet) -> None:
         self.base = base
         self.job = base
+        self.was_held = base.is_held
+        """Whether it had our finalizer at the beginning of the pass: who had none was never submitted."""
         self.env: Mapping[str, str] | None = None
         """What EnvVarsJson shows; None: not known in this pass, the column stays."""
         self.events: list[tuple[str, str, str]] = []

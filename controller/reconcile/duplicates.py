@@ -8,7 +8,7 @@ import msgspec
 
 from controller import metrics
 from controller.domain import reasons
-from controller.domain.errors import Retryable
+from controller.domain.errors import NotLeading, Retryable
 from controller.domain.phases import Phase
 from controller.ports import BatchProvider, Observation
 from controller.reconcile import statuses
@@ -36,6 +36,8 @@ async def end_duplicates(
     job = draft.job
     try:
         found = await provider.find(ref_of(job))
+    except NotLeading:
+        raise
     except Retryable as error:
         log.warning("the search for duplicates is put off: %s", error, extra=log_fields(job))
         draft.set_status(statuses.settled(draft.job.status, next_look(now, policy)), now)

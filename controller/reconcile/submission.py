@@ -68,8 +68,8 @@ class Submitting:
         """
         try:
             return await self._recorder.record(draft)
-        except NotLeading:
-            raise
+        except (NotLeading, Conflict):
+            raise  # nothing is known of the database
         except Retryable as error:
             log.warning("submitting before it is recorded: %s", error, extra=log_fields(draft.job))
             return True
@@ -134,15 +134,17 @@ class Submitting:
             return Environment(values={}, shown={})
 
     async def _was_lost(self, draft: Draft) -> bool:
-        """Whether the record has a cloud job of a status that was emptied: then it is searched for, not submitted."""
+        """Whether there is a cloud job of a status that was emptied: then it is searched for, not submitted."""
         job = draft.job
         if job.status.submission is not None:
             return False
         try:
             row = await self._store.get_job(job.status.tenant_id or "", job.job_id)
+            is_known = row is not None and row.resource_path is not None
         except Retryable:
-            return False  # a database that is down holds no job back
-        if row is None or row.resource_path is None:
+            # A database that is down holds no job back; the service is asked where this is not the object's first pass.
+            is_known = draft.was_held and bool(await self._provider_of(job).find(ref_of(job)))
+        if not is_known:
             return False
         now = self._clock.now()
         draft.set_status(statuses.in_doubt(job, now), now)

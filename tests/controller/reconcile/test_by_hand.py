@@ -1,5 +1,6 @@
 """Objects that somebody edits, deletes and makes anew by hand: one cloud job each, and a record that is true."""
 
+import contextlib
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -7,10 +8,10 @@ import pytest
 
 from controller.domain import conditions, reasons
 from controller.domain.conditions import Condition
-from controller.domain.errors import EnvironmentMissing
+from controller.domain.errors import EnvironmentMissing, Unavailable
 from controller.domain.job import Job, JobStatus
 from controller.domain.phases import Phase
-from tests.controller.fakes import START
+from tests.controller.fakes import START, FaultPoints
 from tests.controller.reconcile.harness import World
 from tests.controller.reconcile.test_orphans import EVERY, row, running, sweep
 
@@ -237,3 +238,24 @@ async def test_a_running_job_whose_status_and_secret_are_gone_is_found_all_the_s
         world.clock.pause(60)
     job = await world.observe(job)
     assert (job.status.phase, row(world, job).status) == (Phase.RUNNING, Phase.RUNNING)
+
+
+async def test_a_status_that_is_emptied_while_the_database_is_down_costs_no_second_job() -> None:
+    world = World(names_are_ids=False)
+    job = await running(world)
+    world.kube.changed = lambda job: None
+    world.kube.edit_status(job, **EDITS["nothing"](job.status, job.status))
+    world.start()
+    for point in ("before record", "get row"):
+        for _ in range(40):
+            world.record.faults.arm(point, Unavailable("the database is down"))
+    for _ in range(8):
+        with contextlib.suppress(Unavailable):
+            await world.reconcile(job)
+        world.clock.pause(60)
+    assert len(world.provider.submissions) == 1
+    world.record.faults = FaultPoints()
+    job = await come_to_rest(world, job)
+    assert (job.status.phase, row(world, job).status) == (Phase.RUNNING, Phase.RUNNING)
+    assert len(world.provider.submissions) == 1
+    assert_a_legal_path(world, job)
