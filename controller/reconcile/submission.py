@@ -59,6 +59,8 @@ class Submitting:
         self._provider_of = provider_of
         self._clock = clock
         self._settings = settings
+        self._outage = ""
+        """Why jobs cannot be recorded, as it was told."""
 
     async def is_first(self, draft: Draft) -> bool:
         """Whether the record agrees that the job is to be submitted; False: it knew better, decide again.
@@ -67,12 +69,16 @@ class Submitting:
         end that Kubernetes has lost. A database that is down holds no job back: it delays the record only.
         """
         try:
-            return await self._recorder.record(draft)
+            is_first = await self._recorder.record(draft)
         except (NotLeading, Conflict):
             raise  # nothing is known of the database
         except Retryable as error:
-            log.warning("submitting before it is recorded: %s", error, extra=log_fields(draft.job))
+            if self._outage != str(error):
+                self._outage = str(error)
+                log.warning("jobs are submitted before they are recorded: %s", error)
             return True
+        self._outage = ""
+        return is_first
 
     async def learn_the_end(self, draft: Draft) -> None:
         """The record has an end that Kubernetes has lost: what only the service knows of it is asked."""

@@ -482,3 +482,19 @@ async def test_a_namespace_too_long_for_a_tenant_id_fails_the_job_in_kubernetes_
     await world.reconcile(job)
     assert world.kube.current(job).status.phase is Phase.FAILED
     assert not world.record.rows
+
+
+async def test_a_database_that_is_down_holds_no_job_back_and_is_told_once(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("WARNING")
+    for _ in range(3):
+        job = world.kube.create()
+        world.faults.arm("before record", Unavailable("the database is down"))
+        world.faults.arm("before record", Unavailable("the database is down"))
+        with pytest.raises(Unavailable):
+            await world.reconcile(job)
+    assert len(world.provider.jobs) == 3
+    assert [line for line in caplog.messages if "before they are recorded" in line] == [
+        "jobs are submitted before they are recorded: the database is down"
+    ]
