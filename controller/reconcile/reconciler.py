@@ -90,6 +90,7 @@ class Reconciler:
             provider_of=self._provider,
             clock=clock,
             settings=settings,
+            settle_seconds=policy.submit_settle,
         )
 
     # --- events in -----------------------------------------------------------------------------------

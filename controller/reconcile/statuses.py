@@ -10,6 +10,7 @@ import msgspec
 from controller.domain import conditions, reasons
 from controller.domain.job import Job, JobStatus, Submission
 from controller.domain.phases import Phase
+from controller.domain.records import JobRow
 from controller.ports import Observation
 
 _END_CONDITION = {
@@ -174,6 +175,18 @@ def has_whole_end(status: JobStatus) -> bool:
     if status.phase is None or not status.phase.is_terminal:
         return not ends
     return ends == {_END_CONDITION[status.phase]} and status.completed_at is not None
+
+
+def ended_as(status: JobStatus, row: JobRow) -> JobStatus:
+    """An end's status with the facts that the record has of it."""
+    return msgspec.structs.replace(
+        status,
+        resource_path=row.resource_path or status.resource_path,
+        scheduled_at=row.scheduled_at or status.scheduled_at,
+        started_at=row.started_at or status.started_at,
+        completed_at=row.completed_at or status.completed_at,
+        message=row.error_message or status.message,
+    )
 
 
 def marked(job: Job, kind: str, value: bool, *, reason: str, message: str, now: datetime) -> JobStatus:

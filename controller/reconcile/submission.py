@@ -50,7 +50,9 @@ class Submitting:
         provider_of: Callable[[Job], BatchProvider],
         clock: Clock,
         settings: ReconcileSettings,
+        settle_seconds: float,
     ) -> None:
+        """`settle_seconds`: from a submission until the service must show its job."""
         self._resources = resources
         self._store = store
         self._recorder = recorder
@@ -59,6 +61,7 @@ class Submitting:
         self._provider_of = provider_of
         self._clock = clock
         self._settings = settings
+        self._settle_seconds = settle_seconds
         self._outage = ""
         """Why jobs cannot be recorded, as it was told."""
 
@@ -81,9 +84,19 @@ class Submitting:
         return is_first
 
     async def learn_the_end(self, draft: Draft) -> None:
-        """The record has an end that Kubernetes has lost: what only the service knows of it is asked."""
-        job, now = draft.job, self._clock.now()
+        """The record has an end that Kubernetes has lost: its facts are the row's and those that the service tells.
+
+        Raises Retryable while the service need not show or tell them yet.
+        """
+        now = self._clock.now()
+        row = await self._store.get_job(draft.job.status.tenant_id or "", draft.job.job_id)
+        if row is not None:
+            draft.set_status(statuses.ended_as(draft.job.status, row), now)
+        job = draft.job
         seen = await self._provider_of(job).get(ref_of(job))
+        since = (now - (job.status.completed_at or now)).total_seconds()
+        if seen is None and 0 <= since < self._settle_seconds:
+            raise Retryable("the job has ended, and the service does not show it yet")
         if seen is None or seen.uid != job.key:
             return
         if seen.phase is None and not (seen.is_cancelling or seen.is_being_deleted):

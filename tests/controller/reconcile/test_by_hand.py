@@ -121,6 +121,7 @@ async def test_what_is_written_over_the_status_of_an_ended_job_is_put_right(
     audit = world.audit(job)
     if is_forgotten:
         world.provider.jobs, world.provider.made = {}, []  # type: ignore[union-attr]
+        world.clock.pause(60)  # for as long as it need not show it, it is asked again
     world.kube.edit_status(job, **EDITS[what](job.status, other.status))
     job = await come_to_rest(world, job)
     assert (job.status.phase, row(world, job).status) == (Phase.FAILED, Phase.FAILED)

@@ -5,7 +5,7 @@ import pytest
 
 from controller.domain import conditions, names, reasons
 from controller.domain.errors import Conflict, Forbidden, Permanent, Retryable, Throttled, Unavailable
-from controller.domain.job import Job, Submission
+from controller.domain.job import Job, JobStatus, Submission
 from controller.domain.phases import Phase
 from tests.controller.fakes import START, Crash
 from tests.controller.reconcile.harness import Process, World
@@ -291,3 +291,21 @@ async def test_the_job_keeps_its_finalizer_and_names_all_along(world: World) -> 
     job = await two_jobs_of_one(world)
     assert names.FINALIZER in job.metadata.finalizers
     assert {made.external_name for _, made in world.provider.made} == {job.external_name}
+
+
+async def test_an_end_that_kubernetes_lost_keeps_its_path_though_the_service_hides_the_job(
+    world: World,
+) -> None:
+    job = world.kube.create()
+    await drive(world, job, 2)
+    world.provider.move(Phase.COMPLETED, exit_code=0)
+    ended = await drive(world, job, 2)
+    assert ended.status.phase is Phase.COMPLETED
+    world.kube._store(msgspec.structs.replace(ended, status=JobStatus()))
+    world.provider.hidden = 3600
+    world.start()
+    with pytest.raises(Retryable, match="does not show it yet"):
+        await world.reconcile(job)
+    after = await drive(world, job, 40)
+    assert (after.status.phase, after.status.resource_path) == (Phase.COMPLETED, ended.status.resource_path)
+    assert len(world.provider.made) == 1
