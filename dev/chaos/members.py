@@ -9,7 +9,6 @@ from pathlib import Path
 from dev.chaos.links import Link
 from dev.processes import Child
 
-FIRST_LINE = "Starting worker..."
 ENDED_BY_ITSELF = "ended by itself"
 SURPRISES = ("Traceback", "unexpected failure", ENDED_BY_ITSELF)
 
@@ -37,12 +36,10 @@ class Member:
         self.lines: list[str] = []
         """All that it has printed, over its restarts."""
 
-    async def start(self, ready_text: str = "") -> None:
-        """Start it, and do not wait until it works: what it needs may be down."""
+    async def start(self) -> None:
+        """Start it, and wait for its first line, not until it works: what it needs may be down."""
         arguments = ["-m", self._module, self._command]
-        self._child = await Child.start(
-            self.name, arguments, env=self._env, on_line=self.lines.append, ready_text=ready_text
-        )
+        self._child = await Child.start(self.name, arguments, env=self._env, on_line=self.lines.append, ready_text="")
         self._watching = asyncio.create_task(self._watch(self._child))
 
     async def kill(self) -> None:
