@@ -67,7 +67,7 @@ async def test_five_hundred_jobs_run_exactly_once_whatever_is_lost_and_whoever_i
         for provider, (kills, faults) in HUNTS.items()
     ]
     for plan, outcome in zip(plans, await outcomes(plans, tmp_path), strict=True):
-        assert outcome.kills == plan.kills
+        assert outcome.kills >= plan.kills
         assert outcome.verdict.cloud_jobs == plan.jobs
 
 
