@@ -37,6 +37,7 @@ async def run(settings: ApiSettings) -> None:
         LOG.info("connected to %s", databases.name_of(settings.common.database))
         client = await stack.enter_async_context(KubeClient(await load_configuration()))
         app = create_app(client=client, store=store, settings=settings, clock=clock)
+        _collect_less_often()
         await serve(app, settings, clock=clock, stop=stop)
     LOG.info("stopped")
 
@@ -50,7 +51,6 @@ async def serve(app: web.Application, settings: ApiSettings, *, clock: Clock, st
         port = runner.addresses[0][1]
         say(f"ConnectRPC handler registered at path: {PATH}")
         say("Health check endpoint: /health")
-        _collect_less_often()
         say(f"Worker listening on {settings.host}:{port}")
         await stop.wait()
         LOG.info("stopping: requests in flight get %g s", settings.stop_grace_seconds)
