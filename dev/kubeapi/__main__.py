@@ -31,8 +31,22 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=6443, help="0 takes a free one (default: 6443)")
     parser.add_argument("--data-dir", type=Path, default=Path(".jennah"), help="default: .jennah")
     parser.add_argument("--token", default="", help="the bearer token (default: made once and kept)")
+    parser.add_argument(
+        "--authorization",
+        choices=("allow-all", "rbac"),
+        default="allow-all",
+        help="what tokens of service accounts may do: everything (default), or what roles grant them",
+    )
+    parser.add_argument("--audit-log", type=Path, help="a file that gets a JSON line for each request")
     arguments = parser.parse_args()
-    asyncio.run(run(KubeApiServer(arguments.data_dir, port=arguments.port, token=arguments.token)))
+    server = KubeApiServer(
+        arguments.data_dir,
+        port=arguments.port,
+        token=arguments.token,
+        has_rbac=arguments.authorization == "rbac",
+        audit_log=arguments.audit_log,
+    )
+    asyncio.run(run(server))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from .encoding import JsonObject
 from .resources import Registry, Resource
 
 AGGREGATED_TYPE = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+_TOKEN_REQUEST = {"group": "authentication.k8s.io", "version": "v1", "kind": "TokenRequest"}
 _STATUS_VERBS = ["get", "patch", "update"]
 
 
@@ -47,6 +48,8 @@ def resource_list(registry: Registry, group_name: str, version: str) -> JsonObje
         resources.append(_api_resource(resource))
         if resource.has_status:
             resources.append(_status_resource(resource))
+        if resource.has_token:
+            resources.append(_token_resource(resource))
     return {
         "kind": "APIResourceList",
         "apiVersion": "v1",
@@ -77,6 +80,16 @@ def _status_resource(resource: Resource) -> JsonObject:
         "namespaced": resource.is_namespaced,
         "kind": resource.kind,
         "verbs": _STATUS_VERBS,
+    }
+
+
+def _token_resource(resource: Resource) -> JsonObject:
+    return {
+        "name": f"{resource.plural}/token",
+        "singularName": "",
+        "namespaced": True,
+        **_TOKEN_REQUEST,
+        "verbs": ["create"],
     }
 
 
@@ -116,4 +129,6 @@ def _aggregated_resource(resource: Resource) -> JsonObject:
     }
     if resource.has_status:
         entry["subresources"] = [{"subresource": "status", "responseKind": kind, "verbs": _STATUS_VERBS}]
+    if resource.has_token:
+        entry["subresources"] = [{"subresource": "token", "responseKind": _TOKEN_REQUEST, "verbs": ["create"]}]
     return entry

@@ -1,12 +1,18 @@
-"""The HTTP handler: authentication, then the verb of the request on the resource it names."""
+"""The HTTP handler: who asks, whether they may, then the verb of the request on the resource it names."""
 
-import hmac
 import logging
 from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from . import deletes, discovery, lists, openapi, patches, requests, reviews, routes, status, views, watches
+from . import deletes, discovery, lists, openapi, patches, requests, routes, status, views, watches
+from .access.attributes import Attributes, attributes_of
+from .access.audit import AuditLog
+from .access.authentication import Authenticator
+from .access.rbac import AllowAll, Rbac
+from .access.reviews import Reviews
+from .access.tokens import ServiceAccountTokens
+from .access.users import User
 from .encoding import JsonObject, encode
 from .objects import Stored
 from .resources import Registry
@@ -28,39 +34,60 @@ VERSION = {
     "compiler": "none",
     "platform": "linux/amd64",
 }
-_PUBLIC = {"/healthz", "/livez", "/readyz", "/version"}
 _JSON_HEADERS = {"Content-Type": "application/json"}
 
 
 class Handler:
-    def __init__(self, store: Store, registry: Registry, token: str) -> None:
+    def __init__(
+        self,
+        store: Store,
+        registry: Registry,
+        *,
+        token: str,
+        tokens: ServiceAccountTokens,
+        authorizer: AllowAll | Rbac,
+        audit: AuditLog | None = None,
+    ) -> None:
+        """`token` is the administrator's, who may do everything."""
         self._store = store
         self._registry = registry
         self._writer = Writer(store, registry)
-        self._token = token
-        self._authorization = f"Bearer {token}".encode()
+        self._tokens = tokens
+        self._authorizer = authorizer
+        self._authenticator = Authenticator(token, tokens, authorizer)
+        self._reviews = Reviews(self._authenticator, authorizer)
+        self._audit = audit
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        user: User | None = None
+        asked: Attributes | None = None
         try:
-            self._authenticate(request)
-            return await self._answer(request)
+            user = self._authenticator.user_of(request.headers, request.path)
+            if self._audit is not None or not isinstance(self._authorizer, AllowAll):
+                asked = attributes_of(request.method, request.path, request.query)
+            response = await self._authorized(request, user, asked)
         except ApiError as e:
-            return _json(e.body(), e.code)
+            response = _json(e.body(), e.code)
         except ConnectionError:
             raise
         except Exception as e:  # the client gets a Status, the log the traceback
             log.exception("%s %s failed", request.method, request.path)
             error = ApiError(500, "InternalError", f"Internal error occurred: {type(e).__name__}: {e}")
-            return _json(error.body(), 500)
+            response = _json(error.body(), 500)
+        is_written = asked is not None and asked.verb == "watch" and response.status == 200
+        if self._audit is not None and asked is not None and user is not None and not is_written:
+            self._audit.write(user.name, asked, response.status)
+        return response
 
-    def _authenticate(self, request: web.BaseRequest) -> None:
-        given = request.headers.get("Authorization")
-        if given is None and request.path in _PUBLIC:
-            return
-        if not hmac.compare_digest((given or "").encode(), self._authorization):
-            raise status.unauthorized()
+    async def _authorized(self, request: web.BaseRequest, user: User, asked: Attributes | None) -> web.StreamResponse:
+        if asked is not None:
+            if not self._authorizer.allows(user, asked):
+                raise status.not_authorized(asked.group, asked.resource, asked.name, asked.denial(user.name))
+            if self._audit is not None and asked.verb == "watch":
+                self._audit.write(user.name, asked, 200)
+        return await self._answer(request, user)
 
-    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def _answer(self, request: web.BaseRequest, user: User) -> web.StreamResponse:
         path = request.path
         # Most requests name a resource: what is not one has at most these few forms.
         if not path.startswith(("/api/", "/apis/")) or path.count("/") < 4:
@@ -74,7 +101,7 @@ class Handler:
             case "GET":
                 return await self._get(request, route, query)
             case "POST":
-                return await self._create(request, route, query)
+                return await self._create(request, route, query, user)
             case "PUT":
                 return await self._update(request, route, query)
             case "PATCH":
@@ -118,7 +145,7 @@ class Handler:
 
     async def _get(self, request: web.BaseRequest, route: Route, query: dict[str, str]) -> web.StreamResponse:
         resource = route.resource
-        if resource.is_review:
+        if resource.is_review or route.subresource == "token":
             raise status.method_not_allowed()
         view = views.view_for(resource, request.headers.get("Accept", ""), query.get("includeObject", ""))
         if requests.is_true(query.get("watch")):
@@ -140,15 +167,18 @@ class Handler:
 
     # --- writing
 
-    async def _create(self, request: web.BaseRequest, route: Route, query: dict[str, str]) -> web.Response:
+    async def _create(self, request: web.BaseRequest, route: Route, query: dict[str, str], user: User) -> web.Response:
         resource = route.resource
+        if route.subresource == "token":
+            request_body = await requests.read_object(request, "TokenRequest")
+            return _json(self._tokens.request(self._find(route), request_body), 201)
         lacks_namespace = resource.is_namespaced and route.namespace is None
         if route.name or lacks_namespace:
             raise status.method_not_allowed()
         duplicates: list[str] = []
         obj = await requests.read_object(request, route.resource.kind, _wanted(duplicates, query))
         if resource.is_review:
-            return _json(reviews.answer(resource, obj, self._token), 201)
+            return _json(self._reviews.answer(resource, route.namespace, obj, user), 201)
         options = requests.write_options(query, duplicates, request.headers.get("User-Agent", ""))
         return self._written(request, route, query, self._writer.create(resource, route.key[0], obj, options))
 
@@ -204,7 +234,7 @@ class Handler:
 
 
 def _require_name(route: Route) -> None:
-    if not route.name or route.resource.is_review:
+    if not route.name or route.resource.is_review or route.subresource == "token":
         raise status.method_not_allowed()
 
 

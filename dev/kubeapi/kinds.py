@@ -74,7 +74,7 @@ def built_in() -> list[Resource]:
             ("secrets", "Secret", {"selectable": {"type": ".type"}}),
             ("events", "Event", _EVENT | {"selectable": _EVENT_FIELDS}),
             ("pods", "Pod", _short("po") | _ALL | _SPEC_AND_STATUS | {"selectable": _POD_FIELDS}),
-            ("serviceaccounts", "ServiceAccount", _short("sa")),
+            ("serviceaccounts", "ServiceAccount", _short("sa") | {"has_token": True}),
             ("services", "Service", _short("svc") | _ALL | {"has_status": True}),
             ("endpoints", "Endpoints", _short("ep")),
             ("persistentvolumeclaims", "PersistentVolumeClaim", _short("pvc") | {"has_status": True}),
@@ -128,6 +128,11 @@ def built_in() -> list[Resource]:
             ("rolebindings", "RoleBinding", _RBAC),
             ("clusterroles", "ClusterRole", _RBAC | _CLUSTER),
             ("clusterrolebindings", "ClusterRoleBinding", _RBAC | _CLUSTER),
+        ),
+        *_group(
+            "autoscaling",
+            "v2",
+            ("horizontalpodautoscalers", "HorizontalPodAutoscaler", _short("hpa") | _ALL | {"has_status": True}),
         ),
         *_group("policy", "v1", ("poddisruptionbudgets", "PodDisruptionBudget", _short("pdb") | _SPEC_AND_STATUS)),
         *_group(

@@ -15,8 +15,8 @@ MEDIA_TYPE = "application/vnd.kubernetes.protobuf"
 _MAGIC = b"k8s\0"
 _PACKAGE = "kubeapi"
 
-# Message to {field: (number, type)}; a type is string, bytes, bool, a message, `strings` (repeated), or a
-# map from string to `string*` or `bytes*`.
+# Message to {field: (number, type)}; a type is string, bytes, bool, int32, a message, `strings` or `Message[]`
+# (repeated), or a map from string to `string*` or `bytes*`.
 _MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
     "TypeMeta": {"apiVersion": (1, "string"), "kind": (2, "string")},
     "Unknown": {"typeMeta": (1, "TypeMeta"), "raw": (2, "bytes")},
@@ -63,10 +63,31 @@ _MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
     "RulesReviewSpec": {"namespace": (1, "string")},
     "SelfSubjectRulesReview": {"metadata": (1, "ObjectMeta"), "spec": (2, "RulesReviewSpec")},
     "SelfSubjectReview": {"metadata": (1, "ObjectMeta")},
+    "TokenRequestSpec": {"audiences": (1, "strings"), "expirationSeconds": (4, "int32")},
+    "TokenRequest": {"metadata": (1, "ObjectMeta"), "spec": (2, "TokenRequestSpec")},
+    "PolicyRule": {
+        "verbs": (1, "strings"),
+        "apiGroups": (2, "strings"),
+        "resources": (3, "strings"),
+        "resourceNames": (4, "strings"),
+        "nonResourceURLs": (5, "strings"),
+    },
+    "Subject": {
+        "kind": (1, "string"),
+        "apiGroup": (2, "string"),
+        "name": (3, "string"),
+        "namespace": (4, "string"),
+    },
+    "RoleRef": {"apiGroup": (1, "string"), "kind": (2, "string"), "name": (3, "string")},
+    "Role": {"metadata": (1, "ObjectMeta"), "rules": (2, "PolicyRule[]")},
+    "RoleBinding": {"metadata": (1, "ObjectMeta"), "subjects": (2, "Subject[]"), "roleRef": (3, "RoleRef")},
+    "ClusterRole": {"metadata": (1, "ObjectMeta"), "rules": (2, "PolicyRule[]")},
+    "ClusterRoleBinding": {"metadata": (1, "ObjectMeta"), "subjects": (2, "Subject[]"), "roleRef": (3, "RoleRef")},
 }
 _KINDS = {name for name, fields in _MESSAGES.items() if "metadata" in fields}
 _Field = descriptor_pb2.FieldDescriptorProto
 _SCALARS = {"string": _Field.TYPE_STRING, "bytes": _Field.TYPE_BYTES, "bool": _Field.TYPE_BOOL}
+_SCALARS["int32"] = _Field.TYPE_INT32
 
 
 def is_readable(kind: str) -> bool:
@@ -111,7 +132,8 @@ def _descriptor() -> descriptor_pb2.FileDescriptorProto:
 
 
 def _add_field(message: descriptor_pb2.DescriptorProto, name: str, number: int, kind: str) -> None:
-    is_repeated = kind == "strings" or kind.endswith("*")
+    is_repeated = kind == "strings" or kind.endswith(("*", "[]"))
+    kind = kind.removesuffix("[]")
     label = _Field.LABEL_REPEATED if is_repeated else _Field.LABEL_OPTIONAL
     field = message.field.add(name=name, number=number, label=label)
     if kind.endswith("*"):

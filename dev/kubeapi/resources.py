@@ -27,6 +27,8 @@ class Resource:
     singular: str = ""
     has_status: bool = False
     """Whether status is a subresource of its own."""
+    has_token: bool = False
+    """Whether tokens are asked for at its subresource (service accounts)."""
     has_generation: bool = False
     is_review: bool = False
     """Only created, answered at once, never stored (SelfSubjectAccessReview)."""
@@ -61,6 +63,10 @@ class Resource:
     @property
     def verbs(self) -> tuple[str, ...]:
         return ("create",) if self.is_review else ALL_VERBS
+
+    @property
+    def subresources(self) -> tuple[str, ...]:
+        return ("status",) if self.has_status else ("token",) if self.has_token else ()
 
     @property
     def base_path(self) -> str:

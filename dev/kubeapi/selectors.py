@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from . import names
 from .status import ApiError, bad_request
@@ -14,6 +15,7 @@ _COMPARISON = re.compile(r"\s*([^\s=!<>,()]+)\s*(==|=|!=|<|>)\s*([^\s=!<>,()]*)\
 _EXISTENCE = re.compile(r"\s*(!?)\s*([^\s=!<>,()]+)\s*")
 _COMMA_OUTSIDE_PARENTHESES = re.compile(r",(?![^()]*\))")
 _FIELD_COMPARISON = re.compile(r"([^=!]+)(==|=|!=)(.*)", re.DOTALL)
+_OPERATORS = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": "absent"}
 _UNESCAPED_COMMA = re.compile(r"(?<!\\),")
 
 
@@ -41,6 +43,19 @@ def parse_labels(text: str) -> Selector:
     if not text.strip():
         return EVERYTHING
     return Selector(tuple(_label_requirement(term) for term in _COMMA_OUTSIDE_PARENTHESES.split(text)))
+
+
+def matches_labels(selector: Mapping[str, Any] | None, labels: Fields) -> bool:
+    """Whether a LabelSelector object (matchLabels, matchExpressions) takes these labels; an empty one takes all."""
+    selector = selector or {}
+    tests = [
+        (key, _label_test(key, "in", frozenset([value]))) for key, value in (selector.get("matchLabels") or {}).items()
+    ]
+    for expression in selector.get("matchExpressions") or ():
+        operator = _OPERATORS.get(expression.get("operator"), "in")
+        values = frozenset(expression.get("values") or ())
+        tests.append((expression["key"], _label_test(expression["key"], operator, values)))
+    return all(test(labels.get(key)) for key, test in tests)
 
 
 def _label_requirement(term: str) -> Requirement:

@@ -11,6 +11,10 @@ import yaml
 from aiohttp import web
 
 from . import certs, crds, custom_kinds, kinds
+from .access import setup
+from .access.audit import AuditLog
+from .access.rbac import AllowAll, Rbac
+from .access.tokens import ServiceAccountTokens
 from .admission import WriteOptions
 from .cleanup import Cleanup
 from .database import InUse
@@ -28,16 +32,30 @@ _SHUTDOWN_SECONDS = 0.5
 class KubeApiServer:
     """Start it, use `url`, `token`, `ca` or `kubeconfig`, stop it. What it holds is in `data_dir`."""
 
-    def __init__(self, data_dir: Path, *, port: int = 0, token: str = "", history_limit: int = HISTORY_LIMIT) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        port: int = 0,
+        token: str = "",
+        history_limit: int = HISTORY_LIMIT,
+        has_rbac: bool = False,
+        audit_log: Path | None = None,
+    ) -> None:
         """`port` 0 takes a free one; without a `token` one is made and kept in `data_dir`.
 
-        `history_limit` is how many changes of each kind watches can at least go back.
+        `token` may do everything. Service accounts' tokens may as well, but with `has_rbac` only what roles grant.
+        `history_limit` is how many changes of each kind watches can at least go back. `audit_log` gets a JSON line
+        for each request.
         """
         self._data_dir = data_dir
         self.port = port
         self.token = token
         self.ca = b""
         self._history_limit = history_limit
+        self._has_rbac = has_rbac
+        self._audit_log = audit_log
+        self._audit: AuditLog | None = None
         self._store: Store | None = None
         self._runner: web.ServerRunner | None = None
         self._cleanup: asyncio.Task[None] | None = None
@@ -55,6 +73,7 @@ class KubeApiServer:
         self._data_dir.mkdir(parents=True, exist_ok=True)
         context, self.ca = certs.server_context(self._data_dir)
         self.token = self.token or self._kept_token()
+        self._audit = AuditLog(self._audit_log) if self._audit_log is not None else None
         listener = socket.create_server((HOST, self.port), backlog=512)
         try:
             store = Store(self._data_dir / "objects.db", history_limit=self._history_limit)
@@ -67,9 +86,19 @@ class KubeApiServer:
         custom_kinds.CustomKinds(store, registry)
         cleanup = Cleanup(store, registry)
         _ensure_namespaces(store, registry)
+        if self._has_rbac:
+            setup.install(store, registry)
         self._cleanup = asyncio.create_task(cleanup.run(), name="kubeapi-cleanup")
         # Watches hear of a client that leaves by being cancelled; writes never wait half done.
-        server = web.Server(Handler(store, registry, self.token), handler_cancellation=True, access_log=None)
+        handler = Handler(
+            store,
+            registry,
+            token=self.token,
+            tokens=ServiceAccountTokens(store, self._data_dir / "service-accounts.key"),
+            authorizer=Rbac(store) if self._has_rbac else AllowAll(),
+            audit=self._audit,
+        )
+        server = web.Server(handler, handler_cancellation=True, access_log=None)
         self._runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_SECONDS)
         await self._runner.setup()
         self.port = listener.getsockname()[1]
@@ -87,6 +116,8 @@ class KubeApiServer:
                 await self._cleanup
         if self._store is not None:
             self._store.close()
+        if self._audit is not None:
+            self._audit.close()
 
     def _kept_token(self) -> str:
         path = self._data_dir / "token"

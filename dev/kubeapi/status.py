@@ -127,8 +127,15 @@ def unauthorized() -> ApiError:
 
 
 def forbidden(plural: str, group: str, name: str, why: str) -> ApiError:
-    message = f'{qualified(plural, group)} "{name}" is forbidden: {why}'
-    return ApiError(403, "Forbidden", message, _details(name, group, plural))
+    what = f'{qualified(plural, group)} "{name}"' if name else qualified(plural, group)
+    return ApiError(403, "Forbidden", f"{what} is forbidden: {why}", _details(name, group, plural))
+
+
+def not_authorized(group: str, plural: str, name: str, why: str) -> ApiError:
+    """What authorization refuses, also where no resource is asked for (`plural` is empty)."""
+    if not plural:
+        return ApiError(403, "Forbidden", f"forbidden: {why}", {})
+    return forbidden(plural, group, name, why)
 
 
 def expired(message: str) -> ApiError:

@@ -1,0 +1,1 @@
+"""Who asks, what they may, and what they did: tokens, impersonation, RBAC, reviews and the audit log."""
