@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from . import metadata, schema, status
+from . import decoding, metadata, schema, status
 from .encoding import JsonObject
 from .objects import Stored
 from .resources import Resource
@@ -59,6 +59,8 @@ def shape(
         unknown = unknown + schema.prune(resource.validator.node, obj)
         if with_defaults:
             schema.fill_defaults(resource.validator.node, obj)
+    elif not resource.is_custom:
+        unknown = unknown + decoding.decode(resource, obj)
     problems = [f'unknown field "{path}"' for path in unknown]
     problems += [f'duplicate field "{name}"' for name in options.duplicates]
     if problems and options.field_validation == "Strict":
@@ -68,7 +70,11 @@ def shape(
 
 
 def schema_errors(resource: Resource, obj: JsonObject, old: JsonObject | None) -> list[FieldError]:
-    return resource.validator.errors(obj, old) if resource.validator else []
+    if resource.validator:
+        return resource.validator.errors(obj, old)
+    # What was missing before does not stop other changes (and objects of an older server stay as they are).
+    before = decoding.missing(resource, old) if old is not None else []
+    return [error for error in decoding.missing(resource, obj) if error not in before]
 
 
 def check_name(obj: JsonObject, name: str) -> None:

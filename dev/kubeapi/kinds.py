@@ -1,4 +1,4 @@
-"""The built-in kinds: one row each. They have no schema here and are stored as they come."""
+"""The built-in kinds: one row each. What their fields are is in built_in_types.py."""
 
 from collections.abc import Iterator
 from typing import Any

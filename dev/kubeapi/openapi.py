@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from . import patches, status
+from . import built_in_types, patches, status
 from .encoding import JsonObject
 from .resources import Registry, Resource
 
@@ -49,8 +49,21 @@ def document(registry: Registry, base_path: str) -> JsonObject:
         "openapi": "3.0.0",
         "info": {"title": "Kubernetes", "version": "v1"},
         "paths": paths,
-        "components": {"schemas": {_schema_name(resource): _schema(resource) for resource in found}},
+        "components": {"schemas": _schemas(found)},
     }
+
+
+def _schemas(found: list[Resource]) -> JsonObject:
+    schemas: JsonObject = {}
+    for resource in found:
+        model = "" if resource.is_custom else built_in_types.model_of(resource)
+        if model:
+            built_in_types.openapi(model, schemas)
+            schema = {**schemas[model], "x-kubernetes-group-version-kind": [_kind(resource)]}
+            schemas[_schema_name(resource)] = schema
+        else:
+            schemas[_schema_name(resource)] = _schema(resource)
+    return schemas
 
 
 def _schema_name(resource: Resource) -> str:
@@ -95,8 +108,8 @@ def _operation(resource: Resource, action: str) -> JsonObject:
         "responses": {"200": {"description": "OK"}},
     }
     if action == "patch":
-        # Without strategic merge here kubectl uses the merge keys it has built in, as it should: there
-        # are no schemas of built-in kinds to read them from.
+        # Without strategic merge here kubectl uses the merge keys it has built in, as it should: the schemas
+        # here have none.
         types = (patches.APPLY, patches.JSON, patches.MERGE)
         operation["requestBody"] = {"content": {media_type: {"schema": {}} for media_type in types}}
     return operation

@@ -65,6 +65,14 @@ _MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
     "SelfSubjectReview": {"metadata": (1, "ObjectMeta")},
     "TokenRequestSpec": {"audiences": (1, "strings"), "expirationSeconds": (4, "int32")},
     "TokenRequest": {"metadata": (1, "ObjectMeta"), "spec": (2, "TokenRequestSpec")},
+    "Preconditions": {"uid": (1, "string"), "resourceVersion": (2, "string")},
+    "DeleteOptions": {
+        "gracePeriodSeconds": (1, "int32"),
+        "preconditions": (2, "Preconditions"),
+        "orphanDependents": (3, "bool"),
+        "propagationPolicy": (4, "string"),
+        "dryRun": (5, "strings"),
+    },
     "PolicyRule": {
         "verbs": (1, "strings"),
         "apiGroups": (2, "strings"),
@@ -84,7 +92,7 @@ _MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
     "ClusterRole": {"metadata": (1, "ObjectMeta"), "rules": (2, "PolicyRule[]")},
     "ClusterRoleBinding": {"metadata": (1, "ObjectMeta"), "subjects": (2, "Subject[]"), "roleRef": (3, "RoleRef")},
 }
-_KINDS = {name for name, fields in _MESSAGES.items() if "metadata" in fields}
+_KINDS = {name for name, fields in _MESSAGES.items() if "metadata" in fields} | {"DeleteOptions"}
 _Field = descriptor_pb2.FieldDescriptorProto
 _SCALARS = {"string": _Field.TYPE_STRING, "bytes": _Field.TYPE_BYTES, "bool": _Field.TYPE_BOOL}
 _SCALARS["int32"] = _Field.TYPE_INT32
@@ -106,7 +114,8 @@ def decode(body: bytes) -> JsonObject:
     except DecodeError as e:
         raise MalformedBody(f"error decoding Protobuf: {e}") from e
     fields = json_format.MessageToDict(message, preserving_proto_field_name=True)
-    fields["metadata"] = _without_empty(fields.get("metadata", {}))
+    if "metadata" in fields:
+        fields["metadata"] = _without_empty(fields["metadata"])
     type_fields = {"apiVersion": envelope.typeMeta.apiVersion, "kind": envelope.typeMeta.kind}
     return {**_without_empty(fields), **type_fields}
 

@@ -42,10 +42,7 @@ async def read_object(request: web.BaseRequest, expected_kind: str, duplicates: 
         raise status.unsupported_media_type(accepted)
     body = await read(request)
     if kind == protobuf_bodies.MEDIA_TYPE:
-        try:
-            return protobuf_bodies.decode(body)
-        except MalformedBody as e:
-            raise bad_request(str(e)) from e
+        return _from_protobuf(body)
     return _object(_decode(body, kind == _YAML, duplicates))
 
 
@@ -60,8 +57,17 @@ async def read_patch(request: web.BaseRequest, duplicates: list[str] | None, *, 
 
 
 async def read_delete_options(request: web.BaseRequest) -> JsonObject:
-    body = await read(request)
-    return _object(_decode(body, media_type(request) == _YAML, None)) if body else {}
+    body, kind = await read(request), media_type(request)
+    if not body:
+        return {}
+    return _from_protobuf(body) if kind == protobuf_bodies.MEDIA_TYPE else _object(_decode(body, kind == _YAML, None))
+
+
+def _from_protobuf(body: bytes) -> JsonObject:
+    try:
+        return protobuf_bodies.decode(body)
+    except MalformedBody as e:
+        raise bad_request(str(e)) from e
 
 
 def _decode(body: bytes, may_be_yaml: bool, duplicates: list[str] | None) -> Any:

@@ -103,9 +103,10 @@ async def test_a_changed_schema_holds_at_once_also_for_what_is_stored(widgets: A
 
 async def test_jobs_leave_their_pods_unless_told_otherwise(api: Api) -> None:
     jobs, pods = "/apis/batch/v1/namespaces/default/jobs", "/api/v1/namespaces/default/pods"
+    spec = {"containers": [{"name": "c"}]}
     for name, query in (("kept", {}), ("gone", {"propagationPolicy": "Background"})):
-        job = await api.ok("POST", jobs, {"metadata": {"name": name}, "spec": {}})
-        await api.ok("POST", pods, {"metadata": {"name": name, **owned_by(job)}, "spec": {}})
+        job = await api.ok("POST", jobs, {"metadata": {"name": name}, "spec": {"template": {"spec": spec}}})
+        await api.ok("POST", pods, {"metadata": {"name": name, **owned_by(job)}, "spec": spec})
         await api.ok("DELETE", f"{jobs}/{name}", **query)
         await api.until_gone(f"{jobs}/{name}")
     await api.until_gone(f"{pods}/gone")

@@ -57,7 +57,7 @@ async def test_a_reader_that_falls_behind_is_told_and_holds_up_nobody(widgets: A
 
 async def test_what_leaves_a_field_selection_is_deleted_for_its_watcher(api: Api) -> None:
     pods = "/api/v1/namespaces/default/pods"
-    await api.ok("POST", pods, {"metadata": {"name": "p"}, "spec": {}})
+    await api.ok("POST", pods, {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c"}]}})
     async with api.watch(pods, fieldSelector="status.phase=Pending") as response:
         assert (await next_event(response))[0] == "ADDED"
         changed = await api.ok("PATCH", f"{pods}/p/status", {"status": {"phase": "Running"}}, MERGE)
