@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from . import decoding, metadata, schema, status
+from .access.users import ADMIN, User
 from .encoding import JsonObject
 from .objects import Stored
 from .resources import Resource
@@ -21,6 +22,8 @@ class WriteOptions:
     """Whether an apply takes over fields of other managers."""
     duplicates: tuple[str, ...] = ()
     """Fields that occurred twice in the body."""
+    user: User = ADMIN
+    """Who writes."""
 
 
 def check_type(resource: Resource, obj: JsonObject, stored_version: str = "") -> None:

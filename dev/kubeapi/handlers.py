@@ -13,9 +13,12 @@ from .access.rbac import AllowAll, Rbac
 from .access.reviews import Reviews
 from .access.tokens import ServiceAccountTokens
 from .access.users import User
+from .admission import WriteOptions
+from .deletes import DeleteOptions
 from .encoding import JsonObject, encode
 from .objects import Stored
-from .resources import Registry
+from .policies import Policies
+from .resources import Registry, Resource
 from .routes import Route
 from .status import ApiError
 from .store import Store
@@ -52,6 +55,7 @@ class Handler:
         self._store = store
         self._registry = registry
         self._writer = Writer(store, registry)
+        self._policies = Policies(store)
         self._tokens = tokens
         self._authorizer = authorizer
         self._authenticator = Authenticator(token, tokens, authorizer)
@@ -103,11 +107,11 @@ class Handler:
             case "POST":
                 return await self._create(request, route, query, user)
             case "PUT":
-                return await self._update(request, route, query)
+                return await self._update(request, route, query, user)
             case "PATCH":
-                return await self._patch(request, route, query)
+                return await self._patch(request, route, query, user)
             case "DELETE":
-                return await self._delete(request, route, query)
+                return await self._delete(request, route, query, user)
         raise status.method_not_allowed()
 
     # --- what is not a resource
@@ -179,22 +183,22 @@ class Handler:
         obj = await requests.read_object(request, route.resource.kind, _wanted(duplicates, query))
         if resource.is_review:
             return _json(self._reviews.answer(resource, route.namespace, obj, user), 201)
-        options = requests.write_options(query, duplicates, request.headers.get("User-Agent", ""))
+        options = requests.write_options(query, duplicates, request.headers.get("User-Agent", ""), user)
         return self._written(request, route, query, self._writer.create(resource, route.key[0], obj, options))
 
-    async def _update(self, request: web.BaseRequest, route: Route, query: dict[str, str]) -> web.Response:
+    async def _update(self, request: web.BaseRequest, route: Route, query: dict[str, str], user: User) -> web.Response:
         _require_name(route)
         duplicates: list[str] = []
         obj = await requests.read_object(request, route.resource.kind, _wanted(duplicates, query))
-        options = requests.write_options(query, duplicates, request.headers.get("User-Agent", ""))
+        options = requests.write_options(query, duplicates, request.headers.get("User-Agent", ""), user)
         written = self._writer.update(route.resource, route.key, route.subresource, obj, options)
         return self._written(request, route, query, written)
 
-    async def _patch(self, request: web.BaseRequest, route: Route, query: dict[str, str]) -> web.Response:
+    async def _patch(self, request: web.BaseRequest, route: Route, query: dict[str, str], user: User) -> web.Response:
         _require_name(route)
         resource, duplicates = route.resource, list[str]()
         kind, body = await requests.read_patch(request, _wanted(duplicates, query), strategic=not resource.is_custom)
-        options = requests.write_options(query, duplicates, request.headers.get("User-Agent", ""))
+        options = requests.write_options(query, duplicates, request.headers.get("User-Agent", ""), user)
         if kind == patches.APPLY:
             if not query.get("fieldManager"):
                 raise status.bad_request("PatchOptions.meta.k8s.io is invalid: fieldManager: Required value")
@@ -213,13 +217,14 @@ class Handler:
 
     # --- deleting
 
-    async def _delete(self, request: web.BaseRequest, route: Route, query: dict[str, str]) -> web.Response:
+    async def _delete(self, request: web.BaseRequest, route: Route, query: dict[str, str], user: User) -> web.Response:
         resource = route.resource
         if resource.is_review or route.subresource:
             raise status.method_not_allowed()
         options = deletes.delete_options(await requests.read_delete_options(request), query)
         if route.name:
             stored = self._find(route)
+            self._check_deletion(resource, stored, options, user)
             left = deletes.delete(self._store, resource, stored, options)
             if left is not None:
                 return _body(left.body)
@@ -229,8 +234,13 @@ class Handler:
         selection = lists.selection_from(resource, route.namespace, query)
         page = lists.list_page(self._store, resource, selection, query)
         for stored in page.items:
+            self._check_deletion(resource, stored, options, user)
             deletes.delete(self._store, resource, stored, options)
         return _body(views.ObjectView(resource).page(page))
+
+    def _check_deletion(self, resource: Resource, stored: Stored, options: DeleteOptions, user: User) -> None:
+        written = WriteOptions(dry_run=options.dry_run, user=user)
+        self._policies.check(resource, operation="DELETE", obj=None, old=stored.load(), options=written)
 
 
 def _require_name(route: Route) -> None:

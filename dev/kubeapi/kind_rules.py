@@ -4,7 +4,7 @@ import base64
 import binascii
 from typing import Any
 
-from . import crds, status
+from . import crds, policies, status
 from .encoding import JsonObject
 from .resources import Resource
 from .status import FieldError, bad_request
@@ -22,6 +22,9 @@ def prepare(resource: Resource, obj: JsonObject, old: JsonObject | None) -> list
         case "pods":
             if old is None:
                 obj["status"] = {"phase": "Pending"}
+        case policies.STORAGE:
+            _prepare_policy(obj)
+            return policies.check(obj)
         case crds.STORAGE:
             return _prepare_crd(obj, old)
     return []
@@ -50,6 +53,14 @@ def _prepare_secret(obj: JsonObject, old: JsonObject | None) -> list[FieldError]
     if old is not None and obj["type"] != old.get("type"):
         return [status.invalid_value("type", obj["type"], "field is immutable")]
     return []
+
+
+def _prepare_policy(obj: JsonObject) -> None:
+    spec = obj.setdefault("spec", {})
+    spec.setdefault("failurePolicy", "Fail")
+    constraints = spec.setdefault("matchConstraints", {})
+    for name, default in (("matchPolicy", "Equivalent"), ("namespaceSelector", {}), ("objectSelector", {})):
+        constraints.setdefault(name, default)
 
 
 def _prepare_crd(obj: JsonObject, old: JsonObject | None) -> list[FieldError]:

@@ -5,6 +5,7 @@ from typing import Any
 from aiohttp import web
 
 from . import patches, protobuf_bodies, status
+from .access.users import User
 from .admission import WriteOptions
 from .encoding import JsonObject, MalformedBody, decode_json, decode_yaml
 from .patches import APPLY
@@ -86,7 +87,7 @@ def _object(value: Any) -> JsonObject:
     return value
 
 
-def write_options(query: dict[str, str], duplicates: list[str], user_agent: str) -> WriteOptions:
+def write_options(query: dict[str, str], duplicates: list[str], user_agent: str, user: User) -> WriteOptions:
     validation = query.get("fieldValidation") or "Warn"
     if validation not in _VALIDATIONS:
         raise _invalid_option("fieldValidation", validation, _VALIDATIONS)
@@ -98,6 +99,7 @@ def write_options(query: dict[str, str], duplicates: list[str], user_agent: str)
         manager=query.get("fieldManager") or user_agent.partition("/")[0] or "unknown",
         force=is_true(query.get("force")),
         duplicates=tuple(duplicates),
+        user=user,
     )
 
 

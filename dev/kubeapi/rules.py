@@ -91,8 +91,8 @@ def compile_rules(definitions: Sequence[JsonObject]) -> tuple[Rule, ...]:
 def _compile_rule(definition: JsonObject) -> Rule:
     source = definition["rule"]
     message_source = definition.get("messageExpression", "")
-    program = _compile(source)
-    message_program = _compile(message_source) if message_source else None
+    program = compile_expression(source)
+    message_program = compile_expression(message_source) if message_source else None
     called = {name for each in (program, message_program) if each is not None for name in each.functions()}
     return Rule(
         source=source,
@@ -111,7 +111,8 @@ def _compile_rule(definition: JsonObject) -> Rule:
 
 
 @lru_cache(maxsize=4096)
-def _compile(source: str) -> cel.Program:
+def compile_expression(source: str) -> cel.Program:
+    """ValueError says what is wrong with it."""
     try:
         return cel.compile(source)
     except ValueError as e:

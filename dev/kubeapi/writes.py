@@ -7,6 +7,7 @@ from . import admission, apply, kind_rules, metadata, status
 from .admission import WriteOptions
 from .encoding import JsonObject
 from .objects import Key, Stored, stored_from
+from .policies import Policies
 from .resources import Registry, Resource
 from .status import ApiError
 from .store import Store
@@ -23,6 +24,7 @@ class Writer:
     def __init__(self, store: Store, registry: Registry) -> None:
         self._store = store
         self._registry = registry
+        self._policies = Policies(store)
 
     # --- create
 
@@ -47,6 +49,7 @@ class Writer:
             raise status.invalid(resource.kind, resource.group, name, errors)
         if self._store.get(resource.storage, (obj["metadata"].get("namespace", ""), name)):
             raise status.already_exists(resource.plural, resource.group, name)
+        warnings += self._policies.check(resource, operation="CREATE", obj=obj, old=None, options=options)
         return Written(self._put(resource, obj, options), True, warnings)
 
     def _check_namespace(self, resource: Resource, namespace: str, obj: JsonObject) -> None:
@@ -158,11 +161,14 @@ class Writer:
             apply.keep_owners(before, obj)
         if errors:
             raise status.invalid(resource.kind, resource.group, old.name, errors)
-        if obj == before:
-            return Written(old, False, warnings)
-        errors = admission.schema_errors(resource, obj, before)
+        errors = admission.schema_errors(resource, obj, before) if obj != before else []
         if errors:
             raise status.invalid(resource.kind, resource.group, old.name, errors)
+        warnings += self._policies.check(
+            resource, operation="UPDATE", subresource=subresource, obj=obj, old=before, options=options
+        )
+        if obj == before:
+            return Written(old, False, warnings)
         if not subresource and resource.has_generation and _spec_differs(resource, obj, before):
             obj["metadata"]["generation"] = before["metadata"].get("generation", 0) + 1
         if old.is_being_deleted and not obj["metadata"].get("finalizers") and not _is_held_namespace(obj):
