@@ -41,7 +41,8 @@ def create_app(
     """
     common = settings.common
     rows = Rows(profiles=common.profiles, clock=clock, redact_env=common.database.redact_env)
-    objects = JobObjects(client, namespace=settings.namespace, tenancy=Tenancy(client, clock))
+    tenancy = Tenancy(client, clock, own_namespace=settings.namespace)
+    objects = JobObjects(client, namespace=settings.namespace, tenancy=tenancy)
     writer = GroupWriter(store)
     recorder = SubmissionRecorder(writer, clock, objects.is_wanted)
     secrets = EnvSecrets(client, namespace=settings.namespace)

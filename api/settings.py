@@ -7,8 +7,7 @@ from typing import Final
 
 import msgspec
 
-from controller.domain import names
-from controller.settings import CommonSettings, read_common
+from controller.settings import CommonSettings, read_api_namespace, read_common
 from controller.variables import Environment
 
 AUTH_KINDS: Final = ("none", "token", "kubernetes")
@@ -45,8 +44,7 @@ class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):
 def read_api(variables: Mapping[str, str] | None = None) -> ApiSettings:
     """The API's settings. Raises ConfigError with every fault."""
     env = Environment(variables)
-    namespace = env.text("JENNAH_NAMESPACE", "default")
-    env.check("JENNAH_NAMESPACE", names.namespace_fault(namespace))
+    namespace = read_api_namespace(env)
     auth = env.choice("API_AUTH", AUTH_KINDS, "none")
     settings = ApiSettings(
         common=read_common(env),

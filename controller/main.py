@@ -149,6 +149,7 @@ class Controller:
             settings=ReconcileSettings(
                 default_provider=provider.name,
                 profiles=settings.common.profiles,
+                api_namespace=settings.api_namespace,
                 env_wait_seconds=settings.env_wait_seconds,
                 redact_env=settings.common.database.redact_env,
             ),

@@ -78,6 +78,8 @@ class OperatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What operators elect their leader by."""
     watch_namespaces: tuple[str, ...]
     """WATCH_NAMESPACES: comma-separated; empty means all."""
+    api_namespace: str
+    """JENNAH_NAMESPACE: where the API creates jobs, whose tenants it names; as the API has it."""
     workers: int
     """RECONCILE_WORKERS: how many objects are reconciled at once."""
     observe_min_seconds: float
@@ -162,6 +164,7 @@ def read_operator(variables: Mapping[str, str] | None = None) -> OperatorSetting
     namespaces = tuple(n.strip() for n in env.text("WATCH_NAMESPACES", "").split(",") if n.strip())
     for namespace in namespaces:
         env.check("WATCH_NAMESPACES", names.namespace_fault(namespace))
+    api_namespace = read_api_namespace(env)
     region = env.text("BATCH_REGION", "local" if provider == "local" else None)
     settings = OperatorSettings(
         common=common,
@@ -170,6 +173,7 @@ def read_operator(variables: Mapping[str, str] | None = None) -> OperatorSetting
         cloud=_read_cloud(env, provider, region),
         lease=read_lease(env),
         watch_namespaces=namespaces,
+        api_namespace=api_namespace,
         workers=env.integer("RECONCILE_WORKERS", 32, least=1, most=1024),
         observe_min_seconds=env.number("OBSERVE_MIN_SECONDS", _default_observe_min(provider), least=0.05, most=3600),
         observe_max_seconds=env.number("OBSERVE_MAX_SECONDS", _default_observe_max(provider), least=0.05, most=3600),
@@ -198,6 +202,13 @@ def _read_cloud(env: Environment, provider: str, region: str) -> GcpSettings | A
             return read_azure(env, region)
         case _:
             return None
+
+
+def read_api_namespace(env: Environment) -> str:
+    """JENNAH_NAMESPACE: the API creates jobs in it, and the operator knows it for that."""
+    namespace = env.text("JENNAH_NAMESPACE", "default")
+    env.check("JENNAH_NAMESPACE", names.namespace_fault(namespace))
+    return namespace
 
 
 def read_for_migration(variables: Mapping[str, str] | None = None) -> CommonSettings:

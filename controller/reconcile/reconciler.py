@@ -37,11 +37,15 @@ from controller.reconcile.queue import WorkQueue
 from controller.reconcile.recorder import Recorder, log_fields
 from controller.reconcile.repair import end_as_recorded, is_credible, runs_on
 from controller.reconcile.submission import ReconcileSettings, Submitting
+from controller.reconcile.tenancy import Tenancy
 
 log = logging.getLogger(__name__)
 
 MAX_STEPS = 24
 """Actions in one pass. A healthy pass has at most eight; a rule that never comes to rest stops here and backs off."""
+
+_ROW_OF_ANOTHER = (reasons.RECORD_REJECTED, reasons.TENANT_MISMATCH)
+"""Failed with one of these, the row of a job's id may be another object's."""
 
 
 class Reconciler:
@@ -81,6 +85,7 @@ class Reconciler:
         """Called with an object that is gone."""
         self._freshness = freshness
         self._complaints = Complaints()
+        self._tenancy = Tenancy(resources, settings.api_namespace)
         self._submitting = Submitting(
             resources=resources,
             store=store,
@@ -278,7 +283,7 @@ class Reconciler:
 
     async def _hold(self, draft: Draft) -> None:
         job = draft.base
-        tenant_id = await self._tenant(job)
+        tenant_id = await self._tenancy.tenant_of(job)
         labels = {names.LABEL_JOB_ID: job.job_id}
         if names.tenant_fault(tenant_id) is None:
             labels[names.LABEL_TENANT] = tenant_id
@@ -288,7 +293,7 @@ class Reconciler:
 
     async def _accept(self, draft: Draft) -> None:
         job = draft.job
-        tenant_id = await self._tenant(job)
+        tenant_id = await self._tenancy.tenant_of(job)
         provider = job.spec.provider or job.status.provider or self._settings.default_provider
         draft.set_status(statuses.accepted(job, tenant_id=tenant_id, provider=provider), self._clock.now())
         fault = names.tenant_fault(tenant_id)
@@ -300,17 +305,20 @@ class Reconciler:
                 now=self._clock.now(),
             )
             return
+        if job.spec.tenant_id not in (None, "", tenant_id):
+            # Recorded as its namespace's: of the tenant that it names nothing is written.
+            draft.finish(
+                Phase.FAILED,
+                reason=reasons.TENANT_MISMATCH,
+                message=f"spec.tenantId is {job.spec.tenant_id!r}, but jobs of the namespace "
+                f"{job.metadata.namespace!r} belong to the tenant {tenant_id!r}",
+                now=self._clock.now(),
+            )
+            return
         try:
             resolve(job.spec, self._settings.profiles)
         except Invalid as error:
             draft.finish(Phase.FAILED, reason=reasons.INVALID_SPEC, message=str(error), now=self._clock.now())
-
-    async def _tenant(self, job: Job) -> str:
-        known = job.spec.tenant_id or job.status.tenant_id
-        if known:
-            return known
-        labels = await self._resources.namespace_labels(job.metadata.namespace)
-        return labels.get(names.LABEL_TENANT) or job.metadata.namespace
 
     async def _give_up(self, draft: Draft, refused: Permanent) -> None:
         """A job that the database cannot hold ends, at the service too, and is Failed in Kubernetes alone."""
@@ -369,8 +377,8 @@ class Reconciler:
             await self._freshness.confirm(job)
         if job.is_purged and job.is_submitted and provider and job.spec.deletion_policy != "Orphan":
             await provider.delete(ref_of(job))
-        if job.is_purged and job.status.reason != reasons.RECORD_REJECTED:  # the row is not another object's
-            await self._store.delete_job(await self._tenant(job), job.job_id)
+        if job.is_purged and job.status.reason not in _ROW_OF_ANOTHER:
+            await self._store.delete_job(await self._tenancy.tenant_of(job), job.job_id)
         await self._resources.release(job)
         self._untrack(job)
         log.info("released", extra=log_fields(job))

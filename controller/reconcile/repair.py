@@ -54,7 +54,8 @@ def _identifies(job: Job) -> bool:
     spec, status = job.spec, job.status
     if status.transition is None or not status.tenant_id or not status.provider:
         return False
-    return spec.tenant_id in (None, "", status.tenant_id) and spec.provider in (None, "", status.provider)
+    is_of_tenant = spec.tenant_id in (None, "", status.tenant_id) or status.reason == reasons.TENANT_MISMATCH
+    return is_of_tenant and spec.provider in (None, "", status.provider)
 
 
 def _has_a_way_here(job: Job) -> bool:

@@ -32,6 +32,8 @@ class ReconcileSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     default_provider: str
     profiles: Profiles
+    api_namespace: str
+    """Where the API creates jobs of any tenant."""
     env_wait_seconds: float = 60.0
     redact_env: bool = False
 

@@ -134,6 +134,7 @@ def _operator_env(plan: Plan, servers: Servers) -> dict[str, str]:
     return {
         "BATCH_PROVIDER": plan.provider,
         "WATCH_NAMESPACES": servers.namespace,
+        "JENNAH_NAMESPACE": servers.namespace,
         "LEASE_NAMESPACE": servers.namespace,
         "WORKER_LEASE_TTL_SECONDS": str(TTL_SECONDS),
         "WORKER_CLAIM_INTERVAL_SECONDS": "0.5",

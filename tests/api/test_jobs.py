@@ -61,6 +61,14 @@ async def test_the_namespaces_label_names_the_tenant(api: Api) -> None:
     assert got.json["job"]["name"] == "a"
 
 
+async def test_a_job_that_names_another_tenant_than_its_namespace_is_not_shown_to_that_one(api: Api) -> None:
+    metadata = {"name": "others", "labels": {names.LABEL_TENANT: "tenant-3"}}
+    await api.kube.post("/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+    await api.apply("a", namespace="others", tenantId=TENANT, jobId="a")
+    assert await listed(api) == []
+    assert (await api.call("CancelJob", {"job_id": "a"})).code == "not_found"
+
+
 async def test_a_job_of_kubectl_is_found_by_the_label_that_the_controller_sets(api: Api) -> None:
     item = await api.apply("by-kubectl", tenantId=TENANT)
     uid = item["metadata"]["uid"]

@@ -325,10 +325,10 @@ class FakeResources:
         self.removed: Callable[[str], None] = lambda key: None
         self._version = 0
 
-    def create(self, name: str = "job", *, held: bool = True, **spec: object) -> Job:
+    def create(self, name: str = "job", *, namespace: str = "default", held: bool = True, **spec: object) -> Job:
         metadata = Metadata(
             name=name,
-            namespace="default",
+            namespace=namespace,
             uid=str(uuid.uuid4()),
             creation_timestamp=START,
             finalizers=(names.FINALIZER,) if held else (),

@@ -71,7 +71,9 @@ class Process:
             leadership=AlwaysLeader(),
             clock=clock,
             policy=policy,
-            settings=ReconcileSettings(default_provider=provider.name, profiles=Profiles(), env_wait_seconds=60),
+            settings=ReconcileSettings(
+                default_provider=provider.name, profiles=Profiles(), api_namespace="api", env_wait_seconds=60
+            ),
             intents=Intents(resources=world.kube, cache=self.cache, clock=clock, policy=policy, identity=identity),
             lost=self.orphans.lost,
             freshness=freshness,

@@ -469,13 +469,6 @@ async def test_a_job_for_a_provider_that_is_not_set_up_waits_and_says_why(world:
     assert condition.reason == "ProviderNotConfigured"
 
 
-async def test_the_namespaces_label_names_the_tenant(world: World) -> None:
-    world.kube.labels = {names.LABEL_TENANT: "blue"}
-    job = world.kube.create(tenant_id=None)
-    await world.reconcile(job)
-    assert world.kube.current(job).status.tenant_id == "blue"
-
-
 async def test_a_namespace_too_long_for_a_tenant_id_fails_the_job_in_kubernetes_only(world: World) -> None:
     world.kube.labels = {names.LABEL_TENANT: "x" * 37}
     job = world.kube.create(tenant_id=None)
