@@ -1,0 +1,182 @@
+{{/* The environment of the programs: from values to the variables of docs/configuration.md. */}}
+
+{{/* One variable, or nothing where the value is null, "" or empty. Takes (list NAME VALUE).
+     Lists become a,b and maps k=v,k=v. Through JSON: a template prints 4194304 as 4.194304e+06. */}}
+{{- define "jennah.var" -}}
+{{- $value := index . 1 -}}
+{{- if kindIs "map" $value -}}
+  {{- $pairs := list -}}
+  {{- range $k, $v := $value }}{{ $pairs = append $pairs (printf "%s=%v" $k $v) }}{{ end -}}
+  {{- $value = join "," $pairs -}}
+{{- else if kindIs "slice" $value -}}
+  {{- $value = join "," $value -}}
+{{- else if not (or (kindIs "invalid" $value) (kindIs "string" $value)) -}}
+  {{- $value = toJson $value -}}
+{{- end -}}
+{{- if not (or (kindIs "invalid" $value) (eq $value "")) }}
+- name: {{ index . 0 }}
+  value: {{ $value | quote }}
+{{- end }}
+{{- end -}}
+
+{{/* A variable from a key of a Secret, or nothing where the Secret has no name. Takes (list VARIABLE NAME KEY). */}}
+{{- define "jennah.secretVar" -}}
+{{- if index . 1 }}
+- name: {{ index . 0 }}
+  valueFrom:
+    secretKeyRef:
+      name: {{ index . 1 | quote }}
+      key: {{ index . 2 | quote }}
+{{- end }}
+{{- end -}}
+
+{{/* What all programs need. Takes (list $ ENDPOINT_SECRET). */}}
+{{- define "jennah.env.database" -}}
+{{- $root := index . 0 -}}
+{{- $endpoint := index . 1 -}}
+{{- with $root.Values.database }}
+{{- include "jennah.var" (list "DB_PROVIDER" .provider) }}
+{{- if $endpoint.name }}
+{{- include "jennah.secretVar" (list "DB_ENDPOINT" $endpoint.name $endpoint.key) }}
+{{- else }}
+{{- include "jennah.var" (list "DB_ENDPOINT" .endpoint) }}
+{{- end }}
+{{- include "jennah.secretVar" (list "DB_KEY" .keySecret.name .keySecret.key) }}
+{{- include "jennah.var" (list "DB_PROJECT_ID" .projectId) }}
+{{- include "jennah.var" (list "DB_INSTANCE" .instance) }}
+{{- include "jennah.var" (list "DB_DATABASE" .name) }}
+{{- include "jennah.var" (list "DB_REGION" .region) }}
+{{- if .redactEnv }}
+{{- include "jennah.var" (list "DB_REDACT_ENV" .redactEnv) }}
+{{- end }}
+{{- end }}
+{{- with $root.Values.logging }}
+{{- include "jennah.var" (list "LOG_LEVEL" .level) }}
+{{- include "jennah.var" (list "LOG_FORMAT" .format) }}
+{{- end }}
+{{- end -}}
+
+{{- define "jennah.env.profiles" -}}
+{{- if or .Values.profiles .Values.existingProfiles }}
+{{- include "jennah.var" (list "JOB_CONFIG_PATH" "/etc/jennah/profiles/profiles.json") }}
+{{- end }}
+{{- end -}}
+
+{{- define "jennah.env.controller" -}}
+{{- include "jennah.env.database" (list . .Values.database.endpointSecret) }}
+{{- include "jennah.env.profiles" . }}
+{{- with .Values.provider }}
+{{- include "jennah.var" (list "BATCH_PROVIDER" .name) }}
+{{- include "jennah.var" (list "BATCH_REGION" .region) }}
+{{- include "jennah.var" (list "JENNAH_INSTANCE" .instance) }}
+{{- if .name }}
+{{- include (printf "jennah.env.%s" .name) (get . .name) }}
+{{- end }}
+{{- end }}
+{{- include "jennah.var" (list "WATCH_NAMESPACES" .Values.watchNamespaces) }}
+{{- include "jennah.var" (list "HEALTH_PORT" .Values.metrics.port) }}
+{{- with .Values.controller }}
+{{- include "jennah.var" (list "RECONCILE_WORKERS" .workers) }}
+{{- include "jennah.var" (list "OBSERVE_MIN_SECONDS" .observeMinSeconds) }}
+{{- include "jennah.var" (list "OBSERVE_MAX_SECONDS" .observeMaxSeconds) }}
+{{- include "jennah.var" (list "MISSING_GRACE_SECONDS" .missingGraceSeconds) }}
+{{- include "jennah.var" (list "UNSCHEDULED_AFTER_SECONDS" .unscheduledAfterSeconds) }}
+{{- include "jennah.var" (list "SUBMIT_SETTLE_SECONDS" .submitSettleSeconds) }}
+{{- include "jennah.var" (list "DUPLICATE_WATCH_SECONDS" .duplicateWatchSeconds) }}
+{{- include "jennah.var" (list "ENV_WAIT_SECONDS" .envWaitSeconds) }}
+{{- include "jennah.var" (list "ORPHANS" .orphans) }}
+{{- include "jennah.var" (list "ORPHAN_SWEEP_SECONDS" .orphanSweepSeconds) }}
+{{- include "jennah.var" (list "WORKER_LEASE_TTL_SECONDS" .lease.ttlSeconds) }}
+{{- include "jennah.var" (list "WORKER_CLAIM_INTERVAL_SECONDS" .lease.claimIntervalSeconds) }}
+{{- end }}
+{{- include "jennah.var" (list "LEASE_NAME" (include "jennah.leaseName" .)) }}
+- name: LEASE_NAMESPACE
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.namespace
+{{- end -}}
+
+{{- define "jennah.leaseName" -}}
+{{- .Values.controller.lease.name | default (include "jennah.controller.fullname" .) -}}
+{{- end -}}
+
+{{/* Each takes its block of values below `provider`. */}}
+{{- define "jennah.env.gcp" -}}
+{{- include "jennah.var" (list "BATCH_PROJECT_ID" .projectId) }}
+{{- include "jennah.var" (list "GCP_READS_PER_SECOND" .readsPerSecond) }}
+{{- include "jennah.var" (list "GCP_MUTATIONS_PER_SECOND" .mutationsPerSecond) }}
+{{- include "jennah.var" (list "GCP_BATCH_ENDPOINT" .endpoint) }}
+{{- end -}}
+
+{{- define "jennah.env.aws" -}}
+{{- include "jennah.var" (list "AWS_JOB_QUEUE" .jobQueue) }}
+{{- include "jennah.var" (list "AWS_JOB_QUEUES" .jobQueues) }}
+{{- include "jennah.var" (list "AWS_EXECUTION_ROLE_ARN" .executionRoleArn) }}
+{{- include "jennah.var" (list "AWS_ACCOUNT_ID" .accountId) }}
+{{- include "jennah.var" (list "AWS_SUBMITS_PER_SECOND" .submitsPerSecond) }}
+{{- include "jennah.var" (list "AWS_CALLS_PER_SECOND" .callsPerSecond) }}
+{{- include "jennah.var" (list "AWS_BATCH_ENDPOINT" .endpoint) }}
+{{- end -}}
+
+{{- define "jennah.env.azure" -}}
+{{- include "jennah.var" (list "AZURE_SUBSCRIPTION_ID" .subscriptionId) }}
+{{- include "jennah.var" (list "AZURE_RESOURCE_GROUP" .resourceGroup) }}
+{{- include "jennah.var" (list "AZURE_BATCH_ACCOUNT" .account) }}
+{{- include "jennah.var" (list "AZURE_BATCH_POOL" .pool) }}
+{{- include "jennah.var" (list "AZURE_BATCH_POOLS" .pools) }}
+{{- include "jennah.var" (list "AZURE_BATCH_ENDPOINT" .endpoint) }}
+{{- include "jennah.secretVar" (list "AZURE_BATCH_KEY" .keySecret.name .keySecret.key) }}
+{{- include "jennah.var" (list "AZURE_NODE_SIZES" .nodeSizes) }}
+{{- include "jennah.var" (list "AZURE_TASK_USER" .taskUser) }}
+{{- include "jennah.var" (list "AZURE_REGISTRY_SERVER" .registry.server) }}
+{{- include "jennah.var" (list "AZURE_REGISTRY_IDENTITY" .registry.identity) }}
+{{- include "jennah.secretVar" (list "AZURE_REGISTRY_USERNAME" .registry.secretName "username") }}
+{{- include "jennah.secretVar" (list "AZURE_REGISTRY_PASSWORD" .registry.secretName "password") }}
+{{- include "jennah.var" (list "AZURE_OUTPUT_IDENTITY" .output.identity) }}
+{{- include "jennah.var" (list "AZURE_OUTPUT_URL" .output.url) }}
+{{- include "jennah.secretVar" (list "AZURE_OUTPUT_URL" .output.secretName "AZURE_OUTPUT_URL") }}
+{{- include "jennah.var" (list "AZURE_READS_PER_SECOND" .readsPerSecond) }}
+{{- include "jennah.var" (list "AZURE_MUTATIONS_PER_SECOND" .mutationsPerSecond) }}
+{{- end -}}
+
+{{- define "jennah.env.kubernetes" -}}
+{{- include "jennah.var" (list "KUBERNETES_JOB_NAMESPACE" .namespace) }}
+{{- end -}}
+
+{{- define "jennah.env.api" -}}
+{{- include "jennah.env.database" (list . .Values.database.endpointSecret) }}
+{{- include "jennah.env.profiles" . }}
+{{- include "jennah.var" (list "JENNAH_NAMESPACE" (include "jennah.jobNamespace" .)) }}
+{{- include "jennah.var" (list "WORKER_PORT" "8081") }}
+{{- with .Values.api }}
+{{- include "jennah.var" (list "API_AUTH" .auth.kind) }}
+{{- if eq .auth.kind "token" }}
+{{- include "jennah.var" (list "API_TOKENS_FILE" "/etc/jennah/tokens/tokens") }}
+{{- end }}
+{{- include "jennah.var" (list "ALLOWED_ORIGINS" .allowedOrigins) }}
+{{- include "jennah.var" (list "CANCEL_WAIT_SECONDS" .cancelWaitSeconds) }}
+{{- include "jennah.var" (list "MAX_REQUEST_BYTES" .maxRequestBytes) }}
+{{- include "jennah.var" (list "STOP_DELAY_SECONDS" .stopDelaySeconds) }}
+{{- include "jennah.var" (list "STOP_GRACE_SECONDS" .stopGraceSeconds) }}
+{{- end }}
+{{- end -}}
+
+{{/* A role of its own for the schema, where there is one. */}}
+{{- define "jennah.env.migration" -}}
+{{- $secret := ternary .Values.migration.endpointSecret .Values.database.endpointSecret (ne .Values.migration.endpointSecret.name "") -}}
+{{- include "jennah.env.database" (list . $secret) }}
+{{- end -}}
+
+{{/* ConfigMap and Secret of those who keep the environment themselves. */}}
+{{- define "jennah.envFrom" -}}
+{{- with .Values.existingConfig }}
+{{- if .configMap }}
+- configMapRef:
+    name: {{ .configMap }}
+{{- end }}
+{{- if .secret }}
+- secretRef:
+    name: {{ .secret }}
+{{- end }}
+{{- end }}
+{{- end -}}

@@ -1,0 +1,58 @@
+{{/* Names and labels. Used by every template. */}}
+
+{{/* The installation's name: the release's, with the chart's where that is not in it. */}}
+{{- define "jennah.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
+{{- else if contains "jennah" .Release.Name -}}
+{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-jennah" .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "jennah.controller.fullname" -}}{{ include "jennah.fullname" . }}-controller{{- end -}}
+{{- define "jennah.api.fullname" -}}{{ include "jennah.fullname" . }}-api{{- end -}}
+{{- define "jennah.migration.fullname" -}}{{ include "jennah.fullname" . }}-migrate{{- end -}}
+
+{{/* The names of objects of the whole cluster: two releases of one name can be in two namespaces. */}}
+{{- define "jennah.clusterName" -}}
+{{- if eq .Release.Namespace "jennah-system" -}}{{ include "jennah.fullname" . }}
+{{- else -}}{{ printf "%s-%s" .Release.Namespace (include "jennah.fullname" .) }}
+{{- end -}}
+{{- end -}}
+
+{{- define "jennah.controller.serviceAccountName" -}}
+{{- .Values.controller.serviceAccount.name | default (ternary (include "jennah.controller.fullname" .) "default" .Values.controller.serviceAccount.create) -}}
+{{- end -}}
+
+{{- define "jennah.api.serviceAccountName" -}}
+{{- .Values.api.serviceAccount.name | default (ternary (include "jennah.api.fullname" .) "default" .Values.api.serviceAccount.create) -}}
+{{- end -}}
+
+{{- define "jennah.migration.serviceAccountName" -}}
+{{- .Values.migration.serviceAccount.name | default (ternary (include "jennah.migration.fullname" .) "default" .Values.migration.serviceAccount.create) -}}
+{{- end -}}
+
+{{/* Where the API creates jobs. */}}
+{{- define "jennah.jobNamespace" -}}{{ .Values.jobNamespace.name | default .Release.Namespace }}{{- end -}}
+
+{{/* Labels by which selectors find a component: they can never change. Takes (list $ COMPONENT). */}}
+{{- define "jennah.selectorLabels" -}}
+app.kubernetes.io/name: jennah
+app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
+app.kubernetes.io/component: {{ index . 1 }}
+{{- end -}}
+
+{{/* Labels of every object. Takes (list $ COMPONENT). */}}
+{{- define "jennah.labels" -}}
+{{- $root := index . 0 -}}
+{{ include "jennah.selectorLabels" . }}
+app.kubernetes.io/version: {{ $root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ $root.Release.Service }}
+app.kubernetes.io/part-of: jennah
+helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" }}
+{{- with $root.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}

@@ -1,0 +1,136 @@
+{{/* What the pods of all components have in common. */}}
+
+{{- define "jennah.image" -}}
+{{- with .Values.image -}}
+{{- if .digest -}}{{ .repository }}@{{ .digest }}
+{{- else -}}{{ .repository }}:{{ .tag | default $.Chart.AppVersion }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* A pod's labels. Takes (list $ COMPONENT VALUES). With an identity of Azure's the pod needs a label as well. */}}
+{{- define "jennah.podLabels" -}}
+{{- $values := index . 2 -}}
+{{ include "jennah.labels" (list (index . 0) (index . 1)) }}
+{{- if hasKey ($values.serviceAccount.annotations | default dict) "azure.workload.identity/client-id" }}
+azure.workload.identity/use: "true"
+{{- end }}
+{{- with $values.podLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* Where a pod runs and as whom. Takes (list $ VALUES). */}}
+{{- define "jennah.pod" -}}
+{{- $root := index . 0 -}}
+{{- $values := index . 1 -}}
+{{- with $root.Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+securityContext:
+  {{- toYaml $root.Values.podSecurityContext | nindent 2 }}
+{{- with $values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with $values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* Not all replicas on one node, or in one zone. Takes (list $ COMPONENT VALUES). */}}
+{{- define "jennah.spread" -}}
+{{- $values := index . 2 -}}
+{{- $selector := include "jennah.selectorLabels" (list (index . 0) (index . 1)) -}}
+affinity:
+  {{- if $values.affinity }}
+  {{- toYaml $values.affinity | nindent 2 }}
+  {{- else }}
+  podAntiAffinity:
+    preferredDuringSchedulingIgnoredDuringExecution:
+      - weight: 100
+        podAffinityTerm:
+          topologyKey: kubernetes.io/hostname
+          labelSelector:
+            matchLabels:
+              {{- $selector | nindent 14 }}
+  {{- end }}
+topologySpreadConstraints:
+  {{- if $values.topologySpreadConstraints }}
+  {{- toYaml $values.topologySpreadConstraints | nindent 2 }}
+  {{- else }}
+  - maxSkew: 1
+    topologyKey: topology.kubernetes.io/zone
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels:
+        {{- $selector | nindent 8 }}
+  {{- end }}
+{{- end -}}
+
+{{/* A container of ours up to its ports. Takes (list $ ENV EXTRA_ENV RESOURCES). */}}
+{{- define "jennah.container" -}}
+{{- $root := index . 0 -}}
+image: {{ include "jennah.image" $root | quote }}
+imagePullPolicy: {{ $root.Values.image.pullPolicy }}
+securityContext:
+  {{- toYaml $root.Values.securityContext | nindent 2 }}
+resources:
+  {{- toYaml (index . 3) | nindent 2 }}
+{{- with include "jennah.envFrom" $root }}
+envFrom:
+  {{- . | nindent 2 }}
+{{- end }}
+env:
+  {{- index . 1 | nindent 2 }}
+  {{- with concat $root.Values.extraEnv (index . 2) }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end -}}
+
+{{/* `jennah migrate` before the program, for tools that know no hooks. */}}
+{{- define "jennah.migrateFirst" -}}
+{{- if eq .Values.migration.mode "initContainer" }}
+- name: migrate
+  args: [migrate]
+  {{- include "jennah.container" (list . (include "jennah.env.migration" .) .Values.migration.extraEnv .Values.migration.resources) | nindent 2 }}
+  volumeMounts:
+    - name: tmp
+      mountPath: /tmp
+    {{- with .Values.migration.extraVolumeMounts }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "jennah.volumeMounts" -}}
+- name: tmp
+  mountPath: /tmp
+{{- if or .Values.profiles .Values.existingProfiles }}
+- name: profiles
+  mountPath: /etc/jennah/profiles
+  readOnly: true
+{{- end }}
+{{- end -}}
+
+{{/* The root file system is read-only: SDKs and the reader of kubeconfig files write to /tmp. */}}
+{{- define "jennah.volumes" -}}
+- name: tmp
+  emptyDir:
+    sizeLimit: 64Mi
+{{- if or .Values.profiles .Values.existingProfiles }}
+- name: profiles
+  configMap:
+    name: {{ .Values.existingProfiles | default (printf "%s-profiles" (include "jennah.fullname" .)) }}
+{{- end }}
+{{- if eq .Values.migration.mode "initContainer" }}
+{{- with .Values.migration.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+{{- end -}}
