@@ -15,6 +15,18 @@ OBSERVATION_SECONDS = Histogram(
     "jennah_observation_seconds", "Duration of a round of bulk observation", ["provider"], registry=REGISTRY
 )
 OBSERVED_JOBS = Gauge("jennah_observed_jobs", "Active jobs in the bulk observation", ["provider"], registry=REGISTRY)
+OBSERVATION_FAILING = Gauge(
+    "jennah_observation_failing",
+    "1 while the last round of bulk observation failed, 0 while it works",
+    ["provider"],
+    registry=REGISTRY,
+)
+RECORD_COMMITS = Counter(
+    "jennah_record_commits_total",
+    "Transactions of the record, by result (ok, or the class of our error)",
+    ["result"],
+    registry=REGISTRY,
+)
 SUBMISSIONS_IN_DOUBT = Counter(
     "jennah_submissions_in_doubt_total", "Submissions whose outcome was unknown", ["provider"], registry=REGISTRY
 )

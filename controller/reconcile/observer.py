@@ -87,6 +87,7 @@ class Observer:
         self._term += 1  # a round that is under way was asked for before
         self._news.set()
         metrics.OBSERVED_JOBS.labels(self._provider.name).set(0)
+        metrics.OBSERVATION_FAILING.labels(self._provider.name).set(0)
 
     async def run(self) -> None:
         """Round after round, while we lead. Runs until it is cancelled."""
@@ -122,17 +123,22 @@ class Observer:
         except JennahError as error:
             if str(error) != self._failing:
                 log.warning("observation failed: %s", error, extra={"provider": self._provider.name})
-            self._failing = str(error)
+            self._fails(str(error))
             return False
         except Exception:
             # A surprise in one answer must not end the program: it would come again after each restart.
             log.exception("unexpected failure of an observation", extra={"provider": self._provider.name})
-            self._failing = "unexpected failure"
+            self._fails("unexpected failure")
             return False
         if self._failing:
             log.info("observation works again", extra={"provider": self._provider.name})
-            self._failing = ""
+            self._fails("")
         return self._compare(asked, found) if term == self._term else True
+
+    def _fails(self, why: str) -> None:
+        """Keep why rounds fail; "" when they work."""
+        self._failing = why
+        metrics.OBSERVATION_FAILING.labels(self._provider.name).set(bool(why))
 
     def _compare(self, asked: Mapping[str, JobRef], found: Mapping[str, Observation]) -> bool:
         moved = False

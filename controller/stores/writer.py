@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from controller import metrics
 from controller.domain.errors import Retryable, Unavailable
 from controller.domain.records import Recorded, Transition
 from controller.ports import JobRecord, RecordFailure
@@ -142,8 +143,10 @@ class GroupWriter:
             results = await self._store.record(rows)
             assert len(results) == len(rows), "one result for each transition"
         except Exception as error:
+            metrics.RECORD_COMMITS.labels(type(error).__name__).inc()
             await self._settle(group, error)
             return
+        metrics.RECORD_COMMITS.labels("ok").inc()
         start = 0
         for caller in group:
             end = start + len(caller.transitions)

@@ -84,10 +84,10 @@ resources:
   {{- toYaml (index . 3) | nindent 2 }}
 {{- with include "jennah.envFrom" $root }}
 envFrom:
-  {{- . | nindent 2 }}
+  {{- . | trim | nindent 2 }}
 {{- end }}
 env:
-  {{- index . 1 | nindent 2 }}
+  {{- index . 1 | trim | nindent 2 }}
   {{- with concat $root.Values.extraEnv (index . 2) }}
   {{- toYaml . | nindent 2 }}
   {{- end }}

@@ -6,6 +6,7 @@ import pytest
 
 from controller.domain.errors import Unavailable
 from controller.domain.phases import Phase
+from controller.metrics import REGISTRY
 from controller.reconcile.decide import Unseen
 from controller.reconcile.observer import Observer
 from tests.controller.fakes import START, AlwaysLeader, FakeClock, FakeProvider, FakeResources, FaultPoints, settle
@@ -78,6 +79,23 @@ async def test_a_round_that_fails_puts_no_job_in_doubt() -> None:
     world.faults.arm("observe", Unavailable("no answer"))
     await world.observer._round()
     assert world.observer.seen(job) is before
+
+
+async def test_metrics_say_whether_rounds_fail() -> None:
+    world, _ = await submitted(1)
+
+    def failing() -> float | None:
+        return REGISTRY.get_sample_value("jennah_observation_failing", {"provider": world.provider.name})
+
+    world.faults.arm("observe", Unavailable("no answer"))
+    await world.observer._round()
+    assert failing() == 1
+    await world.observer._round()
+    assert failing() == 0
+    world.faults.arm("observe", Unavailable("no answer"))
+    await world.observer._round()
+    world.observer.forget()
+    assert failing() == 0, "a standby asks nothing, so nothing fails"
 
 
 async def test_no_jobs_cost_no_calls(setting: Setting) -> None:

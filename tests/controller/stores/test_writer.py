@@ -10,6 +10,7 @@ from controller.domain import reasons
 from controller.domain.errors import Permanent, Retryable, Throttled, Unavailable
 from controller.domain.phases import Phase
 from controller.domain.records import JobRow, Recorded, Transition
+from controller.metrics import REGISTRY
 from controller.ports import RecordFailure
 from controller.stores.writer import GATHER_SECONDS, GROUP_ROWS, MAX_COMMITS, GroupWriter
 
@@ -193,6 +194,19 @@ async def test_a_database_that_is_away_or_overloaded_is_so_for_the_whole_group_a
     results = await asyncio.gather(*tasks, return_exceptions=True)
     assert results[1:] == [error, error]
     assert len(store.calls) == 2
+
+
+async def test_metrics_count_the_commits_by_their_result(store: GatedStore, writer: GroupWriter) -> None:
+    def count(result: str) -> float:
+        return REGISTRY.get_sample_value("jennah_record_commits_total", {"result": result}) or 0
+
+    before = count("ok"), count("Unavailable")
+    store.gate.set()
+    store.call_fails_with["a"] = Unavailable("away")
+    with pytest.raises(Unavailable):
+        await writer.write([transition("a")])
+    await writer.write([transition("b")])
+    assert (count("ok"), count("Unavailable")) == (before[0] + 1, before[1] + 1)
 
 
 async def test_the_writer_goes_on_after_a_failure(store: GatedStore, writer: GroupWriter) -> None:
