@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip install -q
-UV_COMPILE := $(BIN)/uv pip compile pyproject.toml --generate-hashes --universal --python-version 3.11 \
+UV_COMPILE := $(BIN)/uv pip compile --generate-hashes --universal --python-version 3.11 \
   --custom-compile-command "make lock" -q
 
 .DEFAULT_GOAL := help
@@ -71,9 +71,11 @@ bench: $(DEV_STAMP) ## Measure: SubmitJob under load, the record in groups, obse
 soak: $(DEV_STAMP) ## Break everything for an hour (SOAK_SECONDS=600: ten minutes), and compare all ledgers; bench/results/soak.json
 	@$(BIN)/python -m dev.chaos --soak $(or $(SOAK_SECONDS),3600)
 
-lock: $(DEV_STAMP) ## Refresh the two lock files from pyproject.toml
-	@$(UV_COMPILE) --upgrade --group dev --all-extras -o requirements-dev.lock
-	@$(UV_COMPILE) --group demo -c requirements-dev.lock -o requirements.lock
+lock: $(DEV_STAMP) ## Refresh the lock files from pyproject.toml
+	@$(UV_COMPILE) pyproject.toml --upgrade --group dev --all-extras -o requirements-dev.lock
+	@$(UV_COMPILE) pyproject.toml --group demo -c requirements-dev.lock -o requirements.lock
+	@$(UV_COMPILE) pyproject.toml --all-extras -c requirements-dev.lock -o requirements-image.lock
+	@$(UV_COMPILE) --group pyproject.toml:build -c requirements-dev.lock -o requirements-build.lock
 
 clean: ## Remove what was made: .venv, caches and the state in .jennah
 	@rm -rf $(VENV) .jennah .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
