@@ -9,7 +9,7 @@ UV_COMPILE := $(BIN)/uv pip compile --generate-hashes --universal --python-versi
   --custom-compile-command "make lock" -q
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run test check lint types imports format proto bench soak lock clean
+.PHONY: help install demo run test check lint types imports format proto manifests bench soak lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,7 +46,7 @@ test: $(DEV_STAMP) ## Run the tests; ARGS="-k name" narrows them
 check: lint types imports ## Lint, types and import contracts
 
 lint: $(DEV_STAMP)
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/hadolint Dockerfile
 
 types: $(DEV_STAMP)
 	@$(BIN)/mypy
@@ -59,6 +59,9 @@ format: $(DEV_STAMP) ## Format the code
 
 proto: $(DEV_STAMP) ## Generate api/gen from the .proto
 	@$(BIN)/python -m api.proto.generate
+
+manifests: $(DEV_STAMP) ## Make what is derived from the chart and the CRD: the chart's README, manifests/install.yaml
+	@$(BIN)/python -m dev.manifests
 
 bench: $(DEV_STAMP) ## Measure: SubmitJob under load, the record in groups, observing each cloud, failover; results go to bench/results
 	@$(BIN)/python -m dev.bench.api
