@@ -141,6 +141,15 @@
 
 {{- define "jennah.env.kubernetes" -}}
 {{- include "jennah.var" (list "KUBERNETES_JOB_NAMESPACE" .namespace) }}
+{{- if .kubeconfigSecret.name }}
+{{- include "jennah.var" (list "KUBERNETES_JOB_KUBECONFIG" "/etc/jennah/job-cluster/kubeconfig") }}
+{{- end }}
+{{- include "jennah.var" (list "KUBERNETES_GRACE_SECONDS" .graceSeconds) }}
+{{- include "jennah.var" (list "KUBERNETES_JOB_TTL_SECONDS" .jobTtlSeconds) }}
+{{- include "jennah.var" (list "KUBERNETES_POD_SECURITY" .podSecurity) }}
+{{- include "jennah.var" (list "KUBERNETES_SPOT_NODES" .spotNodes) }}
+{{- include "jennah.var" (list "KUBERNETES_GPU_RESOURCE" .gpuResource) }}
+{{- include "jennah.var" (list "KUBERNETES_GPU_LABEL" .gpuLabel) }}
 {{- end -}}
 
 {{- define "jennah.env.api" -}}

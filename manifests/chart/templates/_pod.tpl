@@ -118,6 +118,11 @@ env:
 {{- end }}
 {{- end -}}
 
+{{/* "true" where Kubernetes Jobs run in another cluster than the release's. */}}
+{{- define "jennah.hasJobCluster" -}}
+{{- and (eq .Values.provider.name "kubernetes") (ne .Values.provider.kubernetes.kubeconfigSecret.name "") -}}
+{{- end -}}
+
 {{/* The root file system is read-only: SDKs and the reader of kubeconfig files write to /tmp. */}}
 {{- define "jennah.volumes" -}}
 - name: tmp
