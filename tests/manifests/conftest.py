@@ -1,32 +1,48 @@
 """The clusters that rendered objects are shown to: an in-memory API server, and E2E_KUBECONFIG's where it is set."""
 
 import asyncio
+import contextlib
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from kubernetes.aio import client as kube
+from kubernetes.aio import config as kube_config
 
+from controller.kube.client import KubeClient
 from dev.kubeapi.server import KubeApiServer
 
-
-def _clusters() -> list[str]:
-    return ["in-memory", *(["E2E_KUBECONFIG"] if os.environ.get("E2E_KUBECONFIG") else [])]
+CLUSTERS = ["in-memory", *(["E2E_KUBECONFIG"] if os.environ.get("E2E_KUBECONFIG") else [])]
 
 
-@pytest.fixture(scope="module", params=_clusters())
+@pytest.fixture(scope="module", params=CLUSTERS)
 def kubeconfig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The kubeconfig of a cluster. The in-memory one lives for a module, and has nothing in it at first."""
     if request.param == "E2E_KUBECONFIG":
         yield Path(os.environ["E2E_KUBECONFIG"])
         return
+    with _serving(tmp_path_factory.mktemp("kubeapi")) as path:
+        yield path
+
+
+@pytest.fixture
+async def client(kubeconfig: Path) -> AsyncIterator[KubeClient]:
+    configuration = kube.Configuration()
+    await kube_config.load_kube_config(config_file=str(kubeconfig), client_configuration=configuration)
+    async with KubeClient(configuration) as client:
+        yield client
+
+
+@contextlib.contextmanager
+def _serving(data_dir: Path) -> Iterator[Path]:
+    """A server on a thread and an event loop of its own, so that Helm and kubectl can be waited for."""
     with asyncio.Runner() as runner:
         loop = runner.get_loop()
-        # On a thread and an event loop of its own, so that Helm and kubectl can be waited for.
         thread = threading.Thread(target=loop.run_forever, name="kubeapi")
         thread.start()
-        server = KubeApiServer(tmp_path_factory.mktemp("kubeapi"))
+        server = KubeApiServer(data_dir)
         try:
             asyncio.run_coroutine_threadsafe(server.start(), loop).result()
             yield server.kubeconfig

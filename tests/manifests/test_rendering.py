@@ -1,12 +1,8 @@
 """The chart over a matrix of values: what it renders is what an API server takes, and what holds for all of it."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from kubernetes.aio import client as kube
-from kubernetes.aio import config as kube_config
 
 from controller.domain.errors import Unavailable
 from controller.kube.client import KubeClient
@@ -28,14 +24,6 @@ every_case = pytest.mark.parametrize("case", CASES)
 
 def render(case: str) -> list[Object]:
     return chart.render(CASES[case])
-
-
-@pytest.fixture
-async def client(kubeconfig: Path) -> AsyncIterator[KubeClient]:
-    configuration = kube.Configuration()
-    await kube_config.load_kube_config(config_file=str(kubeconfig), client_configuration=configuration)
-    async with KubeClient(configuration) as client:
-        yield client
 
 
 @pytest.fixture
