@@ -1,0 +1,162 @@
+"""The image without a container engine: the Dockerfile's own steps, run in a folder that holds what its context would.
+
+What only an engine can show (the base image, the layers) is not shown here; `make lint` has hadolint's rules.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.image import dockerfile
+
+ROOT = Path(__file__).parents[2]
+BUILD, FINAL = dockerfile.stages((ROOT / "Dockerfile").read_text())
+EXTRAS = "postgres"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def context(folder: Path) -> Iterator[Path]:
+    """Copy what .dockerignore lets in."""
+    allowed = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
+    for name in allowed:
+        source, target = ROOT / name, folder / name
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+        else:
+            shutil.copy(source, target)
+        yield target
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the build stage leaves for the final one: /opt/jennah, elsewhere."""
+    folder = tmp_path_factory.mktemp("image")
+    ignored = list(context(folder))
+    assert ignored
+    source, opt, dist = folder / "src", folder / "opt", folder / "dist"
+    source.mkdir()
+    for keyword, text in BUILD:
+        if keyword == "COPY":
+            *names, target = text.split()
+            for name in names:
+                shutil.move(folder / name, source / target / ("" if name.endswith("/") else name))
+        elif keyword == "RUN" and "requirements-build.lock" not in text:
+            _run(text.replace("/opt/jennah", str(opt)).replace("/tmp/dist", str(dist)), source)
+    return opt
+
+
+def _run(command: str, folder: Path) -> None:
+    # pip, uv and python are those of the tests' own environment, which are of the versions that the lock says.
+    environment = {**os.environ, "EXTRAS": EXTRAS, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["sh", "-ec", command], cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def run(image: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    """Run it as the image does: nothing of the checkout is near."""
+    path = image / "bin" / command[0]
+    environment = {"PATH": str(image / "bin"), "HOME": "/nonexistent"}
+    return subprocess.run(
+        [path, *command[1:]], cwd="/", env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_the_entry_point_runs_away_from_the_checkout(image: Path) -> None:
+    entry = re.findall(r'"([^"]+)"', dict(FINAL)["ENTRYPOINT"])
+    command = re.findall(r'"([^"]+)"', dict(FINAL)["CMD"])
+    assert run(image, *entry, "--help").stdout.startswith("usage: jennah")
+    refused = run(image, *entry, *command)
+    assert (refused.returncode, "BATCH_PROVIDER is not set" in refused.stderr) == (2, True)
+    refused = run(image, *entry, "api")
+    assert (refused.returncode, "DB_PROVIDER is not set" in refused.stderr) == (2, True)
+
+
+def test_a_database_of_the_extras_is_there_and_another_is_not(image: Path) -> None:
+    assert run(image, "python", "-c", "import controller.stores.postgres").returncode == 0
+    assert run(image, "python", "-c", "import boto3").returncode == 1
+
+
+def test_the_package_holds_its_data_and_nothing_of_the_development(image: Path) -> None:
+    [site] = image.glob("lib/python3*/site-packages")
+    for data in ("postgres/0001_initial.sql", "sqlite/0001_initial.sql", "spanner.sql"):
+        assert (site / "controller" / "stores" / "schema" / data).is_file()
+    for folder in ("controller", "api"):
+        shipped = {path.relative_to(site) for path in (site / folder).rglob("*") if "__pycache__" not in path.parts}
+        ours = {path.relative_to(ROOT) for path in (ROOT / folder).rglob("*") if "__pycache__" not in path.parts}
+        assert shipped == ours
+    assert not {"dev", "tests", "bench", "pip", "pytest"} & {path.name for path in site.iterdir()}
+    assert any((site / "controller" / "__pycache__").iterdir()), "byte code: the root is read-only later"
+
+
+def test_each_package_is_of_the_lock(image: Path) -> None:
+    uv = Path(sys.executable).with_name("uv")
+    frozen = subprocess.run([uv, "pip", "freeze", "-q", "--python", image], capture_output=True, text=True, check=True)
+    installed = {line for line in frozen.stdout.splitlines() if not line.startswith("jennah-controller @")}
+    assert installed <= _pins("requirements-image.lock")
+
+
+def test_a_package_that_is_not_the_locked_one_is_refused(image: Path, tmp_path: Path) -> None:
+    command = next(text for keyword, text in BUILD if keyword == "RUN" and "--verify-hashes" in text)
+    options = re.findall(r"--only-binary \S+|--verify-hashes|-c \S+", command)
+    assert len(options) == 3
+    wrong = re.sub(r"(msgspec==[^#]*)", lambda m: re.sub("sha256:[0-9a-f]{64}", "sha256:" + "0" * 64, m[1]), _lock())
+    (tmp_path / "requirements-image.lock").write_text(wrong)
+    [wheel] = (image.parent / "dist").glob("*.whl")
+    python = tmp_path / "venv"
+    _run(f"python -m venv --without-pip {python}", tmp_path)
+    with pytest.raises(AssertionError, match="Hash mismatch for `msgspec"):
+        _run(f"uv pip install --no-cache --python {python} {' '.join(options)} {wheel}", tmp_path)
+
+
+def _lock() -> str:
+    return (ROOT / "requirements-image.lock").read_text()
+
+
+def _pins(lock: str) -> set[str]:
+    return set(re.findall(r"^([A-Za-z0-9_.-]+==[^ ;\\]+)", (ROOT / lock).read_text(), re.M))
+
+
+def test_locks_agree() -> None:
+    tested = _pins("requirements-dev.lock")
+    assert _pins("requirements-image.lock") <= tested, "the image has what the tests ran with"
+    assert _pins("requirements-build.lock") <= tested
+    hashes = [
+        re.findall(r"^\S+==[^\n]*\\\n(?: +--hash=sha256:\w+)", (ROOT / f"requirements-{n}.lock").read_text(), re.M)
+        for n in ("image", "build")
+    ]
+    assert [len(found) for found in hashes] == [
+        len(_pins("requirements-image.lock")),
+        len(_pins("requirements-build.lock")),
+    ]
+
+
+def test_by_default_the_image_has_every_extra() -> None:
+    default = next(text for keyword, text in BUILD if keyword == "ARG" and text.startswith("EXTRAS="))
+    assert set(default.removeprefix("EXTRAS=").split(",")) == set(PROJECT["project"]["optional-dependencies"])
+
+
+def test_the_final_stage_is_not_root_and_builds_nothing() -> None:
+    keywords = [instruction.keyword for instruction in FINAL]
+    assert "RUN" not in keywords, "what is installed comes from the stage before"
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", dict(FINAL)["USER"]), "a number, for runAsNonRoot"
+    labels = dict(FINAL)["LABEL"]
+    for label in ("title", "description", "source", "version", "revision"):
+        assert f"org.opencontainers.image.{label}=" in labels
+    version = next(text for keyword, text in FINAL if keyword == "ARG" and text.startswith("VERSION="))
+    assert version == f"VERSION={PROJECT['project']['version']}"
+
+
+def test_the_context_lets_in_what_is_named_and_nothing_else() -> None:
+    patterns = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
+    assert patterns[0] == "*", "what nobody thought of stays out"
+    copied = {name.rstrip("/") for keyword, text in BUILD if keyword == "COPY" for name in text.split()[:-1]}
+    assert {pattern[1:] for pattern in patterns if pattern.startswith("!")} == copied
