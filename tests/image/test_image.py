@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,8 +21,8 @@ EXTRAS = "postgres"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
-def context(folder: Path) -> Iterator[Path]:
-    """Copy what .dockerignore lets in."""
+def copy_context(folder: Path) -> None:
+    """What .dockerignore lets in."""
     allowed = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
     for name in allowed:
         source, target = ROOT / name, folder / name
@@ -31,15 +30,13 @@ def context(folder: Path) -> Iterator[Path]:
             shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
         else:
             shutil.copy(source, target)
-        yield target
 
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the build stage leaves for the final one: /opt/jennah, elsewhere."""
     folder = tmp_path_factory.mktemp("image")
-    ignored = list(context(folder))
-    assert ignored
+    copy_context(folder)
     source, opt, dist = folder / "src", folder / "opt", folder / "dist"
     source.mkdir()
     for keyword, text in BUILD:
@@ -129,14 +126,9 @@ def test_locks_agree() -> None:
     tested = _pins("requirements-dev.lock")
     assert _pins("requirements-image.lock") <= tested, "the image has what the tests ran with"
     assert _pins("requirements-build.lock") <= tested
-    hashes = [
-        re.findall(r"^\S+==[^\n]*\\\n(?: +--hash=sha256:\w+)", (ROOT / f"requirements-{n}.lock").read_text(), re.M)
-        for n in ("image", "build")
-    ]
-    assert [len(found) for found in hashes] == [
-        len(_pins("requirements-image.lock")),
-        len(_pins("requirements-build.lock")),
-    ]
+    for lock in ("requirements-image.lock", "requirements-build.lock"):
+        text = (ROOT / lock).read_text()
+        assert len(re.findall(r"^\S+==.*\\\n +--hash=sha256:", text, re.M)) == len(_pins(lock)), "a hash each"
 
 
 def test_by_default_the_image_has_every_extra() -> None:
