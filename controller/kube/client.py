@@ -30,6 +30,7 @@ from controller.domain.errors import (
     Throttled,
     Unavailable,
 )
+from controller.kube import fresh_token
 
 METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 MERGE_PATCH = "application/merge-patch+json"
@@ -52,7 +53,8 @@ async def load_configuration() -> kube.Configuration:
     path = _kubeconfig()
     try:
         if path is not None:
-            await kube_config.load_kube_config(config_file=path, client_configuration=configuration)
+            loader = await kube_config.load_kube_config(config_file=path, client_configuration=configuration)
+            fresh_token.keep_fresh(configuration, loader)
         else:
             kube_config.load_incluster_config(client_configuration=configuration)
     except (kube_config.ConfigException, OSError) as error:
