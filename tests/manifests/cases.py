@@ -199,6 +199,9 @@ CASES: dict[str, dict[str, Any]] = {
     ),
     "accounts of the cluster may call": merged(DEFAULT, {"api": {"auth": {"kind": "kubernetes"}}}),
     "no API": merged(DEFAULT, {"api": {"enabled": False}}),
+    "the API on Cloud Run": merged(
+        DEFAULT, {"api": {"enabled": False, "users": ["api@my-project.iam.gserviceaccount.com"]}}
+    ),
     "profiles": merged(
         DEFAULT,
         {"profiles": {"defaultResources": {"cpuMillis": 1000, "memoryMiB": 2048, "maxRunDurationSeconds": 600}}},

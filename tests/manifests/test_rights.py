@@ -80,6 +80,12 @@ EXPECTED = {
         "jennah-controller in *": OPERATOR,
         "jennah-controller in jennah-system": LEASE,
     },
+    "the API on Cloud Run": {
+        "jennah-controller in *": OPERATOR,
+        "jennah-controller in jennah-system": LEASE,
+        "api@my-project.iam.gserviceaccount.com in *": API_EVERYWHERE,
+        "api@my-project.iam.gserviceaccount.com in jennah-jobs": API_JOBS,
+    },
     "as little as possible": {},
 }
 

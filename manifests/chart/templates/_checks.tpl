@@ -114,11 +114,13 @@ profiles and existingProfiles are the same file: set one of them
 {{- end -}}
 
 {{- define "jennah.checks.api" -}}
-{{- if .Values.api.enabled -}}
+{{- if or .Values.api.enabled .Values.api.users -}}
 {{- $jobs := include "jennah.jobNamespace" . -}}
 {{- if and .Values.watchNamespaces (not (has $jobs .Values.watchNamespaces)) }}
 watchNamespaces has no {{ $jobs }}: the API creates its jobs there (jobNamespace.name) and nobody would run them
 {{- end -}}
+{{- end -}}
+{{- if .Values.api.enabled -}}
 {{- with .Values.api -}}
 {{- if and (eq .auth.kind "token") (not .auth.tokensSecret.name) }}
 api.auth.tokensSecret.name is required with api.auth.kind=token

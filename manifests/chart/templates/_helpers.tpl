@@ -34,6 +34,16 @@
 {{- .Values.migration.serviceAccount.name | default (ternary (include "jennah.migration.fullname" .) "default" .Values.migration.serviceAccount.create) -}}
 {{- end -}}
 
+{{/* As whom the programs are known to Kubernetes: JSON lists of user names. */}}
+{{- define "jennah.controller.usernames" -}}
+{{- list (printf "system:serviceaccount:%s:%s" .Release.Namespace (include "jennah.controller.serviceAccountName" .)) | toJson -}}
+{{- end -}}
+
+{{- define "jennah.api.usernames" -}}
+{{- $account := printf "system:serviceaccount:%s:%s" .Release.Namespace (include "jennah.api.serviceAccountName" .) -}}
+{{- concat (ternary (list $account) list .Values.api.enabled) .Values.api.users | toJson -}}
+{{- end -}}
+
 {{/* Where the API creates jobs. */}}
 {{- define "jennah.jobNamespace" -}}{{ .Values.jobNamespace.name | default .Release.Namespace }}{{- end -}}
 

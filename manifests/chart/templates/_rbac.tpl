@@ -71,7 +71,7 @@
   verbs: [create]
 {{- end -}}
 
-{{/* A Role or ClusterRole and its binding. Takes (list KIND NAME NAMESPACE LABELS ACCOUNT RULES). */}}
+{{/* A Role or ClusterRole and its binding. Takes (list KIND NAME NAMESPACE LABELS SUBJECTS RULES). */}}
 {{- define "jennah.role" -}}
 apiVersion: rbac.authorization.k8s.io/v1
 kind: {{ index . 0 }}
@@ -88,7 +88,7 @@ rules:
 {{ include "jennah.roleBinding" . }}
 {{- end -}}
 
-{{/* Takes (list KIND NAME NAMESPACE LABELS ACCOUNT ...) of the role. */}}
+{{/* Takes (list KIND NAME NAMESPACE LABELS SUBJECTS ...) of the role. */}}
 {{- define "jennah.roleBinding" -}}
 apiVersion: rbac.authorization.k8s.io/v1
 kind: {{ index . 0 }}Binding
@@ -104,5 +104,5 @@ roleRef:
   kind: {{ index . 0 }}
   name: {{ index . 1 }}
 subjects:
-  - {{- toYaml (index . 4) | nindent 4 }}
+  {{- toYaml (index . 4) | nindent 2 }}
 {{- end -}}
