@@ -62,4 +62,10 @@ STAND_INS = {
             "AZURE_BATCH_POOLS": "spot=jennah-spot,gpu=jennah-gpu",
         },
     ),
+    "kubernetes": StandIn(
+        module="dev.emulators.kubernetes_jobs",
+        # The API server is the service: the program plays the Jobs of the one that it is pointed at.
+        endpoint_variable="KUBERNETES_JOB_KUBECONFIG",
+        defaults={},
+    ),
 }

@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from . import deletes, discovery, lists, openapi, patches, requests, reviews, routes, status, views, watches
+from . import deletes, discovery, lists, openapi, patches, podlogs, requests, reviews, routes, status, views, watches
 from .encoding import JsonObject, encode
 from .objects import Stored
 from .resources import Registry
@@ -127,6 +127,8 @@ class Handler:
             selection = lists.selection_from(resource, route.namespace, query)
             watch = watches.Watch(self._store, resource, selection, view)
             return await watch.serve(request, watches.watch_options(query))
+        if route.subresource == "log":
+            return web.Response(text=podlogs.text_of(self._find(route).load()))
         if route.name:
             return _body(view.one(self._find(route)))
         selection = lists.selection_from(resource, route.namespace, query)

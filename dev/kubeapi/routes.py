@@ -41,6 +41,7 @@ def resolve(registry: Registry, path: str) -> Route:
 def _route(resource: Resource, namespace: str | None, parts: list[str]) -> Route:
     name, subresource = [*parts, "", ""][:2]
     has_subresource = subresource == "" or (subresource == "status" and resource.has_status)
+    has_subresource = has_subresource or (subresource == "log" and resource.storage == "pods")
     lacks_namespace = bool(name) and resource.is_namespaced and namespace is None
     if len(parts) > 2 or not has_subresource or lacks_namespace:
         raise status.no_such_resource()
