@@ -22,7 +22,6 @@ def main() -> int:
     )
     parser.add_argument("--kubeconfig", type=Path, default=os.environ.get("KUBECONFIG"), help="default: KUBECONFIG")
     parser.add_argument("--control-port", type=int, default=0, help="GET /ledger; 0: any free one")
-    parser.add_argument("--port", type=int, default=0, help="of no use here: the API server is the service")
     parser.add_argument("--step-seconds", type=float, default=0.05, help="in the queue, and until a container runs")
     options = parser.parse_args()
     if options.kubeconfig is None:

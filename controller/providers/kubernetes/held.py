@@ -32,6 +32,7 @@ class _Held(msgspec.Struct):
 
 
 class _Gone(msgspec.Struct, frozen=True):
+    job_uid: str
     seen: Observation
     at: float
 
@@ -60,6 +61,11 @@ class Held:
             held.seen = observation.observation(held.job, self._of(held.job))
         return held.seen
 
+    def job(self, place: Place) -> Job | None:
+        """The Job that is there."""
+        held = self._jobs.get(place)
+        return held.job if held is not None else None
+
     def unexplained(self, place: Place) -> Job | None:
         """The Job there, if it has ended and the watch has not told of all of its Pods."""
         held = self._jobs.get(place)
@@ -80,18 +86,17 @@ class Held:
         if held is not None and held.job.metadata.uid == job.metadata.uid:
             self._fix(held, seen)
 
-    def bury(self, place: Place) -> None:
-        """A call says that there is no such Job: the watch will."""
-        held = self._jobs.get(place)
-        if held is not None:
-            self.remove_job(held.job)
+    def bury(self, job: Job) -> None:
+        """A call says that this Job is there no more: the watch will."""
+        self.remove_job(job)
 
     # --- what the watch tells --------------------------------------------------------------------------
 
     def put_job(self, job: Job) -> None:
         place, held = _place(job), self._jobs.get(_place(job))
-        if not _is_ours(job):
-            return
+        gone = self._gone.get(place)
+        if not _is_ours(job) or (gone is not None and gone.job_uid == job.metadata.uid):
+            return  # of one that is gone the watch may tell late
         if held is not None and held.job.metadata.uid != job.metadata.uid:
             self.remove_job(held.job)
             held = None
@@ -119,7 +124,8 @@ class Held:
         self._attempts.pop(job.metadata.uid, None)
         if seen is not None:
             deleted = job.metadata.deletion_timestamp or self._clock.now()
-            self._gone[place] = _Gone(observation.removed(seen, deleted), self._clock.monotonic())
+            ended = observation.removed(seen, deleted)
+            self._gone[place] = _Gone(job.metadata.uid, ended, self._clock.monotonic())
         self._forget_the_oldest()
 
     def replace_jobs(self, jobs: Sequence[Job], version: int, namespace: str) -> None:

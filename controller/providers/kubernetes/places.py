@@ -1,6 +1,7 @@
 """Where a job is: its Job's namespace and name, and the paths of what belongs to it. Pure."""
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from controller.domain.errors import Invalid
@@ -63,11 +64,15 @@ def parse(path: str) -> Place | None:
 
 def place_of(ref: JobRef, fixed_namespace: str) -> Place:
     """Where that job was made, or would be. Raises Invalid where nothing says in which namespace."""
-    name = job_name(ref.external_name)
-    known = parse(ref.resource_path or "")
+    return _place(ref.external_name, ref.resource_path or "", fixed_namespace or ref.namespace)
+
+
+@lru_cache(maxsize=100_000)  # the same jobs are asked for many times a second
+def _place(external_name: str, path: str, namespace: str) -> Place:
+    name = job_name(external_name)
+    known = parse(path)
     if known is not None and known.name == name:
         return known
-    namespace = fixed_namespace or ref.namespace
     if not namespace:
         raise Invalid(f"it is not known in which namespace the Job {name} is")
     return Place(namespace, name)

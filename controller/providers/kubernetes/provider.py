@@ -82,10 +82,12 @@ class KubernetesProvider:
 
     async def get(self, ref: JobRef) -> Observation | None:
         place = self._place(ref)
+        known = self._held.job(place)
         job = await self._cluster.job(place)
         if job is not None:
             return await self._observed(job)
-        self._held.bury(place)
+        if known is not None:
+            self._held.bury(known)
         return self._held.seen(place)
 
     async def observe(self, refs: Collection[JobRef]) -> Mapping[str, Observation]:
