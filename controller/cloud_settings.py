@@ -5,6 +5,7 @@ import re
 
 import msgspec
 
+from controller.domain import names
 from controller.variables import Environment
 
 AZURE_TASK_USERS = ("task", "pool", "task-admin", "pool-admin")
@@ -123,6 +124,43 @@ class AzureSettings(msgspec.Struct, frozen=True, kw_only=True):
         return f"AzureSettings({self.account})"
 
 
+SPOT_NODES = {
+    "cloud.google.com/gke-spot": "true",
+    "eks.amazonaws.com/capacityType": "SPOT",
+    "karpenter.sh/capacity-type": "spot",
+    "kubernetes.azure.com/scalesetpriority": "spot",
+}
+"""What GKE, EKS, Karpenter and AKS label their spot nodes with, and GKE and AKS taint them with."""
+
+
+class KubernetesSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Kubernetes Jobs."""
+
+    region: str
+    """BATCH_REGION: a name for the cluster, only shown; "cluster" by default."""
+    instance: str
+    """JENNAH_INSTANCE: tells the jobs of one installation from those of another in the same cluster."""
+    watch_namespaces: tuple[str, ...] = ()
+    """WATCH_NAMESPACES: where Jobs are made and watched unless `namespace` says otherwise."""
+    namespace: str = ""
+    """KUBERNETES_JOB_NAMESPACE: where all Jobs are made; empty: each in its JennahJob's own namespace."""
+    kubeconfig: str = ""
+    """KUBERNETES_JOB_KUBECONFIG: path of a kubeconfig file of another cluster to run the Jobs in."""
+    grace_seconds: int = 30
+    """KUBERNETES_GRACE_SECONDS: from SIGTERM to SIGKILL, for the tasks of a job that is cancelled."""
+    ttl_seconds: int = 86400
+    """KUBERNETES_JOB_TTL_SECONDS: how long an ended Job is kept, its Pods and their logs with it; longer where
+    spec.ttlSecondsAfterFinished is."""
+    is_restricted: bool = False
+    """KUBERNETES_POD_SECURITY: restricted, for namespaces of that Pod Security level, or baseline."""
+    spot_nodes: dict[str, str] = msgspec.field(default_factory=lambda: dict(SPOT_NODES))
+    """KUBERNETES_SPOT_NODES: labels of spot nodes, of which a node has one; taints that read the same are tolerated."""
+    gpu_resource: str = "nvidia.com/gpu"
+    """KUBERNETES_GPU_RESOURCE: the resource that counts GPUs, and the taint of nodes that have them."""
+    gpu_label: str = "nvidia.com/gpu.product"
+    """KUBERNETES_GPU_LABEL: the label of a node that says which type its GPUs are."""
+
+
 def read_gcp(env: Environment, region: str) -> GcpSettings:
     """Google Cloud Batch; faults stay in `env`."""
     return GcpSettings(
@@ -173,6 +211,26 @@ def read_azure(env: Environment, region: str) -> AzureSettings:
         task_user=user,
         reads_per_second=env.number("AZURE_READS_PER_SECOND", 20, least=0.1, most=10_000),
         mutations_per_second=env.number("AZURE_MUTATIONS_PER_SECOND", 20, least=0.1, most=10_000),
+    )
+
+
+def read_kubernetes(env: Environment, region: str, watch_namespaces: tuple[str, ...]) -> KubernetesSettings:
+    """Kubernetes Jobs; faults stay in `env`."""
+    namespace = env.text("KUBERNETES_JOB_NAMESPACE", "")
+    if namespace:
+        env.check("KUBERNETES_JOB_NAMESPACE", names.namespace_fault(namespace))
+    return KubernetesSettings(
+        region=region,
+        instance=_instance(env),
+        watch_namespaces=watch_namespaces,
+        namespace=namespace,
+        kubeconfig=env.text("KUBERNETES_JOB_KUBECONFIG", ""),
+        grace_seconds=env.integer("KUBERNETES_GRACE_SECONDS", 30, least=0, most=86400),
+        ttl_seconds=env.integer("KUBERNETES_JOB_TTL_SECONDS", 86400, least=60, most=2**31 - 1),
+        is_restricted=env.choice("KUBERNETES_POD_SECURITY", ("baseline", "restricted"), "baseline") == "restricted",
+        spot_nodes=env.pairs("KUBERNETES_SPOT_NODES") or SPOT_NODES,
+        gpu_resource=env.text("KUBERNETES_GPU_RESOURCE", "nvidia.com/gpu"),
+        gpu_label=env.text("KUBERNETES_GPU_LABEL", "nvidia.com/gpu.product"),
     )
 
 

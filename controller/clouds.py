@@ -1,6 +1,6 @@
 """The adapter of the service that was chosen; its SDK is imported here and not before."""
 
-from controller.cloud_settings import AwsSettings, AzureSettings, GcpSettings
+from controller.cloud_settings import AwsSettings, AzureSettings, GcpSettings, KubernetesSettings
 from controller.domain.errors import ConfigError
 from controller.ports import BatchProvider, Clock
 from controller.settings import OperatorSettings
@@ -22,6 +22,10 @@ def make_provider(settings: OperatorSettings, clock: Clock) -> BatchProvider:
                 from controller.providers.azure.provider import AzureProvider
 
                 return AzureProvider(azure, clock)
+            case KubernetesSettings() as kubernetes:
+                from controller.providers.kubernetes.provider import KubernetesProvider
+
+                return KubernetesProvider(kubernetes, clock)
     except ModuleNotFoundError as error:
         extra = settings.provider
         hint = f"pip install 'jennah-controller[{extra}]'"

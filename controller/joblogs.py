@@ -49,6 +49,10 @@ def _lines(job: Job) -> AsyncIterator[str]:
                 from controller.providers.azure import logs as azure
 
                 return azure.lines(job)
+            case "kubernetes":
+                from controller.providers.kubernetes import logs as kubernetes
+
+                return kubernetes.lines(job)
     except ModuleNotFoundError as error:
         raise ConfigError([f"reading logs needs an extra: pip install 'jennah-controller[{provider}]'"]) from error
     raise NotFound(f"{job.metadata.name} has not been taken on by the controller yet")

@@ -15,7 +15,7 @@ from controller.kube.events import EventPoster
 from controller.kube.lease import KubeLease
 from controller.kube.resources import KubeJobResources
 from controller.leadership import Election, LeaseObject
-from controller.ports import BatchProvider, Clock, JobStore
+from controller.ports import BatchProvider, Clock, JobStore, Watched
 from controller.reconcile.cache import JobCache
 from controller.reconcile.decide import Policy
 from controller.reconcile.endings import Endings
@@ -108,6 +108,7 @@ class Controller:
         )
         metrics.LEADER.set_function(leadership.is_leader)
         cache, policy = JobCache(), _policy(settings, provider)
+        watched = provider if isinstance(provider, Watched) else None
         provider = GuardedProvider(provider, leadership)
         record = GuardedRecord(store, leadership)
         self._queue = WorkQueue(clock)
@@ -122,6 +123,8 @@ class Controller:
             min_seconds=settings.observe_min_seconds,
             max_seconds=settings.observe_max_seconds,
         )
+        if watched is not None:
+            watched.on_change(self._observer.look)
         resources = GuardedResources(KubeJobResources(client, self._events, clock), leadership)
         self._orphans = Orphans(
             provider=provider,
@@ -194,6 +197,7 @@ def _policy(settings: OperatorSettings, provider: BatchProvider) -> Policy:
     settle = 0.0 if provider.name == "local" else settings.submit_settle_seconds
     return Policy(
         providers=frozenset({provider.name}),
+        gone_when_ended=frozenset({"kubernetes"}),
         submit_limit=SUBMIT_LIMIT_SECONDS,
         intent_first=frozenset() if provider.names_are_ids else frozenset({provider.name}),
         missing_grace=settings.missing_grace_seconds,

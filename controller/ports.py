@@ -4,9 +4,9 @@
 All calls raise errors of `domain.errors` only, and end within a time limit that is shorter than the lease.
 """
 
-from collections.abc import Collection, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -133,6 +133,8 @@ class JobRef(msgspec.Struct, frozen=True, kw_only=True):
 
     external_name: str
     uid: str
+    namespace: str = ""
+    """The object's, where it is known."""
     resource_path: str | None = None
     submitted_at: datetime | None = None
     """When the service took it, as status has it: bounds lists by time of creation."""
@@ -218,6 +220,15 @@ class BatchProvider(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+@runtime_checkable
+class Watched(Protocol):
+    """What a provider may have beside its calls: it is told of changes, and need not be asked at intervals."""
+
+    def on_change(self, call: Callable[[], None]) -> None:
+        """Have that called, on the event loop, after each change that `observe` would show."""
+        ...
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,15 +10,26 @@ from pathlib import Path
 
 import msgspec
 
-from controller.cloud_settings import AwsSettings, AzureSettings, GcpSettings, read_aws, read_azure, read_gcp
+from controller.cloud_settings import (
+    AwsSettings,
+    AzureSettings,
+    GcpSettings,
+    KubernetesSettings,
+    read_aws,
+    read_azure,
+    read_gcp,
+    read_kubernetes,
+)
 from controller.domain import names
 from controller.domain.resources import Profiles
 from controller.lease_settings import LeaseSettings, read_lease
 from controller.variables import Environment
 
 PROVIDERS = ("gcp", "aws", "azure", "kubernetes", "local")
-AVAILABLE = ("gcp", "aws", "azure", "local")
 DATABASES = ("spanner", "dynamodb", "postgres", "cosmosdb", "sqlite")
+
+
+CloudSettings = GcpSettings | AwsSettings | AzureSettings | KubernetesSettings | None
 
 
 class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,8 +82,8 @@ class OperatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     provider: str
     """BATCH_PROVIDER: which service jobs go to unless their spec says otherwise."""
     region: str
-    """BATCH_REGION: the service's region; "local" for the local provider."""
-    cloud: GcpSettings | AwsSettings | AzureSettings | None
+    """BATCH_REGION: the service's region; "local" for the local provider, "cluster" for Kubernetes."""
+    cloud: CloudSettings
     """What the chosen cloud needs; None for the local provider."""
     lease: LeaseSettings
     """What operators elect their leader by."""
@@ -158,19 +169,16 @@ def read_operator(variables: Mapping[str, str] | None = None) -> OperatorSetting
             "BATCH_PROVIDER=local runs jobs as processes beside the controller and is only for trying Jennah out; "
             "set JENNAH_ALLOW_LOCAL_PROVIDER=true if you mean it"
         )
-    elif provider in PROVIDERS and provider not in AVAILABLE:
-        available = ", ".join(AVAILABLE)
-        env.faults.append(f"BATCH_PROVIDER={provider!r} is not available in this release; available are {available}")
     namespaces = tuple(n.strip() for n in env.text("WATCH_NAMESPACES", "").split(",") if n.strip())
     for namespace in namespaces:
         env.check("WATCH_NAMESPACES", names.namespace_fault(namespace))
     api_namespace = read_api_namespace(env)
-    region = env.text("BATCH_REGION", "local" if provider == "local" else None)
+    region = env.text("BATCH_REGION", {"local": "local", "kubernetes": "cluster"}.get(provider))
     settings = OperatorSettings(
         common=common,
         provider=provider,
         region=region,
-        cloud=_read_cloud(env, provider, region),
+        cloud=_read_cloud(env, provider, region, namespaces),
         lease=read_lease(env),
         watch_namespaces=namespaces,
         api_namespace=api_namespace,
@@ -192,7 +200,7 @@ def read_operator(variables: Mapping[str, str] | None = None) -> OperatorSetting
     return settings
 
 
-def _read_cloud(env: Environment, provider: str, region: str) -> GcpSettings | AwsSettings | AzureSettings | None:
+def _read_cloud(env: Environment, provider: str, region: str, namespaces: tuple[str, ...]) -> CloudSettings:
     match provider:
         case "gcp":
             return read_gcp(env, region)
@@ -200,6 +208,8 @@ def _read_cloud(env: Environment, provider: str, region: str) -> GcpSettings | A
             return read_aws(env, region)
         case "azure":
             return read_azure(env, region)
+        case "kubernetes":
+            return read_kubernetes(env, region, namespaces)
         case _:
             return None
 
@@ -230,8 +240,8 @@ def _ends_orphans(env: Environment, provider: str) -> bool:
 
 
 def _default_observe_min(provider: str) -> float:
-    # The local provider reads files: looking is free. A cloud's list calls are not.
-    return 0.2 if provider == "local" else 5
+    # The local provider reads files, Kubernetes is watched: looking is free. A cloud's list calls are not.
+    return {"local": 0.2, "kubernetes": 0.1}.get(provider, 5)
 
 
 def _default_observe_max(provider: str) -> float:

@@ -115,7 +115,8 @@ class Stack:
         stand_in = clouds.STAND_INS.get(self.env["BATCH_PROVIDER"])
         if stand_in is None or os.environ.get(stand_in.endpoint_variable):
             return
-        arguments = ["-m", stand_in.module, "--port", str(free_port(0)), "--control-port", str(free_port(0))]
+        own = ["--port", str(free_port(0))] if stand_in.is_service else ["--kubeconfig", str(self.kubeconfig)]
+        arguments = ["-m", stand_in.module, "--control-port", str(free_port(0)), *own]
         ready: list[str] = []
 
         def on_line(line: str) -> None:
@@ -242,7 +243,7 @@ async def run() -> int:
             return 1
         after = (
             "the stand-in forgets its jobs"
-            if stack.cloud
+            if stack.cloud and stack.env["BATCH_PROVIDER"] != "kubernetes"
             else "jobs that are running go on, the next start picks them up"
         )
         print(f"Stopping; {after}", flush=True)

@@ -33,6 +33,10 @@ class Conflict(Retryable):
     """A guarded write met a newer version: read again, decide again."""
 
 
+class Expired(Retryable):
+    """What was to be gone on with is no longer kept there: begin anew."""
+
+
 class NotLeading(Retryable):
     """This controller is not the leader (any more): nothing was sent. Who leads goes on from what is."""
 

@@ -103,6 +103,22 @@ class AzureOptions(Value, frozen=True, kw_only=True):
     registry_identity: str | None = None
 
 
+class Toleration(Value, frozen=True, kw_only=True):
+    """As in core/v1."""
+
+    key: str | None = None
+    operator: str | None = None
+    value: str | None = None
+    effect: str | None = None
+
+
+class KubernetesOptions(Value, frozen=True, kw_only=True):
+    priority_class_name: str | None = None
+    image_pull_secrets: tuple[str, ...] | None = None
+    node_selector: dict[str, str] | None = None
+    tolerations: tuple[Toleration, ...] | None = None
+
+
 class JobSpec(Value, frozen=True, kw_only=True):
     """What to run. Immutable but for suspend, cancel and ttl_seconds_after_finished."""
 
@@ -127,6 +143,7 @@ class JobSpec(Value, frozen=True, kw_only=True):
     gcp: GcpOptions | None = None
     aws: AwsOptions | None = None
     azure: AzureOptions | None = None
+    kubernetes: KubernetesOptions | None = None
     display_name: str | None = None
     tenant_id: str | None = None
     job_id: str | None = None

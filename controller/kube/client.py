@@ -9,7 +9,7 @@ import asyncio
 import json
 import os
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -23,6 +23,7 @@ from kubernetes.aio import config as kube_config
 from controller.domain.errors import (
     AlreadyExists,
     Conflict,
+    Expired,
     Forbidden,
     Invalid,
     JennahError,
@@ -41,16 +42,18 @@ RETRY_AFTER_MOST_SECONDS = 60.0
 UNSERVED = "is the JennahJob CRD installed? kubectl apply -f crds/"
 
 Object = dict[str, Any]
+_BROKEN = (aiohttp.ClientError, kube_config.ConfigException, TimeoutError, OSError, ssl.SSLError)
+"""What a call can meet beside an answer."""
 _PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
 
 
-async def load_configuration() -> kube.Configuration:
-    """KUBECONFIG or ~/.kube/config where there is one, else the pod's own service account.
+async def load_configuration(kubeconfig: str = "") -> kube.Configuration:
+    """That file; without one KUBECONFIG or ~/.kube/config where there is one, else the pod's own service account.
 
-    Raises Unavailable where there is neither.
+    Raises Unavailable where there is none of them.
     """
     configuration = kube.Configuration()
-    path = _kubeconfig()
+    path = kubeconfig or _kubeconfig()
     try:
         if path is not None:
             loader = await kube_config.load_kube_config(config_file=path, client_configuration=configuration)
@@ -59,7 +62,7 @@ async def load_configuration() -> kube.Configuration:
             kube_config.load_incluster_config(client_configuration=configuration)
     except (kube_config.ConfigException, OSError) as error:
         raise Unavailable(
-            f"no Kubernetes configuration: KUBECONFIG is not usable and this is no pod ({error})"
+            f"no Kubernetes configuration: {kubeconfig or 'KUBECONFIG'} is not usable and this is no pod ({error})"
         ) from error
     configuration.connection_pool_maxsize = 64
     return configuration
@@ -74,8 +77,10 @@ def _kubeconfig() -> str | None:
 class KubeClient:
     """One connection pool to one API server. Use as ``async with KubeClient(configuration) as client``."""
 
-    def __init__(self, configuration: kube.Configuration) -> None:
+    def __init__(self, configuration: kube.Configuration, *, connections: int | None = None) -> None:
+        """`connections`: at most so many at once, 0 for any number; None: as the configuration has it."""
         self._configuration = configuration
+        self._connections = configuration.connection_pool_maxsize if connections is None else connections
         self._session: aiohttp.ClientSession | None = None
         self._options: dict[str, Any] = {}
 
@@ -106,12 +111,53 @@ class KubeClient:
     async def merge_patch(self, path: str, patch: Mapping[str, object]) -> Object:
         return await self.call("PATCH", path, body=dict(patch), content_type=MERGE_PATCH)
 
-    async def delete(self, path: str, *, uid: str | None = None) -> Object:
-        """Delete what is at the path; with `uid` only that very object. Raises NotFound, Conflict (another uid)."""
-        options: Object = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
-        if uid is not None:
-            options["preconditions"] = {"uid": uid}
+    async def delete(
+        self, path: str, *, uid: str | None = None, version: str | None = None, propagation: str = "Background"
+    ) -> Object:
+        """Delete what is at the path; with `uid` only that very object, with `version` only as it was then.
+
+        Raises NotFound, Conflict (another uid or version).
+        """
+        options: Object = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation}
+        asked = {"uid": uid, "resourceVersion": version}
+        preconditions = {name: value for name, value in asked.items() if value is not None}
+        if preconditions:
+            options["preconditions"] = preconditions
         return await self.call("DELETE", path, body=options)
+
+    async def get_text(self, path: str, *, seconds: float = TIMEOUT_SECONDS, **query: str) -> str:
+        """What is no JSON: a pod's log. Errors as in `call`."""
+        data = await self._send("GET", path, query=query, accept="*/*", seconds=seconds)
+        return data.decode("utf-8", "replace")
+
+    async def read(self, path: str, **query: str) -> bytes:
+        """The body as it came, for who decodes it to types of its own. Errors as in `call`."""
+        return await self._send("GET", path, query=query)
+
+    async def watch(self, path: str, *, silence: float, **query: str) -> AsyncGenerator[bytes, None]:
+        """The events of a watch, one line each, until the server ends it. An empty line first: the watch is open.
+
+        Raises as `call` does, and Unavailable where nothing comes for `silence` seconds.
+        """
+        url = f"{self._configuration.host}{path}?{urlencode({**query, 'watch': 'true'})}"
+        try:
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                session, headers = await self._prepared("application/json")
+                response = await session.get(url, headers=headers, **self._options)
+            async with response:
+                if response.status != 200:
+                    async with asyncio.timeout(TIMEOUT_SECONDS):
+                        data = await response.read()
+                    raise _error("GET", path, response.status, data, response.headers.get("Retry-After"))
+                line = b""
+                while True:
+                    yield line
+                    async with asyncio.timeout(silence):
+                        line = await response.content.readline()
+                    if not line:
+                        return
+        except _BROKEN as error:
+            raise Unavailable(_outage(error)) from error
 
     async def call(
         self,
@@ -124,34 +170,52 @@ class KubeClient:
         accept: str = "application/json",
     ) -> Object:
         """One call. Raises NotFound, AlreadyExists, Conflict, Invalid, Throttled, Forbidden or Unavailable."""
+        data = await self._send(method, path, body=body, content_type=content_type, query=query, accept=accept)
+        try:
+            result: Object = msgspec.json.decode(data)
+        except ValueError as error:
+            raise Unavailable(f"Kubernetes API: {method} {path}: the reply is no JSON") from error
+        return result
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Object | None = None,
+        content_type: str = "application/json",
+        query: Mapping[str, str] | None = None,
+        accept: str = "application/json",
+        seconds: float = TIMEOUT_SECONDS,
+    ) -> bytes:
         url = self._configuration.host + path
         if query:
             url += "?" + urlencode(query)
-        headers = {"Accept": accept, "Content-Type": content_type, "User-Agent": "jennah-controller"}
         data = None if body is None else _encode(body)
         try:
-            async with asyncio.timeout(TIMEOUT_SECONDS):
-                token = await self._configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
-                if token:
-                    headers["Authorization"] = token
-                session = self._session or self._open()
+            async with asyncio.timeout(seconds):
+                session, headers = await self._prepared(accept)
+                headers["Content-Type"] = content_type
                 async with session.request(method, url, headers=headers, data=data, **self._options) as response:
                     data = await response.read()
-        except (aiohttp.ClientError, kube_config.ConfigException, TimeoutError, OSError, ssl.SSLError) as error:
-            # Without the path: an outage reads the same for every object, and is told once.
-            raise Unavailable(f"Kubernetes API: {type(error).__name__}: {error}".rstrip(": ")) from error
+        except _BROKEN as error:
+            raise Unavailable(_outage(error)) from error
         if 200 <= response.status < 300:
-            try:
-                result: Object = msgspec.json.decode(data)
-            except ValueError as error:
-                raise Unavailable(f"Kubernetes API: {method} {path}: the reply is no JSON") from error
-            return result
+            return data
         raise _error(method, path, response.status, data, response.headers.get("Retry-After"))
+
+    async def _prepared(self, accept: str) -> tuple[aiohttp.ClientSession, dict[str, str]]:
+        """The connection pool, and a call's headers with the token of now."""
+        headers = {"Accept": accept, "User-Agent": "jennah-controller"}
+        token = await self._configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
+        if token:
+            headers["Authorization"] = token
+        return self._session or self._open(), headers
 
     def _open(self) -> aiohttp.ClientSession:
         """The connection pool; made by the first call, within its event loop."""
         configuration = self._configuration
-        self._session = open_session(configuration, limit=configuration.connection_pool_maxsize)
+        self._session = open_session(configuration, limit=self._connections)
         options = {
             "server_hostname": configuration.tls_server_name,
             "proxy": configuration.proxy,
@@ -185,6 +249,11 @@ def open_session(
     )
 
 
+def _outage(error: BaseException) -> str:
+    # Without the path: an outage reads the same for every object, and is told once.
+    return f"Kubernetes API: {type(error).__name__}: {error}".rstrip(": ")
+
+
 def _encode(body: Object) -> bytes:
     try:
         return msgspec.json.encode(body)
@@ -199,6 +268,8 @@ def _error(method: str, path: str, status: int, data: bytes, retry_after: str | 
     if status == 404:
         # Only of what is named: that the CRD is not served (now) says of no object that it is gone.
         return NotFound(text) if named else Unavailable(f"Kubernetes API: 404: {message or reason}; {UNSERVED}")
+    if status == 410:
+        return Expired(text)
     if status == 409:
         return AlreadyExists(text) if reason == "AlreadyExists" else Conflict(text)
     if status in (400, 422):

@@ -49,6 +49,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """The services that this controller is set up for."""
     intent_first: frozenset[str] = frozenset()
     """Those of them that do not let us name jobs: the intent is written before the call (design §3)."""
+    gone_when_ended: frozenset[str] = frozenset()
+    """Those that end a job by removing it, and whose single reads are never behind."""
     submit_limit: float = 12
     """From the writing of an intent until its call is over, whatever happens."""
     submit_settle: float = 30
@@ -214,6 +216,10 @@ def _without_its_cloud_job(job: Job, seen: Observation | Unseen, now: datetime, 
         return Wait()
     if seen is Unseen.IN_DOUBT or isinstance(seen, Observation):
         return LookUp()  # it was not seen, or the path is another job's
+    if job.status.provider in policy.gone_when_ended and conditions.is_true(
+        job.status.conditions, conditions.CANCELLING
+    ):
+        return _removed_by_us(job)
     age = (now - (job.status.submitted_at or now)).total_seconds()
     missing = conditions.find(job.status.conditions, conditions.OBSERVED)
     if missing is None and age < policy.submit_settle:
@@ -241,6 +247,16 @@ def _without_its_cloud_job(job: Job, seen: Observation | Unseen, now: datetime, 
         phase=Phase.FAILED,
         reason=reasons.PROVIDER_JOB_MISSING,
         message=f"the service does not know the job {job.external_name} any more (looked for it for {waited:.0f} s)",
+    )
+
+
+def _removed_by_us(job: Job) -> Action:
+    """The end of a job that the service removed because we asked it to, and of which nothing else is known."""
+    asked = conditions.find(job.status.conditions, conditions.CANCELLING)
+    if asked is not None and asked.reason == reasons.PENDING_DEADLINE_EXCEEDED and not job.wants_end:
+        return Finish(phase=Phase.FAILED, reason=asked.reason, message="pendingDeadlineSeconds was over")
+    return Finish(
+        phase=Phase.CANCELLED, reason=reasons.CANCELLED, message="the service removed the job, as it was asked"
     )
 
 

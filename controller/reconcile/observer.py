@@ -23,6 +23,7 @@ def ref_of(job: Job) -> JobRef:
     return JobRef(
         external_name=job.external_name,
         uid=job.key,
+        namespace=job.metadata.namespace,
         resource_path=job.status.resource_path,
         submitted_at=job.status.submitted_at,
         spec=job.spec,
@@ -80,6 +81,10 @@ class Observer:
         self._seen[seen.external_name] = seen
         self._noted.add(seen.external_name)
 
+    def look(self) -> None:
+        """Have the next round soon: the service says that something changed."""
+        self._news.set()
+
     def forget(self) -> None:
         """Forget what was seen, not what is watched: leadership was lost or gained, and a round comes first."""
         self._seen.clear()
@@ -106,7 +111,7 @@ class Observer:
                 interval = self._min if moved else min(interval * GROWTH, self._max)
             await wait_for_event(self._news, interval, self._clock)
             if self._news.is_set():
-                # A new job: wait the shortest interval, so that a burst of submissions is one round.
+                # A new job, or a change: wait the shortest interval, so that a burst of them is one round.
                 interval = self._min
                 await self._clock.sleep(self._min)
 

@@ -13,7 +13,7 @@ from controller.domain.records import JobRow, NotificationRow, TransitionRow
 from dev.chaos.workload import Asked
 from dev.emulators.control import LedgerEntry
 
-ENDED_STATES = frozenset({"SUCCEEDED", "FAILED", "CANCELLED", "DELETED", "completed"})
+ENDED_STATES = frozenset({"SUCCEEDED", "FAILED", "CANCELLED", "DELETED", "completed", "Complete", "Failed", "Deleted"})
 """The services' own words for a cloud job that does nothing any more."""
 
 

@@ -25,6 +25,8 @@ STEADY_FAULTS = {
     # A search does not show a job at once.
     "aws": Faults(lost_replies=0.05, lost_requests=0.02, hidden_seconds=2.5),
     "azure": Faults(lost_replies=0.05, lost_requests=0.02, throttled=0.01),
+    # The API server is the service: what is wrong with it is done to the connections, as to all others.
+    "kubernetes": Faults(),
 }
 """Of the stand-ins, all the time; a storm makes them worse for a while."""
 

@@ -34,6 +34,7 @@ class Servers:
         self._plan = plan
         self._folder = folder
         self._kubeconfig = kubeconfig
+        self._stand_in = clouds.STAND_INS[plan.provider]
         self._stack: Stack | None = None
         self._postgres: postgres.Server | None = None
         self._cloud_line = ""
@@ -89,17 +90,19 @@ class Servers:
 
     @property
     def cloud_address(self) -> tuple[str, int]:
+        if not self._stand_in.is_service:
+            return self.kube_address
         host, _, port = clouds.endpoint(self._cloud_line).rpartition("/")[2].rpartition(":")
         return host, int(port)
 
     def cloud_settings(self, port: int) -> dict[str, str]:
         """The operator's settings for the stand-in, behind a proxy at that port."""
-        stand_in = clouds.STAND_INS[self._plan.provider]
         own = clouds.endpoint(self._cloud_line)
-        return {
-            **stand_in.settings(self._cloud_line),
-            stand_in.endpoint_variable: own.replace(":".join(map(str, self.cloud_address)), f"127.0.0.1:{port}"),
-        }
+        if self._stand_in.is_service:
+            through = own.replace(":".join(map(str, self.cloud_address)), f"127.0.0.1:{port}")
+        else:
+            through = str(self.kubeconfig_through(port, self._folder / f"kubeconfig-jobs-{port}"))
+        return {**self._stand_in.settings(self._cloud_line), self._stand_in.endpoint_variable: through}
 
     @property
     def cloud_control(self) -> str:
@@ -139,7 +142,9 @@ class Servers:
         await asyncio.to_thread(self._postgres.start)
 
     async def set_faults(self, faults: Faults) -> None:
-        """Of the cloud."""
+        """Of the cloud, where its stand-in is the service."""
+        if not self._stand_in.is_service:
+            return
         url = f"http://{self.cloud_control}/faults"
         async with aiohttp.ClientSession() as http, http.put(url, data=msgspec.json.encode(faults)) as response:
             response.raise_for_status()
@@ -148,14 +153,14 @@ class Servers:
 
     @contextlib.asynccontextmanager
     async def _cloud(self) -> AsyncIterator[None]:
-        stand_in = clouds.STAND_INS[self._plan.provider]
         ready: list[str] = []
 
         def on_line(line: str) -> None:
             if line.startswith("ready:"):
                 ready.append(line)
 
-        arguments = ["-m", stand_in.module, "--seed", str(self._plan.seed)]
+        own = ["--seed", str(self._plan.seed)] if self._stand_in.is_service else ["--kubeconfig", str(self._kubeconfig)]
+        arguments = ["-m", self._stand_in.module, *own]
         child = await Child.start(self._plan.provider, arguments, env={}, on_line=on_line, ready_text="ready:")
         try:
             self._cloud_line = ready[0]

@@ -10,6 +10,10 @@ from dev.emulators.azure import auth
 class StandIn(msgspec.Struct, frozen=True, kw_only=True):
     """A program of this package: ``python -m MODULE`` prints ``ready: ENDPOINT control: HOST:PORT``."""
 
+    is_service: bool = True
+    """Whether it is the service, and can be told to misbehave. False: it works on the API server of a kubeconfig file,
+    which is its endpoint."""
+
     module: str
     endpoint_variable: str
     defaults: Mapping[str, str]
@@ -61,5 +65,12 @@ STAND_INS = {
             "AZURE_BATCH_POOL": "jennah",
             "AZURE_BATCH_POOLS": "spot=jennah-spot,gpu=jennah-gpu",
         },
+    ),
+    "kubernetes": StandIn(
+        is_service=False,
+        module="dev.emulators.kubernetes_jobs",
+        # The API server is the service: the program plays the Jobs of the one that it is pointed at.
+        endpoint_variable="KUBERNETES_JOB_KUBECONFIG",
+        defaults={},
     ),
 }

@@ -31,12 +31,27 @@ Ledger = Callable[[], Sequence[LedgerEntry]]
 
 
 @contextlib.asynccontextmanager
-async def serving(ledger: Ledger, dice: Dice, port: int) -> AsyncIterator[int]:
-    """Answer ``GET /ledger``, ``GET /faults`` and ``PUT /faults`` on loopback; the port."""
+async def serving(ledger: Ledger, dice: Dice | None, port: int) -> AsyncIterator[int]:
+    """Answer ``GET /ledger`` and, where there are dice, ``GET /faults`` and ``PUT /faults`` on loopback; the port."""
 
     async def get_ledger(_: web.Request) -> web.Response:
         return web.Response(body=msgspec.json.encode(list(ledger())), content_type="application/json")
 
+    app = web.Application()
+    app.router.add_get("/ledger", get_ledger)
+    if dice is not None:
+        _serve_faults(app, dice)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", port)
+    await site.start()
+    try:
+        yield int(runner.addresses[0][1])
+    finally:
+        await runner.cleanup()
+
+
+def _serve_faults(app: web.Application, dice: Dice) -> None:
     async def get_faults(_: web.Request) -> web.Response:
         return web.Response(body=msgspec.json.encode(dice.faults), content_type="application/json")
 
@@ -47,15 +62,5 @@ async def serving(ledger: Ledger, dice: Dice, port: int) -> AsyncIterator[int]:
             return web.Response(status=400, text=str(error))
         return await get_faults(request)
 
-    app = web.Application()
-    app.router.add_get("/ledger", get_ledger)
     app.router.add_get("/faults", get_faults)
     app.router.add_put("/faults", put_faults)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", port)
-    await site.start()
-    try:
-        yield int(runner.addresses[0][1])
-    finally:
-        await runner.cleanup()

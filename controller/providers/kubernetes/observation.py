@@ -1,0 +1,248 @@
+"""A Job and its Pods as an Observation: pure, and total over what a Job can be.
+
+Source: batch/v1, JobStatus. Since Kubernetes 1.31 a Job whose end is decided says so first (SuccessCriteriaMet,
+FailureTarget), and Complete or Failed only once all of its Pods have ended.
+"""
+
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+
+import msgspec
+
+from controller.domain import names, reasons
+from controller.domain.job import TaskCounts
+from controller.domain.phases import Phase
+from controller.ports import Observation, OwnedJob
+from controller.providers.kubernetes import attempts as pods
+from controller.providers.kubernetes import labels
+from controller.providers.kubernetes.attempts import Attempt
+from controller.providers.kubernetes.places import Place
+from controller.providers.kubernetes.wire import Condition, Job
+
+
+class State(StrEnum):
+    """What a Job is, by its conditions, its deletion and its Pods."""
+
+    SUSPENDED = "suspended"
+    WAITING = "waiting"
+    """None of its Pods has a node."""
+    SCHEDULED = "scheduled"
+    RUNNING = "running"
+    ENDING = "ending"
+    """How it ends is decided; Pods of it may still run."""
+    DELETING = "deleting"
+    COMPLETE = "complete"
+    FAILED = "failed"
+
+
+PHASES: Mapping[State, Phase | None] = {
+    State.SUSPENDED: Phase.PENDING,
+    State.WAITING: Phase.PENDING,
+    State.SCHEDULED: Phase.SCHEDULED,
+    State.RUNNING: Phase.RUNNING,
+    State.ENDING: None,
+    State.DELETING: None,
+    State.COMPLETE: Phase.COMPLETED,
+    State.FAILED: Phase.FAILED,
+}
+"""Total. None: the phase stays as it was."""
+
+JOB_REASONS: Mapping[str, str] = {"DeadlineExceeded": reasons.DEADLINE_EXCEEDED}
+"""Reasons of a Job's end that say more than its Pods. BackoffLimitExceeded, FailedIndexes, MaxFailedIndexesExceeded and
+PodFailurePolicy only say that a Pod failed."""
+
+
+_EPOCH = datetime.fromtimestamp(0, UTC)
+
+
+def state_of(job: Job, attempts: Collection[Attempt]) -> State:
+    """What the Job is. An end is one even while the Job is being deleted."""
+    if _has(job, "Complete"):
+        return State.COMPLETE
+    if _has(job, "Failed"):
+        return State.FAILED
+    if job.metadata.deletion_timestamp is not None:
+        return State.DELETING
+    if _has(job, "SuccessCriteriaMet") or _has(job, "FailureTarget"):
+        return State.ENDING
+    if _has(job, "Suspended"):
+        return State.SUSPENDED
+    states = {attempt.state for attempt in attempts}
+    # An array runs from its first task to its last; a single task that is tried again waits again.
+    if pods.State.RUNNING in states or (_total(job) > 1 and (job.status.succeeded or job.status.failed_indexes)):
+        return State.RUNNING
+    return State.SCHEDULED if pods.State.SCHEDULED in states else State.WAITING
+
+
+def has_ended(job: Job) -> bool:
+    return _has(job, "Complete") or _has(job, "Failed")
+
+
+def ended_at(job: Job) -> datetime | None:
+    """When it did."""
+    condition = _find(job, "Complete") or _find(job, "Failed")
+    return job.status.completion_time or (condition.last_transition_time if condition else None)
+
+
+def is_accounted_for(job: Job, attempts: Collection[Attempt]) -> bool:
+    """Whether the Pods that are known are all that the Job counts: its news may be ahead of theirs."""
+    counted = sum(attempt.has_ended and not attempt.is_disrupted for attempt in attempts)
+    return counted >= job.status.succeeded + job.status.failed
+
+
+def observation(job: Job, attempts: Collection[Attempt]) -> Observation:
+    """How the job stands."""
+    state = state_of(job, attempts)
+    phase = PHASES[state]
+    counts = _counts(job, attempts, state)
+    started = min((one.started_at for one in attempts if one.started_at), default=None)
+    exit_code, reason, message = _outcome(job, attempts, state)
+    waits_reason, waits_because = _waits(job, attempts, state)
+    is_over = phase is not None and phase.is_terminal
+    return Observation(
+        external_name=job.metadata.labels.get(labels.EXTERNAL_NAME, job.metadata.name),
+        uid=job.metadata.labels.get(labels.UID, ""),
+        resource_path=Place(job.metadata.namespace, job.metadata.name).path,
+        phase=phase,
+        is_cancelling=state is State.DELETING,
+        submitted_at=job.metadata.creation_timestamp,
+        scheduled_at=min((one.scheduled_at for one in attempts if one.scheduled_at), default=None),
+        started_at=started or (job.status.start_time if state is State.COMPLETE else None),
+        completed_at=ended_at(job) if is_over else None,
+        exit_code=exit_code,
+        retries=_retries(job, counts, is_over=is_over),
+        tasks=counts,
+        reason=reason,
+        message=message,
+        waits_because=waits_because,
+        waits_reason=waits_reason or reasons.WAITING_FOR_CAPACITY,
+    )
+
+
+def removed(last: Observation, deleted_at: datetime) -> Observation:
+    """What remains of a job whose Job is gone: its end, if it had one. Else a call ended it, and whose is not told."""
+    if last.has_ended:
+        return last
+    ended = max(filter(None, (deleted_at, last.started_at)))
+    return msgspec.structs.replace(
+        last,
+        phase=Phase.CANCELLED,
+        is_cancelling=False,
+        completed_at=ended,
+        reason=reasons.CANCELLED,
+        failed_unless_asked=reasons.DELETED_EXTERNALLY,
+        message="the Job was deleted",
+        tasks=_stopped(last.tasks),
+        waits_because=None,
+    )
+
+
+def owned(job: Job, seen: Observation) -> OwnedJob:
+    """The job with what it carries of its JennahJob."""
+    carried = job.metadata.labels
+    return OwnedJob(
+        seen=seen,
+        has_ended=has_ended(job),
+        namespace=carried.get(labels.NAMESPACE, ""),
+        tenant_id=carried.get(names.LABEL_TENANT, ""),
+        job_id=carried.get(names.LABEL_JOB_ID, ""),
+        is_left_alone=carried.get(labels.DELETION_POLICY) == labels.ORPHAN,
+    )
+
+
+def _stopped(counts: TaskCounts | None) -> TaskCounts | None:
+    if counts is None:
+        return None
+    return msgspec.structs.replace(counts, running=0, failed=counts.failed + counts.running)
+
+
+def _find(job: Job, kind: str) -> Condition | None:
+    return next((one for one in job.status.conditions if one.type == kind and one.status == "True"), None)
+
+
+def _has(job: Job, kind: str) -> bool:
+    return _find(job, kind) is not None
+
+
+def _total(job: Job) -> int:
+    return job.spec.completions or 1
+
+
+def _counts(job: Job, attempts: Collection[Attempt], state: State) -> TaskCounts:
+    total = _total(job)
+    succeeded = total if state is State.COMPLETE else min(job.status.succeeded, total)
+    failed = len(indexes(job.status.failed_indexes))
+    if state is State.FAILED and not failed:
+        failed = max(job.status.failed, 1)
+    failed = min(failed, total - succeeded)
+    running = 0
+    if state not in (State.COMPLETE, State.FAILED):
+        running = len({one.index for one in attempts if one.state is pods.State.RUNNING})
+    running = min(running, total - succeeded - failed)
+    pending = total - succeeded - failed - running
+    return TaskCounts(total=total, pending=pending, running=running, succeeded=succeeded, failed=failed)
+
+
+def _retries(job: Job, counts: TaskCounts, *, is_over: bool) -> int:
+    """Failed attempts that were tried again. The last failure of a single task counts as one of them until the Job says
+    that it has ended, unless that cannot be."""
+    if counts.total == 1 and not is_over and job.spec.backoff_limit is not None:
+        return min(job.status.failed, job.spec.backoff_limit)
+    return max(job.status.failed - counts.failed, 0)
+
+
+def _outcome(job: Job, attempts: Collection[Attempt], state: State) -> tuple[int | None, str | None, str | None]:
+    """Exit code, reason and message of a Job that ended; nothing of one that has not."""
+    if state is State.COMPLETE:
+        return 0, None, None
+    end = _find(job, "Failed")
+    if state is not State.FAILED or end is None:
+        return None, None, None
+    told = end.message or end.reason or "the Job failed"
+    if end.reason in JOB_REASONS:
+        return None, JOB_REASONS[end.reason], told
+    last = _last_failure(job, attempts)
+    if last is None:
+        return None, reasons.FAILED, told
+    which = f"task {last.index}: " if _total(job) > 1 else ""
+    return last.exit_code or None, last.reason, f"{which}{last.message}"
+
+
+def _last_failure(job: Job, attempts: Collection[Attempt]) -> Attempt | None:
+    """The last attempt at the failed task with the lowest index."""
+    well = {one.index for one in attempts if one.state is pods.State.SUCCEEDED}
+    failed = [one for one in attempts if one.state is pods.State.FAILED and one.index not in well]
+    known = set(indexes(job.status.failed_indexes))
+    failed = [one for one in failed if one.index in known] or failed
+    return max(failed, key=_lateness, default=None)
+
+
+def _lateness(attempt: Attempt) -> tuple[int, bool, datetime, str]:
+    """Sorts attempts: the lowest task last, of its attempts those that count, of these the latest."""
+    return -attempt.index, not attempt.is_disrupted, attempt.finished_at or _EPOCH, attempt.version.zfill(20)
+
+
+def _waits(job: Job, attempts: Collection[Attempt], state: State) -> tuple[str | None, str | None]:
+    """Why a job does not run."""
+    if state is State.SUSPENDED:
+        suspended = _find(job, "Suspended")
+        told = suspended.message if suspended else ""
+        return reasons.HELD_EXTERNALLY, told or "somebody has suspended the Job (spec.suspend)"
+    if state not in (State.WAITING, State.SCHEDULED):
+        return None, None
+    for attempt in sorted(attempts, key=lambda one: one.index):
+        if attempt.waits_reason is not None:
+            return attempt.waits_reason, attempt.waits_because
+    if not attempts and not job.status.failed:
+        return None, "no Pod of the Job could be made yet; its events say why (a quota, an admission rule)"
+    return None, None
+
+
+def indexes(text: str) -> list[int]:
+    """The numbers of ``1,3-5``, as batch/v1 writes them."""
+    found: list[int] = []
+    for part in filter(None, text.split(",")):
+        first, _, last = part.partition("-")
+        found += range(int(first), int(last or first) + 1)
+    return found

@@ -1,0 +1,226 @@
+"""Kubernetes Jobs: the adapter. What requests and answers mean is in `request` and `observation`.
+
+Names are ids here: a Job is created under the name that the JennahJob's uid gives, and one that exists already is
+adopted if it carries our uid. Jobs are not asked for at intervals: a watch tells (`cluster`, `held`).
+"""
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
+from datetime import datetime
+
+from controller.cloud_settings import KubernetesSettings
+from controller.domain import reasons
+from controller.domain.errors import (
+    AlreadyExists,
+    ConfigError,
+    Conflict,
+    Forbidden,
+    Invalid,
+    NotFound,
+    Permanent,
+    Retryable,
+    Unavailable,
+)
+from controller.ports import Clock, JobRef, Observation, OwnedJob, SubmitRequest
+from controller.providers.kubernetes import labels, observation, places, request
+from controller.providers.kubernetes.cluster import Cluster
+from controller.providers.kubernetes.places import Place
+from controller.providers.kubernetes.wire import Job
+
+OLDEST = (1, 29)
+"""Of Kubernetes: podFailurePolicy and backoffLimitPerIndex are there by default since then."""
+CALL_SECONDS = 11.0
+"""For all calls of a submission or of a cancellation together: shorter than what the reconciler gives it."""
+TRIES = 5
+"""To delete a Job as it was read: it may move meanwhile."""
+BREATH = 2000
+"""Jobs that are gone through before others get the event loop again."""
+
+
+class KubernetesProvider:
+    """`ports.BatchProvider` on Kubernetes Jobs; `ports.Watched` as well."""
+
+    name = "kubernetes"
+    names_are_ids = True
+
+    def __init__(self, settings: KubernetesSettings, clock: Clock) -> None:
+        self.region = settings.region
+        self._settings = settings
+        self._cluster = Cluster(settings, clock)
+        self._held = self._cluster.held
+
+    def on_change(self, call: Callable[[], None]) -> None:
+        self._cluster.on_change(call)
+
+    async def open(self) -> None:
+        """Raises ConfigError for a cluster that is too old or does not allow what is needed, or Unavailable."""
+        version = await self._cluster.version()
+        if version < OLDEST:
+            told, needed = (".".join(map(str, one)) for one in (version, OLDEST))
+            raise ConfigError([f"BATCH_PROVIDER=kubernetes needs Kubernetes {needed} or newer, this is {told}"])
+        try:
+            await self._cluster.try_to_list()
+        except Forbidden as error:
+            where = ", ".join(filter(None, self._cluster.namespaces)) or "all namespaces"
+            raise ConfigError(
+                [f"BATCH_PROVIDER=kubernetes needs the rights of docs/providers/kubernetes.md in {where}: {error}"]
+            ) from error
+
+    async def prepare(self, request: SubmitRequest) -> None:
+        """Nothing to do: names are ids here."""
+
+    async def submit(self, request: SubmitRequest) -> Observation:
+        try:
+            async with asyncio.timeout(CALL_SECONDS):
+                return await self._submit(request)
+        except TimeoutError:
+            raise Unavailable("Kubernetes API: the submission took too long") from None
+
+    async def find(self, ref: JobRef) -> Sequence[Observation]:
+        seen = await self.get(ref)
+        return [seen] if seen is not None and seen.uid == ref.uid else []
+
+    async def get(self, ref: JobRef) -> Observation | None:
+        place = self._place(ref)
+        known = self._held.job(place)
+        job = await self._cluster.job(place)
+        if job is not None:
+            return await self._observed(job)
+        if known is not None:
+            self._held.bury(known)
+        return self._held.seen(place)
+
+    async def observe(self, refs: Collection[JobRef]) -> Mapping[str, Observation]:
+        if not refs:
+            return {}
+        await self._cluster.be_current()
+        found: dict[str, Observation] = {}
+        unexplained: dict[str, Job] = {}
+        for number, ref in enumerate(refs, 1):
+            place = self._place(ref)
+            seen = self._held.seen(place)
+            if seen is not None and seen.uid == ref.uid:
+                job = self._held.unexplained(place)
+                if job is None:
+                    found[ref.external_name] = seen
+                else:
+                    unexplained[ref.external_name] = job
+            if number % BREATH == 0:
+                await asyncio.sleep(0)
+        for name, job in unexplained.items():
+            # Its Pods are behind on their own watch, or were cleared away before we came: asked for once.
+            found[name] = await self._observed(job)
+            self._held.explain(job, found[name])
+        return found
+
+    async def unclaimed(self, claimed: Set[str], *, ended_since: datetime | None = None) -> Sequence[OwnedJob]:
+        await self._cluster.be_current()
+        found = []
+        for job, seen in self._held.all():
+            if seen.uid in claimed:
+                continue
+            ended = observation.ended_at(job)
+            if ended is None or (ended_since is not None and ended > ended_since):
+                found.append(observation.owned(job, seen))
+        return found
+
+    async def cancel(self, ref: JobRef, *, reason: str) -> bool:
+        """Delete the Job, its Pods before it; that it is gone is how it ends. One that has ended is left alone."""
+        place = self._place(ref)
+        try:
+            async with asyncio.timeout(CALL_SECONDS):
+                for _ in range(TRIES):
+                    job = await self._cluster.job(place)
+                    if job is None:
+                        gone = self._held.seen(place)
+                        return gone is not None and gone.uid == ref.uid
+                    if job.metadata.labels.get(labels.UID) != ref.uid:
+                        return False
+                    if observation.has_ended(job) or job.metadata.deletion_timestamp is not None:
+                        return True
+                    try:
+                        # Foreground: the Job is there until its last Pod has ended. The default would leave the Pods.
+                        await self._cluster.delete_job(job, propagation="Foreground")
+                        return True
+                    except (Conflict, NotFound):
+                        continue  # it moved, perhaps to its end
+        except TimeoutError:
+            raise Unavailable("Kubernetes API: the cancellation took too long") from None
+        raise Conflict(f"the Job {place.name} moves too fast to be deleted as it was read; it is tried again")
+
+    async def delete(self, ref: JobRef) -> None:
+        job = await self._cluster.job(self._place(ref))
+        if job is None or not observation.has_ended(job) or job.metadata.labels.get(labels.UID) != ref.uid:
+            return
+        try:
+            await self._cluster.delete_job(job, propagation="Background")
+        except (Conflict, NotFound):
+            return  # an ended Job changes only by being deleted
+
+    async def close(self) -> None:
+        await self._cluster.close()
+
+    # --- submission ------------------------------------------------------------------------------------
+
+    async def _submit(self, asked: SubmitRequest) -> Observation:
+        place = request.place(asked, self._settings)
+        wanted = request.job(asked, self._settings)
+        gone = self._held.seen(place)
+        if gone is not None and gone.uid == asked.uid and gone.has_ended:
+            return gone  # it ran, or was removed before the answer of its submission came: never again
+        try:
+            job = await self._cluster.create_job(wanted)
+        except AlreadyExists:
+            return await self._adopt(asked, place)
+        except NotFound as error:
+            raise Retryable(f"the namespace {place.namespace} does not exist: {error}") from error
+        except Invalid as error:
+            raise Permanent(f"Kubernetes refused the Job: {error}", reason=reasons.SUBMISSION_REFUSED) from error
+        await self._give_environment(asked, place, job)
+        self._held.put_job(job)
+        return observation.observation(job, ())
+
+    async def _adopt(self, asked: SubmitRequest, place: Place) -> Observation:
+        job = await self._cluster.job(place)
+        if job is None:
+            raise Unavailable(f"the Job {place.name} existed and is gone")
+        if job.metadata.labels.get(labels.UID) != asked.uid:
+            text = f"{place.path} exists already and belongs to another JennahJob"
+            raise Permanent(text, reason=reasons.NAME_TAKEN)
+        if not observation.has_ended(job) and job.metadata.deletion_timestamp is None:
+            await self._give_environment(asked, place, job)
+        return await self._observed(job)
+
+    async def _give_environment(self, asked: SubmitRequest, place: Place, job: Job) -> None:
+        """Make the Secret that the Job's Pods wait for. Who died before it comes here again by submitting again."""
+        secret = request.secret(asked, self._settings, job.metadata.uid)
+        if secret is None:
+            return
+        try:
+            await self._cluster.create_secret(secret)
+        except AlreadyExists:
+            carried = await self._cluster.secret_labels(place)
+            if carried.get(labels.UID) != asked.uid:
+                await self._undo(job)
+                text = f"the Secret {place.secret} exists already and belongs to another"
+                raise Permanent(text, reason=reasons.NAME_TAKEN) from None
+        except Invalid:
+            await self._undo(job)
+            # Not chained: the API server may have quoted values.
+            text = "Kubernetes refused the Secret with the environment"
+            raise Permanent(text, reason=reasons.SUBMISSION_REFUSED) from None
+
+    async def _undo(self, job: Job) -> None:
+        """Take back a Job whose environment cannot be: its Pods would wait for ever."""
+        try:
+            await self._cluster.delete_job(job, propagation="Background")
+        except NotFound:
+            return
+
+    # --- small helpers ---------------------------------------------------------------------------------
+
+    async def _observed(self, job: Job) -> Observation:
+        return observation.observation(job, await self._cluster.attempts(job))
+
+    def _place(self, ref: JobRef) -> Place:
+        return places.place_of(ref, self._settings.namespace)

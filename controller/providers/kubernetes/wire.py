@@ -1,0 +1,108 @@
+"""What is read of Jobs and Pods: the fields that are looked at and no others, so that little is kept of each."""
+
+from datetime import datetime
+
+import msgspec
+
+
+class Wire(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Base: camelCase outside, what is missing is empty."""
+
+
+class OwnerReference(Wire, frozen=True, kw_only=True):
+    uid: str
+    controller: bool | None = None
+
+
+class Meta(Wire, frozen=True, kw_only=True):
+    name: str
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
+    creation_timestamp: datetime | None = None
+    deletion_timestamp: datetime | None = None
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    owner_references: tuple[OwnerReference, ...] = ()
+
+
+class Condition(Wire, frozen=True, kw_only=True):
+    """Of a Job or a Pod."""
+
+    type: str
+    status: str
+    reason: str = ""
+    message: str = ""
+    last_transition_time: datetime | None = None
+
+
+class JobSpec(Wire, frozen=True, kw_only=True):
+    completions: int | None = None
+    backoff_limit: int | None = None
+
+
+class JobStatus(Wire, frozen=True, kw_only=True):
+    conditions: tuple[Condition, ...] = ()
+    start_time: datetime | None = None
+    completion_time: datetime | None = None
+    succeeded: int = 0
+    failed: int = 0
+    failed_indexes: str = ""
+    """Of a Job with a limit for each index: those that will not be tried again, as in ``1,3-5``."""
+
+
+class Job(Wire, frozen=True, kw_only=True):
+    metadata: Meta
+    spec: JobSpec = JobSpec()
+    status: JobStatus = JobStatus()
+
+
+class Waiting(Wire, frozen=True, kw_only=True):
+    reason: str = ""
+    message: str = ""
+
+
+class Running(Wire, frozen=True, kw_only=True):
+    started_at: datetime | None = None
+
+
+class Terminated(Wire, frozen=True, kw_only=True):
+    exit_code: int
+    reason: str = ""
+    message: str = ""
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+
+class ContainerState(Wire, frozen=True, kw_only=True):
+    waiting: Waiting | None = None
+    running: Running | None = None
+    terminated: Terminated | None = None
+
+
+class ContainerStatus(Wire, frozen=True, kw_only=True):
+    name: str
+    state: ContainerState = ContainerState()
+
+
+class PodStatus(Wire, frozen=True, kw_only=True):
+    phase: str = "Pending"
+    reason: str = ""
+    message: str = ""
+    start_time: datetime | None = None
+    conditions: tuple[Condition, ...] = ()
+    container_statuses: tuple[ContainerStatus, ...] = ()
+
+
+class Pod(Wire, frozen=True, kw_only=True):
+    metadata: Meta
+    status: PodStatus = PodStatus()
+
+
+class ListMeta(Wire, frozen=True, kw_only=True):
+    continue_: str = msgspec.field(default="", name="continue")
+
+
+class PodList(Wire, frozen=True, kw_only=True):
+    items: list[Pod]
+    metadata: ListMeta = ListMeta()

@@ -1,0 +1,2 @@
+"""What of a cluster an API server alone does not do: the Job controller, the kubelets, and the garbage collector for
+Jobs. Works on any API server, in memory or real; it runs nothing (`dev.emulators.commands`)."""

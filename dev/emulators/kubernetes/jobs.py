@@ -1,0 +1,203 @@
+"""Plays one Job: what the Job controller of kube-controller-manager does with it, in the order of Kubernetes 1.31."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+from controller.kube.client import KubeClient
+from dev.emulators.control import LedgerEntry
+from dev.emulators.kubernetes import objects
+from dev.emulators.kubernetes.calls import PATCH, delete, until_done
+from dev.emulators.kubernetes.kubelet import Kubelet, Played, Result
+from dev.emulators.kubernetes.objects import Object
+
+GROUP = "jennah.alphaus.cloud"
+
+
+class JobRun:
+    """One Job. `run` plays it; the object is renewed by `see`."""
+
+    def __init__(self, client: KubeClient, kubelet: Kubelet, job: Object) -> None:
+        self.job = job
+        self._client = client
+        self._kubelet = kubelet
+        self.active: dict[str, Played] = {}
+        """By the Pod's name."""
+        self._succeeded: set[int] = set()
+        self._failed: set[int] = set()
+        self._tries: dict[int, int] = {}
+        """Failures that count, of each task."""
+        self._disrupted: dict[int, int] = {}
+        self._started = (job.get("status") or {}).get("startTime") or ""
+        self._ran_seconds = 0.0
+        self._exit_code: int | None = None
+        self._state = "Active"
+        self._remade = 0
+
+    @property
+    def path(self) -> str:
+        meta = self.job["metadata"]
+        return f"/apis/batch/v1/namespaces/{meta['namespace']}/jobs/{meta['name']}"
+
+    @property
+    def is_being_deleted(self) -> bool:
+        return "deletionTimestamp" in self.job["metadata"]
+
+    @property
+    def is_suspended(self) -> bool:
+        return bool(self.job["spec"].get("suspend"))
+
+    @property
+    def entry(self) -> LedgerEntry:
+        meta = self.job["metadata"]
+        labels = meta.get("labels") or {}
+        return LedgerEntry(
+            id=meta["uid"],
+            name=labels.get(f"{GROUP}/external-name", meta["name"]),
+            uid=labels.get(f"{GROUP}/uid", ""),
+            state=self._state,
+            created_at=time.mktime(time.strptime(meta["creationTimestamp"], "%Y-%m-%dT%H:%M:%SZ")) - time.timezone,
+            ran_seconds=self._ran_seconds + sum(one.is_running for one in self.active.values()),
+            exit_code=self._exit_code,
+        )
+
+    def removed(self) -> None:
+        """The Job is gone."""
+        if self._state == "Active":
+            self._state = "Deleted"
+
+    async def run(self, pods: Sequence[Object]) -> None:
+        """To its end and the end of its TTL. Cancelled when the Job is suspended, deleted or gone.
+
+        `pods`: of the Job, by an earlier run of this program.
+        """
+        ended = {one["type"]: one for one in (self.job.get("status") or {}).get("conditions") or ()}
+        if "Complete" in ended or "Failed" in ended:
+            self._state = "Complete" if "Complete" in ended else "Failed"
+        else:
+            await self._take_over(pods)
+            self._started = self._started or objects.now()
+            await self._work()
+        ttl = self.job["spec"].get("ttlSecondsAfterFinished")
+        if ttl is not None:
+            await asyncio.sleep(ttl)
+            await until_done(lambda: self._client.delete(self.path, propagation="Foreground"))
+
+    async def suspend(self) -> None:
+        """All Pods go, and a condition says so."""
+        await self.remove_pods()
+        self._started = ""
+        told = objects.condition("Suspended", reason="JobSuspended", message="Job suspended")
+        await self._tell(told)
+
+    async def remove_pods(self) -> None:
+        """Delete the Pods that have not ended."""
+        for name in list(self.active):
+            await self._delete_pod(name)
+            self._put_away(name)
+
+    async def _delete_pod(self, name: str) -> None:
+        await delete(self._client, f"/api/v1/namespaces/{self.job['metadata']['namespace']}/pods/{name}")
+
+    # --- the tasks -------------------------------------------------------------------------------------
+
+    async def _take_over(self, pods: Sequence[Object]) -> None:
+        """Count the Pods that there are. Those that have not ended are made anew."""
+        self._tries.clear()
+        for pod in pods:
+            phase = (pod.get("status") or {}).get("phase")
+            index = int((pod["metadata"].get("annotations") or {}).get(objects.INDEX, 0))
+            if phase == "Succeeded":
+                self._succeeded.add(index)
+            elif phase == "Failed":
+                self._tries[index] = self._tries.get(index, 0) + 1
+            else:
+                self._remade += 1
+                await self._delete_pod(pod["metadata"]["name"])
+
+    async def _work(self) -> None:
+        spec = self.job["spec"]
+        total = spec.get("completions") or 1
+        slots = asyncio.Semaphore(spec.get("parallelism") or 1)
+        left = [index for index in range(total) if index not in self._succeeded]
+        await self._tell()
+        deadline = spec.get("activeDeadlineSeconds")
+        try:
+            async with asyncio.timeout(deadline), asyncio.TaskGroup() as group:
+                for index in left:
+                    group.create_task(self._task(index, slots))
+        except TimeoutError:
+            await self._finish("DeadlineExceeded")
+            return
+        if len(self._succeeded) == total:
+            await self._finish("CompletionsReached")
+        else:
+            await self._finish("FailedIndexes" if "backoffLimitPerIndex" in spec else "BackoffLimitExceeded")
+
+    async def _task(self, index: int, slots: asyncio.Semaphore) -> None:
+        spec = self.job["spec"]
+        limit = spec.get("backoffLimitPerIndex", spec.get("backoffLimit", 6))
+        async with slots:
+            while self._tries.get(index, 0) <= limit:
+                result = await self._attempt(index)
+                if result is Result.SUCCEEDED:
+                    self._succeeded.add(index)
+                    if len(self._succeeded) < (spec.get("completions") or 1):
+                        await self._tell()
+                    break
+                if result is Result.DISRUPTED:
+                    self._disrupted[index] = self._disrupted.get(index, 0) + 1
+                    continue
+                self._tries[index] = self._tries.get(index, 0) + 1
+                await self._tell()
+            else:
+                self._failed.add(index)
+
+    async def _attempt(self, index: int) -> Result:
+        fault = objects.fault_of(self.job)
+        if fault == "Preempted" and self._disrupted.get(index):
+            fault = ""  # once is enough
+        failures = self._tries.get(index, 0)
+        attempt = failures + self._disrupted.get(index, 0) + self._remade
+        pod = await self._kubelet.make(self.job, index, attempt, failures)
+        if pod is None:
+            return Result.FAILED
+        played = self.active[pod["metadata"]["name"]] = Played(pod)
+        result = await self._kubelet.play(played, fault)
+        # One that was cut off stays among the active: `remove_pods` sees to it.
+        self._exit_code = played.exit_code
+        self._put_away(pod["metadata"]["name"])
+        return result
+
+    def _put_away(self, name: str) -> None:
+        played = self.active.pop(name, None)
+        if played is not None:
+            self._ran_seconds += played.ran_seconds
+
+    # --- status ----------------------------------------------------------------------------------------
+
+    async def _finish(self, reason: str) -> None:
+        """First what is decided, then, once no Pod is left, the end."""
+        is_good = reason == "CompletionsReached"
+        decided, end = ("SuccessCriteriaMet", "Complete") if is_good else ("FailureTarget", "Failed")
+        first = objects.condition(decided, reason=reason, message=objects.MESSAGES[reason])
+        await self._tell(first)
+        await self.remove_pods()
+        last = objects.condition(end, reason=reason, message=objects.MESSAGES[reason])
+        await self._tell(first, last, completed=objects.now() if is_good else "")
+        self._state = end
+
+    async def _tell(self, *conditions: Object, completed: str = "") -> None:
+        status = objects.job_status(
+            self.job,
+            started=self._started,
+            active=len(self.active),
+            ready=sum(one.is_running for one in self.active.values()),
+            succeeded=self._succeeded,
+            failures=sum(self._tries.values()),
+            failed=self._failed,
+            conditions=conditions,
+            completed=completed,
+        )
+        path = f"{self.path}/status"
+        await until_done(lambda: self._client.call("PATCH", path, body={"status": status}, content_type=PATCH))

@@ -1,0 +1,166 @@
+"""Plays one Pod from its making to its end: the scheduler and the kubelet, without a node or a container."""
+
+import asyncio
+import time
+from enum import Enum, auto
+from typing import Any
+
+from controller.domain.errors import AlreadyExists, Forbidden, NotFound, Retryable
+from controller.kube.client import KubeClient
+from dev.emulators import commands
+from dev.emulators.kubernetes import objects
+from dev.emulators.kubernetes.calls import AGAIN_SECONDS, PATCH, until_done
+from dev.emulators.kubernetes.objects import Object
+
+
+class Result(Enum):
+    """How an attempt ended."""
+
+    SUCCEEDED = auto()
+    FAILED = auto()
+    DISRUPTED = auto()
+    """The cluster put an end to it: podFailurePolicy ignores that."""
+
+
+class Played:
+    """What a Pod came to."""
+
+    def __init__(self, pod: Object) -> None:
+        self.pod = pod
+        self.is_running = False
+        self.ran_seconds = 0.0
+        self.exit_code: int | None = None
+        self.gone = asyncio.Event()
+        """Somebody deleted the Pod."""
+
+
+class Kubelet:
+    """All nodes of the cluster."""
+
+    def __init__(self, client: KubeClient, step_seconds: float) -> None:
+        self._client = client
+        self._step = step_seconds
+
+    async def make(self, job: Object, index: int, attempt: int, failures: int) -> Object | None:
+        """The Pod for that attempt; None where the namespace goes."""
+        body = objects.pod(job, index, attempt, failures)
+        namespace, name = job["metadata"]["namespace"], body["metadata"]["name"]
+        path = f"/api/v1/namespaces/{namespace}/pods"
+        while True:
+            try:
+                return await self._client.post(path, body)
+            except AlreadyExists:
+                return await until_done(lambda: self._client.get(f"{path}/{name}"))
+            except NotFound:
+                return None
+            except Forbidden as error:
+                if "serviceaccount" not in str(error):
+                    return None
+                await self._make_account(namespace)
+            except Retryable:
+                await asyncio.sleep(AGAIN_SECONDS)
+
+    async def _make_account(self, namespace: str) -> None:
+        """A bare API server has nobody who makes each namespace's own one."""
+        account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}
+        await until_done(lambda: self._client.post(f"/api/v1/namespaces/{namespace}/serviceaccounts", account))
+
+    async def play(self, played: Played, fault: str) -> Result:
+        """From the queue to the end; the Pod exists."""
+        pod = played.pod
+        container = pod["spec"]["containers"][0]
+        if fault == "Unschedulable":
+            await self._tell(pod, objects.unschedulable())
+            await played.gone.wait()
+            return Result.FAILED
+        await self._pause(played)
+        await self._tell(pod, objects.waiting(container))
+        await self._pause(played)
+        if fault == "ImagePullBackOff":
+            for reason in ("ErrImagePull", "ImagePullBackOff"):
+                text = objects.MESSAGES[reason].format(image=container["image"])
+                await self._tell(pod, objects.waiting(container, reason, text))
+                await self._pause(played)
+            await self._end_at_the_deadline(played, container)
+            return Result.FAILED
+        await self._wait_for_environment(played, container)
+        if played.gone.is_set():
+            return Result.FAILED
+        started, begun = objects.now(), time.monotonic()
+        await self._tell(pod, objects.running(container, started))
+        played.is_running = True
+        try:
+            return await self._run(played, container, started, fault)
+        finally:
+            played.is_running = False
+            played.ran_seconds = time.monotonic() - begun
+
+    async def _run(self, played: Played, container: Object, started: str, fault: str) -> Result:
+        words = [*(container.get("command") or ()), *(container.get("args") or ())]
+        plan = commands.plan([word.replace("$$", "$") for word in words])
+        deadline = played.pod["spec"].get("activeDeadlineSeconds")
+        is_late = deadline is not None and plan.seconds > deadline
+        await self._sleep(played, deadline if is_late else plan.seconds)
+        if played.gone.is_set():
+            return Result.FAILED
+        status: Object
+        result = Result.FAILED
+        if is_late:
+            status = objects.ended(container, started, 137)
+            status = objects.put_out(status, reason="DeadlineExceeded", message=objects.MESSAGES["Deadline"])
+        elif fault == "OOMKilled":
+            status = objects.ended(container, started, 137, reason="OOMKilled")
+        elif fault == "Evicted":
+            status = objects.ended(container, started, 137)
+            status = objects.put_out(status, reason="Evicted", message=objects.MESSAGES["Evicted"])
+        elif fault == "Preempted":
+            status, result = objects.ended(container, started, 143), Result.DISRUPTED
+            text = objects.MESSAGES["Preempted"]
+            status = objects.put_out(status, message=text, disruption="PreemptionByScheduler")
+        else:
+            status = objects.ended(container, started, plan.exit_code)
+            result = Result.SUCCEEDED if plan.exit_code == 0 else Result.FAILED
+        played.exit_code = status["containerStatuses"][0]["state"]["terminated"]["exitCode"]
+        await self._tell(played.pod, status)
+        return result
+
+    async def _end_at_the_deadline(self, played: Played, container: Object) -> None:
+        deadline = played.pod["spec"].get("activeDeadlineSeconds")
+        if deadline is None:
+            await played.gone.wait()
+            return
+        await self._sleep(played, deadline)
+        status = objects.waiting(container, "ImagePullBackOff")
+        await self._tell(
+            played.pod, objects.put_out(status, reason="DeadlineExceeded", message=objects.MESSAGES["Deadline"])
+        )
+
+    async def _wait_for_environment(self, played: Played, container: Object) -> None:
+        """Until each Secret that the container's environment needs is there."""
+        path = f"/api/v1/namespaces/{played.pod['metadata']['namespace']}/secrets"
+        for source in container.get("envFrom") or ():
+            name, is_told = source["secretRef"]["name"], False
+            while not played.gone.is_set():
+                if await until_done(lambda name=name: self._client.get(f"{path}/{name}")):  # type: ignore[misc]
+                    break
+                if not is_told:
+                    is_told = True
+                    text = f'secret "{name}" not found'
+                    await self._tell(played.pod, objects.waiting(container, "CreateContainerConfigError", text))
+                await self._pause(played)
+
+    async def _tell(self, pod: Object, status: Object) -> None:
+        """Write the Pod's status. One that is gone, or goes, needs none."""
+        meta: dict[str, Any] = pod["metadata"]
+        path = f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}/status"
+        await until_done(lambda: self._client.call("PATCH", path, body={"status": status}, content_type=PATCH))
+
+    async def _pause(self, played: Played) -> None:
+        await self._sleep(played, self._step)
+
+    async def _sleep(self, played: Played, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await played.gone.wait()
+        except TimeoutError:
+            return

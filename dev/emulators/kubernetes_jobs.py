@@ -1,0 +1,45 @@
+"""What an API server lacks to run Jobs: ``python -m dev.emulators.kubernetes_jobs --kubeconfig FILE``.
+
+Prints one line when it watches: ``ready: KUBECONFIG control: 127.0.0.1:PORT``. Faults are asked for by a label of the
+job, ``jennah.dev/fault`` (`dev.emulators.kubernetes.objects.FAULTS`).
+"""
+
+import argparse
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+from controller.kube.client import KubeClient, load_configuration
+from controller.startup import say, stop_on_signals
+from dev.emulators import control
+from dev.emulators.kubernetes.controller import JobController
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m dev.emulators.kubernetes_jobs", description="plays Kubernetes Jobs"
+    )
+    parser.add_argument("--kubeconfig", type=Path, default=os.environ.get("KUBECONFIG"), help="default: KUBECONFIG")
+    parser.add_argument("--control-port", type=int, default=0, help="GET /ledger; 0: any free one")
+    parser.add_argument("--step-seconds", type=float, default=0.05, help="in the queue, and until a container runs")
+    options = parser.parse_args()
+    if options.kubeconfig is None:
+        parser.error("--kubeconfig or KUBECONFIG is needed")
+    asyncio.run(serve(Path(options.kubeconfig).resolve(), options.control_port, options.step_seconds))
+    return 0
+
+
+async def serve(kubeconfig: Path, control_port: int, step_seconds: float) -> None:
+    """Until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    stop_on_signals(stop)
+    async with KubeClient(await load_configuration(str(kubeconfig)), connections=0) as client:
+        controller = JobController(client, step_seconds=step_seconds)
+        async with controller.running(), control.serving(controller.ledger, None, control_port) as port:
+            say(f"ready: {kubeconfig} control: 127.0.0.1:{port}")
+            await stop.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

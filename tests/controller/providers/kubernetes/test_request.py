@@ -1,0 +1,203 @@
+"""What a request becomes: the Job and its Secret, and what is refused by name."""
+
+import base64
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from controller.domain import names, reasons
+from controller.domain.errors import Permanent
+from controller.domain.job import (
+    CloudSecretRef,
+    EnvVar,
+    EnvVarSource,
+    Gpu,
+    KubernetesOptions,
+    Resources,
+    Toleration,
+)
+from controller.providers.kubernetes import places, request
+from tests.controller.providers.kubernetes.harness import JOB_UID, UID, settings, wanted
+
+
+def made(**spec: Any) -> dict[str, Any]:
+    return request.job(wanted(**spec), settings())
+
+
+def pod_of(**spec: Any) -> dict[str, Any]:
+    return made(**spec)["spec"]["template"]["spec"]
+
+
+def test_a_job_with_its_labels_in_its_jennahjobs_own_namespace() -> None:
+    job = made()
+    assert job["metadata"] == {
+        "name": f"hello-{UID.replace('-', '')}",
+        "namespace": "team-a",
+        "labels": {
+            "app.kubernetes.io/managed-by": "jennah",
+            "jennah.alphaus.cloud/instance": "test",
+            "jennah.alphaus.cloud/uid": UID,
+            "jennah.alphaus.cloud/external-name": f"hello-{UID.replace('-', '')}",
+            "jennah.alphaus.cloud/tenant": "tenant",
+            "jennah.alphaus.cloud/job-id": "job-1",
+            "jennah.alphaus.cloud/namespace": "team-a",
+        },
+    }
+    assert job["spec"]["template"]["metadata"]["labels"] == job["metadata"]["labels"], "logs find the Pods by them"
+    assert job["spec"]["ttlSecondsAfterFinished"] == 86400
+
+
+def test_one_namespace_can_be_for_all_jobs() -> None:
+    job = request.job(wanted(), settings(namespace="batch"))
+    assert job["metadata"]["namespace"] == "batch"
+    assert job["metadata"]["labels"]["jennah.alphaus.cloud/namespace"] == "team-a"
+
+
+def test_the_environments_values_are_in_a_secret_of_the_job_and_nowhere_in_the_job() -> None:
+    asked = wanted(env={"TOKEN": "secret-value", "B": "ü"})
+    job, secret = request.job(asked, settings()), request.secret(asked, settings(), JOB_UID)
+    assert "secret-value" not in json.dumps(job)
+    name = secret["metadata"]["name"]
+    assert job["spec"]["template"]["spec"]["containers"][0]["envFrom"] == [{"secretRef": {"name": name}}]
+    assert {key: base64.b64decode(value).decode() for key, value in secret["data"].items()} == asked.env
+    (owner,) = secret["metadata"]["ownerReferences"]
+    assert (owner["kind"], owner["name"], owner["uid"]) == ("Job", job["metadata"]["name"], JOB_UID)
+
+
+def test_a_job_without_an_environment_needs_no_secret() -> None:
+    asked = wanted(env={})
+    assert request.secret(asked, settings(), JOB_UID) is None
+    assert "envFrom" not in request.job(asked, settings())["spec"]["template"]["spec"]["containers"][0]
+
+
+def test_a_variable_of_the_jobs_own_is_not_hidden_by_one_of_ours() -> None:
+    told = request.job(wanted(env={"JENNAH_JOB_ID": "mine"}), settings())
+    names_told = [one["name"] for one in told["spec"]["template"]["spec"]["containers"][0]["env"]]
+    assert names_told == ["JENNAH_TENANT_ID"]
+
+
+def test_requests_are_limits_and_the_deadline_is_the_pods() -> None:
+    pod = pod_of(boot_disk_gib=20, resources=Resources(gpu=Gpu(count=2, type="NVIDIA-L4")))
+    asked = {"cpu": "500m", "memory": "128Mi", "ephemeral-storage": "20Gi", "nvidia.com/gpu": "2"}
+    assert pod["containers"][0]["resources"] == {"requests": asked, "limits": asked}
+    assert pod["activeDeadlineSeconds"] == 3600
+    assert pod["nodeSelector"] == {"nvidia.com/gpu.product": "NVIDIA-L4"}
+    assert pod["tolerations"] == [{"key": "nvidia.com/gpu", "operator": "Exists"}]
+
+
+def test_a_single_task_is_tried_again_by_the_job_and_tasks_of_an_array_each_for_itself() -> None:
+    single, array = made(backoff_limit=2)["spec"], made(backoff_limit=2, completions=5, parallelism=3)["spec"]
+    assert single["backoffLimit"] == 2
+    assert "completionMode" not in single
+    assert (array["completionMode"], array["completions"], array["parallelism"]) == ("Indexed", 5, 3)
+    assert array["backoffLimitPerIndex"] == 2
+    assert "backoffLimit" not in array, "that would be of all tasks together"
+    told = {one["name"]: one for one in array["template"]["spec"]["containers"][0]["env"]}
+    assert told["BATCH_TASK_COUNT"]["value"] == "5"
+    assert "job-completion-index" in told["BATCH_TASK_INDEX"]["valueFrom"]["fieldRef"]["fieldPath"]
+    for spec in (single, array):
+        (rule,) = spec["podFailurePolicy"]["rules"]
+        assert rule == {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
+        assert spec["template"]["spec"]["restartPolicy"] == "Never", "a failure policy needs that"
+
+
+def test_words_with_dollars_reach_the_program_as_they_are() -> None:
+    container = pod_of(command=("sh", "-c"), args=("echo $(HOME) $$ $x",))["containers"][0]
+    assert container["command"] == ["sh", "-c"]
+    assert container["args"] == ["echo $$(HOME) $$$$ $$x"]
+
+
+def test_a_spot_job_runs_on_a_node_with_one_of_the_labels_and_tolerates_their_taints() -> None:
+    asked = request.job(wanted(spot=True), settings(spot_nodes={"a/spot": "yes", "b/spot": "1"}))
+    pod = asked["spec"]["template"]["spec"]
+    terms = pod["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
+    assert [one["matchExpressions"][0]["key"] for one in terms] == ["a/spot", "b/spot"], "of terms one is enough"
+    assert pod["tolerations"] == [{"key": "a/spot", "value": "yes"}, {"key": "b/spot", "value": "1"}]
+
+
+def test_machine_identity_priority_and_registries() -> None:
+    options = KubernetesOptions(
+        priority_class_name="high",
+        image_pull_secrets=("registry",),
+        node_selector={"disk": "ssd"},
+        tolerations=(Toleration(key="team", operator="Exists"),),
+    )
+    pod = pod_of(machine_type="c6i.large", service_account="runner", kubernetes=options)
+    assert pod["nodeSelector"] == {"disk": "ssd", "node.kubernetes.io/instance-type": "c6i.large"}
+    assert (pod["serviceAccountName"], pod["automountServiceAccountToken"]) == ("runner", True)
+    assert (pod["priorityClassName"], pod["imagePullSecrets"]) == ("high", [{"name": "registry"}])
+    assert pod["tolerations"] == [{"key": "team", "operator": "Exists"}]
+
+
+def test_pods_have_no_rights_in_the_cluster_and_fit_the_baseline_unless_told_to_fit_more() -> None:
+    pod = pod_of()
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["securityContext"] == {"seccompProfile": {"type": "RuntimeDefault"}}
+    assert pod["containers"][0]["securityContext"] == {"allowPrivilegeEscalation": False}
+    pod = request.job(wanted(), settings(is_restricted=True))["spec"]["template"]["spec"]
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["containers"][0]["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+
+
+def test_an_ended_job_is_kept_as_long_as_its_jennahjob() -> None:
+    assert made(ttl_seconds_after_finished=100_000)["spec"]["ttlSecondsAfterFinished"] == 100_000
+    assert made(ttl_seconds_after_finished=5)["spec"]["ttlSecondsAfterFinished"] == 86400
+
+
+def test_a_job_that_is_left_alone_says_so() -> None:
+    assert made(deletion_policy="Orphan")["metadata"]["labels"]["jennah.alphaus.cloud/deletion-policy"] == "Orphan"
+
+
+def test_users_labels_are_the_jobs_and_kueues_are_users() -> None:
+    labels = made(labels={"team": "blue", "kueue.x-k8s.io/queue-name": "q"})["metadata"]["labels"]
+    assert (labels["team"], labels["kueue.x-k8s.io/queue-name"]) == ("blue", "q")
+
+
+@pytest.mark.parametrize(
+    ("spec", "field"),
+    [
+        ({"env": {"N" * 254: "v"}}, "spec.env"),
+        ({"env": {"A": "x" * (2**20 + 1)}}, "spec.env"),
+        ({"priority": 5}, "spec.priority"),
+        ({"service_account": "runner@project.iam"}, "spec.serviceAccount"),
+        ({"labels": {"a b": "c"}}, "spec.labels"),
+        ({"labels": {"a": "b c"}}, "spec.labels"),
+        ({"labels": {"batch.kubernetes.io/job-name": "x"}}, "spec.labels"),
+        ({"labels": {"jennah.alphaus.cloud/uid": "x"}}, "spec.labels"),
+        ({"labels": {"controller-uid": "x"}}, "spec.labels"),
+        ({"machine_type": "a machine"}, "spec.machineType"),
+        ({"resources": Resources(gpu=Gpu(count=1, type="a gpu"))}, "spec.resources.gpu.type"),
+        ({"kubernetes": KubernetesOptions(node_selector={"a": "b c"})}, "spec.kubernetes.nodeSelector"),
+        ({"args": ("x" * 600_000, "y" * 600_000)}, "spec.args"),
+    ],
+)
+def test_what_cannot_be_is_refused_and_named(spec: dict[str, Any], field: str) -> None:
+    with pytest.raises(Permanent) as refused:
+        made(**spec)
+    assert refused.value.reason == reasons.INVALID_SPEC
+    assert str(refused.value).startswith(field)
+
+
+def test_a_clouds_secret_is_refused_and_the_variable_named() -> None:
+    asked = wanted()
+    variable = EnvVar(name="DB", value_from=EnvVarSource(cloud_secret_ref=CloudSecretRef(name="arn:1")))
+    spec = msgspec.structs.replace(asked.spec, env=(variable,))
+    with pytest.raises(Permanent, match="env DB"):
+        request.job(msgspec.structs.replace(asked, spec=spec), settings())
+
+
+def test_a_jobs_name_leaves_room_for_the_host_names_of_its_pods_and_stays_unique() -> None:
+    """The API server refuses an indexed Job whose name with the largest index is longer than 63 characters."""
+    external = names.external_name("a-name-that-is-as-long-as-it-can-be", UID)
+    assert len(external) == 63
+    name = places.job_name(external)
+    assert len(f"{name}-9999") <= 63
+    assert name.endswith(UID.replace("-", ""))
+    short = names.external_name("short", UID)
+    assert places.job_name(short) == short
+
+
+def test_the_same_request_gives_the_same_job() -> None:
+    assert made(completions=3) == made(completions=3)
