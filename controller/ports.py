@@ -63,6 +63,8 @@ class SubmitRequest(msgspec.Struct, frozen=True, kw_only=True):
     send_by: float | None = None
     """`Clock.monotonic` time after which the call must not be begun any more (names_are_ids False): what is sent
     later could be a second job. None: no such limit."""
+    begun: "Observation | None" = None
+    """How the job stands that is to get its next tasks (`Observation.tasks_due`). None: it is to be begun."""
 
     def __repr__(self) -> str:
         return f"SubmitRequest({self.external_name})"
@@ -96,6 +98,10 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     exit_code: int | None = None
     retries: int = 0
     tasks: TaskCounts | None = None
+    tasks_due: int = 0
+    """So many more tasks of a set may be made now, to keep spec.parallelism: submit again, with this observation."""
+    is_at_rest: bool = False
+    """Tasks are still to be made and none is under way: where none shall be made any more, it has ended."""
     reason: str | None = None
     """A word of `domain.reasons`, for a job that ended."""
     failed_unless_asked: str | None = None
@@ -112,6 +118,17 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def has_ended(self) -> bool:
         return self.phase is not None and self.phase.is_terminal
+
+    def as_ended(self) -> "Observation":
+        """What is at rest, once it is sure that no more tasks are made."""
+        return msgspec.structs.replace(
+            self,
+            phase=Phase.CANCELLED,
+            tasks_due=0,
+            is_at_rest=False,
+            reason=reasons.CANCELLED,
+            message="it was ended before all of its tasks were made",
+        )
 
 
 class OwnedJob(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,6 +159,8 @@ class JobRef(msgspec.Struct, frozen=True, kw_only=True):
     """What was asked for: tells in which queue or pool to look where the path is not known."""
     created_at: datetime | None = None
     """As in `SubmitRequest`."""
+    tasks_submitted: int | None = None
+    """As status has it (`TaskCounts.submitted`). None: not known; then the tasks that there are tell."""
 
     def __repr__(self) -> str:
         return f"JobRef({self.external_name})"
@@ -176,6 +195,9 @@ class BatchProvider(Protocol):
         also after an Unavailable (the outcome is unknown). Without, it is one call that is never repeated:
         Unavailable (but for Forbidden) says that the outcome is unknown, every other error that no job was made;
         after `request.send_by` nothing is sent and Retryable raised.
+
+        With `request.begun` the job's next `tasks_due` tasks are made, each once, and nothing that was made is ended,
+        whatever is raised. Only a provider whose observations have `tasks_due` is asked for that.
 
         Raises Permanent(NAME_TAKEN) for another's job under that name, Permanent(SUBMISSION_REFUSED or a more
         telling reason) for what the service will never take, Retryable for the rest.

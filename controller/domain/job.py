@@ -170,6 +170,12 @@ class TaskCounts(Value, frozen=True, kw_only=True):
     running: int = 0
     succeeded: int = 0
     failed: int = 0
+    submitted: int | None = None
+    """Those with an index below this were made at the service and are never made again. None: the service has all."""
+
+    @property
+    def is_all_submitted(self) -> bool:
+        return self.submitted is None or self.submitted >= self.total
 
 
 class Submission(Value, frozen=True, kw_only=True):

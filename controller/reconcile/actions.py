@@ -28,6 +28,10 @@ class Submit(Step, frozen=True, kw_only=True):
     """Have the job at the service."""
 
 
+class SubmitMore(Step, frozen=True, kw_only=True):
+    """Have the next tasks of a set made: as many as its parallelism has room for."""
+
+
 class LookUp(Step, frozen=True, kw_only=True):
     """Ask the service for this one job: it is in doubt."""
 
@@ -67,4 +71,4 @@ class Release(Step, frozen=True, kw_only=True):
     """Let a deleted object go: take the finalizer off."""
 
 
-Action = Wait | Hold | Accept | Submit | LookUp | Note | Cancel | EndDuplicates | Finish | Delete | Release
+Action = Wait | Hold | Accept | Submit | SubmitMore | LookUp | Note | Cancel | EndDuplicates | Finish | Delete | Release

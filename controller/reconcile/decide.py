@@ -27,6 +27,7 @@ from controller.reconcile.actions import (
     Note,
     Release,
     Submit,
+    SubmitMore,
     Wait,
 )
 
@@ -78,8 +79,8 @@ class Doubt(msgspec.Struct, frozen=True, kw_only=True):
 
     led: float = math.inf
     """Seconds since it leads."""
-    sent: bool = False
-    """Whether it called a service that lets us name jobs, and does not know what came of it."""
+    sent: float = math.inf
+    """Seconds since it called a service that lets us name jobs, and does not know what came of it."""
     age: float = 0.0
     """Seconds since it first saw the job's open intent."""
     looks: int = 0
@@ -113,15 +114,22 @@ def decide(job: Job, seen: Observation | Unseen, now: datetime, policy: Policy, 
     if job.is_finished:
         return _after_the_end(job, now)
     if isinstance(seen, Observation) and seen.uid == job.metadata.uid:
-        return _with_a_cloud_job(job, seen, now, policy)
+        return _with_a_cloud_job(job, seen, now, policy, doubt)
     if job.is_submitted:
         return _without_its_cloud_job(job, seen, now, policy, doubt)
     return _before_submission(job, seen, now, policy, doubt)
 
 
 def _is_left_alone(job: Job, seen: Observation | Unseen) -> bool:
-    """Whether a deleted object leaves its cloud job to itself."""
-    return job.spec.deletion_policy == "Orphan" and (job.is_submitted or isinstance(seen, Observation))
+    """Whether a deleted object leaves its cloud job to itself: as soon as that has all of its tasks, or nobody can make
+    the rest."""
+    if job.spec.deletion_policy != "Orphan" or not (job.is_submitted or isinstance(seen, Observation)):
+        return False
+    tasks = seen.tasks if isinstance(seen, Observation) else job.status.tasks
+    if tasks is None or tasks.is_all_submitted:
+        return True
+    stuck = conditions.find(job.status.conditions, conditions.PROGRESSING)
+    return stuck is not None and not stuck.is_true and stuck.reason != reasons.PROVIDER_ERROR
 
 
 def _after_the_end(job: Job, now: datetime) -> Action:
@@ -134,7 +142,12 @@ def _after_the_end(job: Job, now: datetime) -> Action:
     return Delete(reason=reasons.EXPIRED, message="ttlSecondsAfterFinished is over")
 
 
-def _with_a_cloud_job(job: Job, seen: Observation, now: datetime, policy: Policy) -> Action:
+def _with_a_cloud_job(job: Job, seen: Observation, now: datetime, policy: Policy, doubt: Doubt) -> Action:
+    is_ending, unsettled = _is_asked_to_end(job), None
+    if seen.is_at_rest and is_ending:
+        # More tasks may be on their way: by the one who led before us, or by a call of ours of unknown outcome.
+        left = policy.takeover_settle - min(doubt.led, doubt.sent)
+        seen, unsettled = (seen, left) if left > 0 else (seen.as_ended(), None)
     status = statuses.observed(job, seen, now, unscheduled_after=policy.unscheduled_after)
     if status.submission is not None and status.submission.is_open:
         status = statuses.settled(status, next_look(now, policy))
@@ -143,13 +156,21 @@ def _with_a_cloud_job(job: Job, seen: Observation, now: datetime, policy: Policy
     ending = _end(job, seen, now, policy)
     if isinstance(ending, Cancel):
         return ending
-    timers = [ending.seconds, _until_told(status, seen, now, policy)]
+    if seen.tasks_due and not is_ending:
+        return SubmitMore()
+    timers = [ending.seconds, unsettled, _until_told(status, seen, now, policy)]
     if status.submission is not None:
         look = _watch(job, status, now, policy)
         if not isinstance(look, Wait):
             return look
         timers.append(look.seconds)
     return Wait(seconds=min((seconds for seconds in timers if seconds is not None), default=None))
+
+
+def _is_asked_to_end(job: Job) -> bool:
+    """Whether the service was asked for the job's end, or is about to be: no more tasks are made."""
+    asked = conditions.find(job.status.conditions, conditions.CANCELLING)
+    return asked is not None or bool(job.spec.cancel) or (job.is_being_deleted and job.spec.deletion_policy != "Orphan")
 
 
 def _end(job: Job, seen: Observation, now: datetime, policy: Policy) -> Cancel | Wait:
@@ -269,7 +290,7 @@ def _before_submission(job: Job, seen: Observation | Unseen, now: datetime, poli
             return unsettled
     elif job.wants_end:
         # A submission may have gone out whose result was lost: by us, or by the one who led before us.
-        if doubt.sent:
+        if doubt.sent < math.inf:
             return Submit()  # again, under the same name: the only way to know; then it can be ended
         if seen is not Unseen.ABSENT:
             return LookUp()

@@ -6,6 +6,7 @@ when the call must be over.
 """
 
 import asyncio
+import math
 from datetime import timedelta
 
 import msgspec
@@ -44,7 +45,8 @@ class Intents:
         self._policy = policy
         self._identity = identity
         self._open: dict[str, _Seen] = {}
-        self._sent: set[str] = set()
+        self._sent: dict[str, float] = {}
+        """Calls of unknown outcome, and when they were over for us."""
         self._led_since = clock.monotonic()
 
     def take_over(self) -> None:
@@ -68,16 +70,17 @@ class Intents:
     def forget(self, key: str) -> None:
         """The object is gone."""
         self._open.pop(key, None)
-        self._sent.discard(key)
+        self._sent.pop(key, None)
 
     def doubt(self, job: Job) -> Doubt:
         """What is not known of the job's submissions."""
         self.see(job)
         seen, now = self._open.get(job.key), self._clock.monotonic()
-        led, sent = now - self._led_since, job.key in self._sent
+        led, sent = now - self._led_since, self._sent.get(job.key)
+        since = math.inf if sent is None else now - sent
         if seen is None:
-            return Doubt(led=led, sent=sent)
-        return Doubt(led=led, sent=sent, age=now - seen.since, looks=seen.looks, looked=now - seen.looked_at)
+            return Doubt(led=led, sent=since)
+        return Doubt(led=led, sent=since, age=now - seen.since, looks=seen.looks, looked=now - seen.looked_at)
 
     def looked(self, job: Job) -> None:
         """The service was searched for the job, in vain."""
@@ -90,14 +93,18 @@ class Intents:
         """Submit the draft's job, in the way of that service. Errors as those of the provider, and Conflict."""
         if not provider.names_are_ids:
             return await self._submit_once(draft, provider, request)
-        self._sent.add(request.uid)
+        before = self._sent.get(request.uid)
+        self._sent[request.uid] = self._clock.monotonic()
         try:
             seen = await provider.submit(request)
         except JennahError as error:
-            if not isinstance(error, Unavailable) or isinstance(error, Forbidden):
-                self._sent.discard(request.uid)
+            if isinstance(error, Unavailable) and not isinstance(error, Forbidden):
+                before = self._clock.monotonic()
+            # A call that did nothing tells nothing of the one before it.
+            if self._sent.pop(request.uid, None) is not None and before is not None:
+                self._sent[request.uid] = before
             raise
-        self._sent.discard(request.uid)
+        self._sent.pop(request.uid, None)
         return seen
 
     async def _submit_once(self, draft: Draft, provider: BatchProvider, request: SubmitRequest) -> Observation:

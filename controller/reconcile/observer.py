@@ -28,6 +28,7 @@ def ref_of(job: Job) -> JobRef:
         submitted_at=job.status.submitted_at,
         spec=job.spec,
         created_at=job.metadata.creation_timestamp,
+        tasks_submitted=job.status.tasks.submitted if job.status.tasks else None,
     )
 
 
@@ -66,9 +67,10 @@ class Observer:
 
     def track(self, job: Job) -> None:
         """Have that job in the rounds to come. The interval becomes short: something moves."""
-        name, known = job.external_name, self._refs.get(job.external_name)
-        if known is None or known.resource_path != job.status.resource_path:
-            self._refs[name] = ref_of(job)
+        ref = ref_of(job)
+        known = self._refs.get(ref.external_name)
+        self._refs[ref.external_name] = ref
+        if known is None or (known.resource_path, known.tasks_submitted) != (ref.resource_path, ref.tasks_submitted):
             self._news.set()
 
     def untrack(self, job: Job) -> None:

@@ -268,6 +268,7 @@ class Orphans:
             return
         seen = await self._provider.get(orphan.ref)
         if seen is not None and seen.uid == orphan.ref.uid:
+            seen = seen.as_ended() if seen.is_at_rest else seen  # nobody makes its next tasks
             if seen.has_ended:
                 await self._end(orphan, Ending.of(seen))
             else:

@@ -259,6 +259,11 @@ class Reconciler:
                             return pause
                     elif draft.job.is_finished:
                         await self._submitting.learn_the_end(draft)
+                case actions.SubmitMore() if isinstance(seen, Observation):
+                    self._track(draft.job)  # also if that fails for long: what runs is to be observed
+                    await self._freshness.confirm(draft.base)
+                    if await self._submitting.is_first(draft):
+                        seen = await self._submitting.submit_more(draft, seen)
                 case _:
                     await self._act(draft, action)
         raise Retryable(f"not at rest after {MAX_STEPS} steps")

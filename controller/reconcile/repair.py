@@ -30,7 +30,7 @@ def runs_on(job: Job, seen: Observation) -> bool:
     """Whether the service has that job not ended, though its status says that it has."""
     if not job.is_finished or job.is_purged or job.status.reason == reasons.RECORD_REJECTED:
         return False
-    return seen.uid == job.key and not seen.has_ended
+    return seen.uid == job.key and not (seen.has_ended or seen.is_at_rest)
 
 
 async def end_as_recorded(job: Job, seen: Observation, *, store: JobRecord, provider: BatchProvider) -> bool:

@@ -72,6 +72,9 @@ def observed(job: Job, seen: Observation, now: datetime, *, unscheduled_after: f
         status = _mark(job, status, conditions.SUSPENDED, False, reason, "the job has been submitted", now)
     if conditions.find(status.conditions, conditions.ENVIRONMENT_READY):
         status = _mark(job, status, conditions.ENVIRONMENT_READY, True, reasons.SUBMITTED, "complete", now)
+    if conditions.find(status.conditions, conditions.PROGRESSING) and not (seen.tasks_due or seen.has_ended):
+        message = "the next tasks were submitted"
+        status = _mark(job, status, conditions.PROGRESSING, True, reasons.SUBMITTED, message, now)
     for remark in seen.remarks:
         status = _mark(job, status, remark.condition, False, remark.reason, remark.message, now)
     phase: Phase = seen.phase or old.phase or Phase.PENDING

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from controller.domain import conditions, reasons
-from controller.domain.errors import Conflict, EnvironmentMissing, NotLeading, Permanent, Retryable
+from controller.domain.errors import Conflict, EnvironmentMissing, JennahError, NotLeading, Permanent, Retryable
 from controller.domain.job import Job, JobStatus
 from controller.domain.phases import Phase
 from controller.domain.resources import Profiles, resolve
@@ -25,6 +25,8 @@ ENV_PATIENCE_SECONDS = 2.0
 """The API creates the job first and its Secret right after: so long nothing is written about its absence."""
 ENV_RETRY_SECONDS = 0.05
 ENV_LOOK_AGAIN_SECONDS = 1.0
+MORE_AGAIN_SECONDS = 30.0
+"""The pause after the next tasks of a set were refused: somebody must change something first."""
 
 
 class ReconcileSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,6 +145,34 @@ class Submitting:
         log.info("submitted", extra=log_fields(job))
         draft.events.append(("Normal", reasons.SUBMITTED, f"{provider.name} has the job: {seen.resource_path}"))
         return seen, None
+
+    async def submit_more(self, draft: Draft, seen: Observation) -> Observation:
+        """Have the next tasks of a set made that stands like that; how it stands then.
+
+        What runs is never failed for what keeps the others from being made: a condition says what it is, and it is
+        tried again. Raises Retryable.
+        """
+        job = draft.job
+        provider = self._provider_of(job)
+        try:
+            environment = await self._resources.environment(job)
+            request = request_for(job, environment, self._settings.profiles)
+            more = await self._intents.submit(draft, provider, msgspec.structs.replace(request, begun=seen))
+        except (Conflict, NotLeading):
+            raise
+        except (EnvironmentMissing, Permanent) as refused:
+            reason = refused.reason if isinstance(refused, Permanent) else reasons.WAITING_FOR_ENVIRONMENT
+            await self._tell_that_it_stalls(draft, reason, refused)
+            raise Retryable(f"the next tasks cannot be submitted: {refused}", delay=MORE_AGAIN_SECONDS) from refused
+        except Retryable as failed:
+            await self._tell_that_it_stalls(draft, reasons.PROVIDER_ERROR, failed)
+            raise
+        self._observers[provider.name].note(more)
+        return more
+
+    async def _tell_that_it_stalls(self, draft: Draft, reason: str, error: JennahError) -> None:
+        draft.mark(conditions.PROGRESSING, False, reason=reason, message=str(error), now=self._clock.now())
+        await self._recorder.flush(draft)
 
     async def _environment(self, job: Job) -> Environment:
         """The job's environment. Raises EnvironmentMissing."""

@@ -25,7 +25,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     cloud_jobs: int
     """Jobs that the service ever made."""
     duplicates: int
-    """JennahJobs of which more than one cloud job ran."""
+    """JennahJobs of which more than one cloud job ran, or a task more than once."""
     ended_duplicates: int
     """Second cloud jobs that were ended before they had done anything."""
     lost: int
@@ -73,7 +73,7 @@ def compare(asked: Sequence[Asked], jobs: Mapping[str, Job], record: Record, clo
     for one in asked:
         entries = by_name.get(one.name, [])
         ran = [entry for entry in entries if entry.ran_seconds > 0]
-        ran_twice += len(ran) > 1
+        ran_twice += len(ran) > 1 or any(entry.tasks_made_again for entry in entries)
         ended += len(entries) - max(len(ran), 1) if entries else 0
         if is_lost(one, jobs.get(one.name), entries):
             lost.append(one.name)
@@ -100,6 +100,11 @@ def is_lost(one: Asked, job: Job | None, entries: Sequence[LedgerEntry]) -> bool
 def _faults(one: Asked, job: Job | None, record: Record, entries: Sequence[LedgerEntry]) -> list[str]:
     row, audit = record.rows.get(one.name), record.audits.get(one.name, ())
     found = [f"the cloud job {entry.id} goes on: {entry.state}" for entry in entries if going_on(entry)]
+    found += [
+        f"{entry.most_at_once} tasks at once, asked for {one.parallelism}"
+        for entry in entries
+        if one.parallelism and entry.most_at_once > one.parallelism
+    ]
     if one.goes:
         if job is not None:
             found.append("deleted, and still in Kubernetes")
@@ -146,6 +151,8 @@ def _end_faults(one: Asked, job: Job | None, row: JobRow, ran: LedgerEntry) -> l
         found.append(f"exit code {ran.exit_code} at the service, and {row.status.wire}")
     if row.status is Phase.FAILED and ran.exit_code != one.exit_code:
         found.append(f"FAILED with exit code {ran.exit_code} at the service; it was to exit with {one.exit_code}")
+    if row.status in (Phase.COMPLETED, Phase.FAILED) and not one.wish and ran.tasks != one.tasks:
+        found.append(f"{row.status.wire} with {ran.tasks} of {one.tasks} tasks")
     if row.status is Phase.CANCELLED and not one.wish:
         found.append("CANCELLED, and nobody wished that")
     if job is not None and row.status is not Phase.CANCELLED and job.status.exit_code != ran.exit_code:

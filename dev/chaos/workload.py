@@ -16,6 +16,8 @@ from dev.chaos.plan import Plan
 TENANT = "chaos"
 CALL_SECONDS = 15.0
 RETRY_SECONDS = 0.5
+SETS = {"azure": 0.25}
+"""The share of jobs that are sets of tasks with a parallelism, where the operator itself sees to that."""
 _RPC = "/jennah.v1.DeploymentService/"
 _AT_ONCE = 40
 
@@ -27,6 +29,9 @@ class Asked(msgspec.Struct, kw_only=True):
     """Of the object; the job id as well where it came by the API."""
     seconds: float
     exit_code: int
+    tasks: int = 1
+    parallelism: int = 0
+    """Of them at once; 0: all."""
     by_kubectl: bool = False
     wish: str = ""
     """cancel, delete, or force (deleted with the finalizer taken off by hand), while it waits, runs, or has ended."""
@@ -102,7 +107,10 @@ class Workload:
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _create(self, one: Asked) -> None:
-        spec = {"image": "busybox", "args": ["sh", "-c", one.script], "tenantId": TENANT, "jobId": one.name}
+        spec: dict[str, Any] = {"image": "busybox", "args": ["sh", "-c", one.script]}
+        spec |= {"tenantId": TENANT, "jobId": one.name}
+        if one.tasks > 1:
+            spec |= {"completions": one.tasks, "parallelism": one.parallelism}
         metadata = {"name": one.name, "namespace": self._namespace}
         body = {"apiVersion": names.API_VERSION, "kind": names.KIND, "metadata": metadata, "spec": spec}
         while True:
@@ -141,13 +149,19 @@ class Workload:
 
 def _request(one: Asked) -> dict[str, Any]:
     request: dict[str, Any] = {"job_id": one.name, "image_uri": "busybox", "commands": ["sh", "-c", one.script]}
-    return request | ({"env_vars": {"TOKEN": "secret"}} if one.has_secret else {})
+    env = {"TOKEN": "secret"} if one.has_secret else {}
+    if one.tasks > 1:
+        env |= {"JENNAH_TASK_COUNT": str(one.tasks), "JENNAH_PARALLELISM": str(one.parallelism)}
+    return request | ({"env_vars": env} if env else {})
 
 
 def _draw(plan: Plan, number: int, dice: random.Random) -> Asked:
     seconds, exit_code = round(dice.uniform(0.2, 4), 1), dice.choice((0, 0, 0, 3))
     fate, kind, after = dice.random(), dice.random(), dice.uniform(0, 6)
     one = Asked(name=f"chaos-{plan.seed}-{number}", seconds=seconds, exit_code=exit_code)
+    if dice.random() < SETS.get(plan.provider, 0.0):
+        one.tasks, one.parallelism = dice.randint(3, 9), dice.randint(1, 3)
+        one.seconds = round(seconds / 4, 1)
     if plan.wishes:
         one.by_kubectl = kind < 0.15
         one.has_secret = 0.15 <= kind < 0.4

@@ -25,6 +25,13 @@ class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True):
     ran_seconds: float
     """How long its container has run, over all attempts; 0: it never started."""
     exit_code: int | None = None
+    """Of a set of tasks: of the first that failed, else 0 once all have ended."""
+    tasks: int = 1
+    """The tasks that were made of it."""
+    tasks_made_again: int = 0
+    """Those that were made a second time, after they had been removed."""
+    most_at_once: int = 1
+    """The most tasks of it that there ever were at once and had not ended."""
 
 
 Ledger = Callable[[], Sequence[LedgerEntry]]

@@ -19,7 +19,7 @@ import pytest
 
 from controller.clock import SystemClock
 from controller.cloud_settings import AwsSettings
-from controller.domain import names, reasons
+from controller.domain import conditions, names, reasons
 from controller.domain.errors import Permanent
 from controller.domain.job import JobSpec
 from controller.domain.phases import Phase
@@ -213,6 +213,25 @@ async def test_all_completions_must_succeed(provider: BatchProvider) -> None:
     await provider.submit(request)
     end = await ended(provider, request)
     assert (end.phase, end.tasks.total, end.tasks.succeeded) == (Phase.COMPLETED, 3, 3)
+
+
+async def test_all_completions_run_and_no_more_at_once_than_the_parallelism(provider: BatchProvider) -> None:
+    """Where it is the controller that sees to that: with the next tasks as soon as they are due."""
+    request = request_for(("sh", "-c", "sleep 0.1"), completions=5, parallelism=2)
+    seen, most = await provider.submit(request), 0
+    if any(remark.condition == conditions.PARALLELISM_HONOURED for remark in seen.remarks):
+        pytest.skip("the service has no such limit, and the job says so")
+    give_up = time.monotonic() + PATIENCE
+    while not seen.has_ended and time.monotonic() < give_up:
+        if seen.tasks_due:
+            seen = await provider.submit(msgspec.structs.replace(request, begun=seen))
+        submitted = seen.tasks.submitted if seen.tasks else None
+        ref = msgspec.structs.replace(ref_of(request), tasks_submitted=submitted)
+        seen = (await provider.observe([ref])).get(request.external_name, seen)
+        most = max(most, seen.tasks.running if seen.tasks else 0)
+        await asyncio.sleep(0.01)
+    assert (seen.phase, seen.tasks.total, seen.tasks.succeeded) == (Phase.COMPLETED, 5, 5)
+    assert most <= 2
 
 
 async def test_a_job_that_lasts_is_seen_running(provider: BatchProvider) -> None:

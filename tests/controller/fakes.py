@@ -102,6 +102,8 @@ class FakeProvider:
         self.names_are_ids = True
         self.jobs: dict[str, Observation] = {}
         self.submissions: list[SubmitRequest] = []
+        self.more: list[tuple[int, int]] = []
+        """The tasks of sets that were asked for later: from this index to before that one."""
         self.cancelled: list[str] = []
         self.deleted: list[str] = []
         self.unlisted: set[str] = set()
@@ -116,6 +118,8 @@ class FakeProvider:
         self.faults.reach("prepare")
 
     async def submit(self, request: SubmitRequest) -> Observation:
+        if request.begun is not None:
+            return self._submit_more(request, request.begun)
         self.faults.reach("before submit")
         known = self.jobs.get(request.external_name)
         if known is not None and known.uid != request.uid:
@@ -131,6 +135,17 @@ class FakeProvider:
             )
         self.faults.reach("after submit")
         return self.jobs[request.external_name]
+
+    def _submit_more(self, request: SubmitRequest, begun: Observation) -> Observation:
+        self.faults.reach("before submit more")
+        known = self.jobs[request.external_name]
+        assert begun.tasks is not None and begun.tasks.submitted is not None and known.tasks is not None
+        end = begun.tasks.submitted + begun.tasks_due
+        self.more.append((begun.tasks.submitted, end))
+        tasks = msgspec.structs.replace(known.tasks, submitted=max(end, known.tasks.submitted or 0))
+        self.jobs[request.external_name] = msgspec.structs.replace(known, tasks=tasks, tasks_due=0, is_at_rest=False)
+        self.faults.reach("after submit more")
+        return msgspec.structs.replace(begun, tasks=tasks, tasks_due=0, is_at_rest=False)
 
     async def get(self, ref: JobRef) -> Observation | None:
         self.faults.reach("get")

@@ -167,12 +167,6 @@ class AzureConnection:
         client = self._open().batch
         await calls.make("delete_task", self._mutations, lambda: client.delete_task(job_id, task_id))
 
-    async def end_when_done(self, job_id: str) -> None:
-        """Have the service end the job as soon as all its tasks have ended: at once where there are none left."""
-        client = self._open().batch
-        mode = models.BatchJobUpdateOptions(all_tasks_complete_mode=models.BatchAllTasksCompleteMode.TERMINATE_JOB)
-        await calls.make("update_job", self._rounds, lambda: client.update_job(job_id, mode))
-
     async def terminate_job(self, job_id: str, reason: str) -> None:
         client = self._open().batch
         await calls.make("terminate_job", self._rounds, lambda: sdk_faults.terminate_job(client, job_id, reason))

@@ -17,10 +17,7 @@ class Ending:
         self._connection = connection
 
     async def terminate(self, where: Place, uid: str) -> bool:
-        """Ask for the end of all tasks that carry that uid. False: the service knows none of them.
-
-        The last one first: in a set with lanes (see `request`) the end of a task lets the next of its lane begin.
-        """
+        """Ask for the end of all tasks that carry that uid. False: the service knows none of them."""
         ids = list(where.task_ids)
         if len(ids) > FEW:
             try:
@@ -43,14 +40,13 @@ class Ending:
             except (calls.TaskEnded, calls.JobEnded):
                 return
 
-        await bounded.for_each(end, reversed(ids), at_once=min(AT_ONCE, len(ids)))
+        await bounded.for_each(end, ids, at_once=min(AT_ONCE, len(ids)))
         return len(unknown) < len(ids)
 
     async def delete(self, where: Place, uid: str) -> None:
         """Remove those that carry that uid, with their history and files.
 
-        Of many only what is there still, so that a try goes on where the one before was cut off. The last one goes
-        last: without it a set is taken for one whose making was cut off.
+        Of many only what is there still, so that a try goes on where the one before was cut off.
         """
         ids = list(where.task_ids)
         if len(ids) > FEW:
@@ -65,9 +61,7 @@ class Ending:
             except (NotFound, calls.JobEnded):
                 return
 
-        await bounded.for_each(remove, ids[:-1], at_once=min(AT_ONCE, len(ids)))
-        for task_id in ids[-1:]:
-            await remove(task_id)
+        await bounded.for_each(remove, ids, at_once=min(AT_ONCE, len(ids)))
 
     async def _listed(self, where: Place, uid: str, query: str) -> list[str]:
         """Of its tasks those that are there, carry that uid, and that `query` is true of, by index."""

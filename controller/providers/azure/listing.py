@@ -5,7 +5,7 @@ when the shared job was ended, and every ten minutes: it has what a filter by ti
 removed. The states of the shared jobs themselves come in one call for all of them.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Set
 from datetime import datetime, timedelta
 
 import msgspec
@@ -77,20 +77,20 @@ class Listing:
                     seen.since = None
                 seen.job = job
 
-    async def look(self, job_id: str, wanted: Collection[str]) -> Seen | None:
-        """The shared job with those of the wanted tasks that it has; None where it is gone. Raises what a call raises:
-        then the next look is full, and until then what was seen last is kept."""
-        wanted = wanted if isinstance(wanted, (set, frozenset)) else frozenset(wanted)
+    async def look(self, job_id: str, wanted: Set[str], to_come: Set[str] = frozenset()) -> Seen | None:
+        """The shared job with those of the wanted tasks that it has, and of those to come that its lists showed; None
+        where it is gone. Raises what a call raises: then the next look is full, and until then what was seen last is
+        kept."""
         last = seen = self._seen.pop(job_id, None)
         now = self._clock.monotonic()
         is_full = seen is None or seen.since is None or now - seen.full_at >= FULL_SECONDS
         try:
             if seen is None or is_full:
-                seen = await self._full(job_id, wanted)
+                seen = await self._full(job_id, wanted, to_come)
             else:
-                await self._changes(job_id, seen, wanted)
+                await self._changes(job_id, seen, wanted | to_come)
                 if sum(task_id not in seen.tasks and task_id not in seen.absent for task_id in wanted) > FEW:
-                    seen = await self._full(job_id, wanted)
+                    seen = await self._full(job_id, wanted, to_come)
                 await self._get_missing(job_id, seen, wanted)
         except NotFound:
             return None
@@ -100,7 +100,8 @@ class Listing:
                 self._seen[job_id] = last
             raise
         if len(seen.tasks) > len(wanted):
-            seen.tasks = {task_id: task for task_id, task in seen.tasks.items() if task_id in wanted}
+            kept = wanted | to_come
+            seen.tasks = {task_id: task for task_id, task in seen.tasks.items() if task_id in kept}
         self._seen[job_id] = seen
         return seen
 
@@ -112,13 +113,13 @@ class Listing:
         """Drop the shared jobs of which nothing is asked for any more."""
         self._seen = {job_id: seen for job_id, seen in self._seen.items() if job_id in job_ids}
 
-    async def _full(self, job_id: str, wanted: Collection[str]) -> Seen:
+    async def _full(self, job_id: str, wanted: Set[str], to_come: Set[str]) -> Seen:
         begun = self._clock.monotonic()
         job = await self._connection.job(job_id, in_round=True)
         if job is None:
             raise NotFound(job_id)
         seen = Seen(job=job, tasks={}, absent={}, full_at=begun)
-        seen.since = await self._read(job_id, "", seen, wanted)
+        seen.since = await self._read(job_id, "", seen, wanted | to_come)
         seen.absent = dict.fromkeys(task_id for task_id in wanted if task_id not in seen.tasks)
         self._jobs_since = self._jobs_since or seen.since
         return seen

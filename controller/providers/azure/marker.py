@@ -23,6 +23,8 @@ class Marker(msgspec.Struct, frozen=True, kw_only=True):
     is_left_alone: bool = False
     """spec.deletionPolicy is Orphan."""
     tasks: int = 1
+    parallelism: int = 0
+    """Tasks that may be under way at once; 0: all."""
     limit: int = 0
     """Seconds that an attempt may run; 0: no limit."""
     asked: tuple[int, int] | None = None
@@ -44,6 +46,8 @@ def encode(marker: Marker) -> str:
     words += [f"{name}={text}" for name, text in owner.items() if text]
     if marker.is_left_alone:
         words.append("orphan=1")
+    if marker.parallelism:
+        words.append(f"parallelism={marker.parallelism}")
     if marker.limit:
         words.append(f"limit={marker.limit}")
     for name in ("asked", "slots", "node"):
@@ -67,6 +71,7 @@ def decode(display_name: str) -> Marker:
         job=words.get("job", ""),
         is_left_alone=words.get("orphan") == "1",
         tasks=_number(words.get("tasks")) or 1,
+        parallelism=_number(words.get("parallelism")) or 0,
         limit=_number(words.get("limit")) or 0,
         asked=_pair(words.get("asked")),
         slots=_pair(words.get("slots")),

@@ -1,7 +1,7 @@
 """The service's tasks as an Observation: pure, and total over the states of the SDK's enums. Source: providers.md
 §3c."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from urllib.parse import urlsplit
 
@@ -62,11 +62,6 @@ def uid_of(task: Task) -> str:
     return marker.decode(task.display_name).uid
 
 
-def is_complete(tasks: Sequence[Task | None]) -> bool:
-    """Whether all tasks were ever made, which the last one tells (`places.Place.last_id`)."""
-    return tasks[-1] is not None
-
-
 def waits(tasks: Sequence[Task | None]) -> bool:
     """Whether any of them waits for its turn: then what holds it back matters."""
     return any(task is not None and task.state == BatchTaskState.ACTIVE.value for task in tasks)
@@ -79,19 +74,28 @@ def observation(
     job_state: str,
     settings: AzureSettings,
     *,
+    submitted: int | None = None,
+    hidden: Collection[int] = (),
     hold: Hold | None = None,
 ) -> Observation:
     """How the JennahJob stands. `tasks`: one for each of its task ids, None where the service has none (not made yet,
-    or removed); at least one is there. `job_state`: the shared job's, or `GONE`. `hold`: what keeps tasks that wait."""
+    or removed); at least one is there. `job_state`: the shared job's, or `GONE`. `submitted`: those below this index
+    were made; None: not known. `hidden`: indexes of tasks that were made, and may be there though no read shows them.
+    `hold`: what keeps tasks that wait."""
     known = [task for task in tasks if task is not None]
     mark = marker.decode(known[0].display_name)
     is_deleted = job_state == DELETING  # what is left in it will soon be unknown
     shared_ended = JOB_ENDS.get(job_state, job_state == GONE) and not is_deleted
     seen = [_understood(task, mark.limit, shared_ended=shared_ended) for task in known]
-    missing = len(tasks) - len(known)
-    phase = _phase(seen, missing, is_complete=is_complete(tasks), shared_ended=shared_ended)
+    made = made_of(tasks, submitted)
+    to_come = sum(task is None for task in tasks[made:])
+    removed = sum(task is None for task in tasks[:made]) - len(hidden)
+    is_under_way = bool(hidden) or not all(one.is_over for one in seen)
+    phase = _phase(seen, removed, to_come, is_under_way=is_under_way, shared_ended=shared_ended)
     is_over = phase is not None and phase.is_terminal
-    end = _outcome(phase, seen, missing)
+    end = _outcome(phase, seen, removed)
+    may_come = to_come > 0 and not shared_ended
+    due = _due(tasks, seen, made, mark.parallelism or len(tasks), hidden) if may_come and not is_deleted else 0
     held = hold if phase is Phase.PENDING else None
     return Observation(
         external_name=external_name,
@@ -104,7 +108,9 @@ def observation(
         completed_at=max(filter(None, map(_ended_at, known)), default=None) if is_over else None,
         exit_code=end.exit_code,
         retries=sum(e.retry_count + e.requeue_count for e in map(_execution, known)),
-        tasks=_counts(seen, len(tasks)),
+        tasks=_counts(seen, len(tasks), made if where.is_set else None),
+        tasks_due=due,
+        is_at_rest=may_come and not is_under_way,
         reason=end.reason,
         failed_unless_asked=end.unless_asked,
         message=_clean(end.message, settings),
@@ -126,28 +132,61 @@ def _understood(task: Task, limit: int, *, shared_ended: bool) -> _Seen:
     return _Seen(task=task, phase=PHASES.get(task.state), is_over=False)
 
 
-def _phase(seen: Sequence[_Seen], missing: int, *, is_complete: bool, shared_ended: bool) -> Phase | None:
+def made_of(tasks: Sequence[Task | None], submitted: int | None) -> int:
+    """Below which index all tasks were made: what is not there of those was removed, or is not shown yet.
+
+    They are made in order, but one call makes many and may leave some out: so what is there above `submitted` proves
+    nothing of those before it.
+    """
+    if submitted is None:  # nobody remembers: rather too many are taken for removed than one is made again
+        return max(index for index, task in enumerate(tasks) if task is not None) + 1
+    made = min(submitted, len(tasks))
+    while made < len(tasks) and tasks[made] is not None:
+        made += 1
+    return made
+
+
+def _due(tasks: Sequence[Task | None], seen: Sequence[_Seen], made: int, window: int, hidden: Collection[int]) -> int:
+    """How many tasks from that index on may be made, or are there already, so that no more than `window` are under
+    way."""
+    room = window - len(hidden) - sum(not one.is_over for one in seen)
+    due = 0
+    for task in tasks[made:]:
+        room -= task is None
+        if room < 0:
+            break
+        due += 1
+    return due
+
+
+def _phase(
+    seen: Sequence[_Seen], removed: int, to_come: int, *, is_under_way: bool, shared_ended: bool
+) -> Phase | None:
     phases = [one.phase for one in seen]
-    # What was never made keeps a set from its end, unless nobody will make it any more. What somebody removed does not.
-    may_come = bool(missing) and not is_complete and not shared_ended and Phase.CANCELLED not in phases
-    if all(one.is_over for one in seen) and not may_come:
+    # What is to come keeps a set from its end, unless nobody can make it any more. What somebody removed does not.
+    if not is_under_way and (shared_ended or not to_come):
         if Phase.CANCELLED in phases:
             return Phase.CANCELLED
-        return Phase.FAILED if missing or Phase.FAILED in phases else Phase.COMPLETED
+        return Phase.FAILED if removed or to_come or Phase.FAILED in phases else Phase.COMPLETED
     if None in phases:
         return None
-    if Phase.RUNNING in phases or any(one.is_over for one in seen):
+    if Phase.RUNNING in phases or any(_has_run(one.task) for one in seen):
         return Phase.RUNNING
     return Phase.SCHEDULED if Phase.SCHEDULED in phases else Phase.PENDING
 
 
-def _counts(seen: Sequence[_Seen], total: int) -> TaskCounts:
+def _counts(seen: Sequence[_Seen], total: int, submitted: int | None) -> TaskCounts:
     """A task that was ended counts as failed if it had started; one that never ran stays pending."""
     running = sum(one.phase is Phase.RUNNING for one in seen)
     succeeded = sum(one.phase is Phase.COMPLETED for one in seen)
     failed = sum(one.is_over and one.phase is not Phase.COMPLETED and _has_run(one.task) for one in seen)
     return TaskCounts(
-        total=total, pending=total - running - succeeded - failed, running=running, succeeded=succeeded, failed=failed
+        total=total,
+        pending=total - running - succeeded - failed,
+        running=running,
+        succeeded=succeeded,
+        failed=failed,
+        submitted=submitted,
     )
 
 
@@ -155,7 +194,7 @@ def _has_run(task: Task) -> bool:
     return task.state == ENDED and _execution(task).start_time is not None
 
 
-def _outcome(phase: Phase | None, seen: Sequence[_Seen], missing: int) -> Result:
+def _outcome(phase: Phase | None, seen: Sequence[_Seen], removed: int) -> Result:
     """What is told of a job that ended: the result of the failed task with the lowest index, or of the one that was
     ended."""
     if phase is Phase.COMPLETED:
@@ -165,8 +204,8 @@ def _outcome(phase: Phase | None, seen: Sequence[_Seen], missing: int) -> Result
     told = next((one.result for one in seen if one.result is not None and one.result.phase is phase), None)
     if told is not None:
         return told
-    is_missing = bool(missing) and not any(one.phase is Phase.FAILED for one in seen)
-    what = f"{missing} of its tasks" if is_missing else "the Azure job that its task waited in"
+    is_missing = bool(removed) and not any(one.phase is Phase.FAILED for one in seen)
+    what = f"{removed} of its tasks" if is_missing else "the Azure job that its task waited in"
     return Result(phase=phase, reason=reasons.DELETED_EXTERNALLY, message=f"somebody ended or removed {what}")
 
 

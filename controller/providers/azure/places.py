@@ -73,7 +73,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def last_id(self) -> str:
-        """The task that is made last: where it is, the others are."""
+        """The task that is made last."""
         return f"{self.stem}-{self.count - 1}" if self.is_set else self.stem
 
 

@@ -7,10 +7,13 @@ it carries our uid.
 """
 
 import asyncio
+import itertools
 import logging
 from collections import OrderedDict, defaultdict
 from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence, Set
 from datetime import datetime
+
+import msgspec
 
 from controller.cloud_settings import AzureSettings
 from controller.domain import reasons
@@ -23,6 +26,7 @@ from controller.providers.azure.catalogue import Catalogue
 from controller.providers.azure.connection import AzureConnection
 from controller.providers.azure.ending import Ending
 from controller.providers.azure.finding import Finding
+from controller.providers.azure.hidden import Hidden
 from controller.providers.azure.holds import Hold
 from controller.providers.azure.listing import Listing, Seen
 from controller.providers.azure.places import Place
@@ -59,6 +63,7 @@ class AzureProvider:
         self._ending = Ending(self._connection)
         self._unclaimed = Unclaimed(self._connection, self._shared, settings)
         self._places: OrderedDict[str, Place] = OrderedDict()
+        self._hidden = Hidden(clock)
         self._failing: frozenset[str] = frozenset()
         self._told: dict[str, str] = {}
 
@@ -70,14 +75,17 @@ class AzureProvider:
         """Nothing to do: names are ids here."""
 
     async def submit(self, request: SubmitRequest) -> Observation:
-        """All of the JennahJob's tasks; a set that was begun is gone on with. Raises as the port says."""
+        """All of the JennahJob's tasks, or as many as may be under way at once; a set that was begun is gone on with.
+        Raises as the port says."""
         try:
             async with asyncio.timeout(calls.ACTION_SECONDS):
-                where, is_new = await self._submission.submit(request)
-                self._remember(request.external_name, where)
-                if is_new is not None:
-                    return self._fresh(request, where, is_new)
-                seen = await self._observed(request.external_name, where)
+                if request.begun is not None:
+                    return await self._submit_more(request, request.begun)
+                made = await self._submission.submit(request)
+                self._remember(request.external_name, made.where)
+                if made.display_name is not None:
+                    return self._fresh(request, made.where, made.display_name, made.count)
+                seen = await self._observed(request.external_name, made.where, made.count)
         except TimeoutError:
             raise Unavailable("the submission took too long; it is gone on with") from None
         if seen is None:
@@ -93,12 +101,11 @@ class AzureProvider:
         return [seen] if seen is not None and seen.uid == ref.uid else []
 
     async def get(self, ref: JobRef) -> Observation | None:
-        """A set whose making was cut off is told as it is: what exists of it can be cancelled by that."""
         where = await self._place(ref)
-        return await self._observed(ref.external_name, where) if where is not None else None
+        return await self._observed(ref.external_name, where, ref.tasks_submitted) if where is not None else None
 
     async def observe(self, refs: Collection[JobRef]) -> Mapping[str, Observation]:
-        """By shared job, what changed. A set whose making was cut off is left out: its submission is to be repeated.
+        """By shared job, what changed.
 
         A shared job that cannot be read stays as it was last seen, and what was never seen of it stays as it is. Raises
         where nothing could be read.
@@ -118,9 +125,14 @@ class AzureProvider:
                 if place is not None:
                     self._remember(ref.external_name, place)
                     where[ref.external_name] = place
+        by_name = {ref.external_name: ref for ref in refs}
+        self._hidden.forget_all_but(by_name)
         wanted: defaultdict[str, set[str]] = defaultdict(set)
-        for place in where.values():
-            wanted[place.job_id].update(place.task_ids)
+        to_come: defaultdict[str, set[str]] = defaultdict(set)
+        for name, place in where.items():
+            ids = place.task_ids
+            wanted[place.job_id].update(itertools.islice(ids, by_name[name].tasks_submitted))
+            to_come[place.job_id].update(ids)
         self._listing.forget_all_but(wanted)
         await self._aside("the states of the Azure jobs cannot be read", self._listing.look_at_jobs())
         found: dict[str, Observation] = {}
@@ -130,7 +142,7 @@ class AzureProvider:
         async def look(job_id: str) -> None:
             nonlocal can_be_read
             try:
-                looks[job_id] = await self._listing.look(job_id, wanted[job_id])
+                looks[job_id] = await self._listing.look(job_id, wanted[job_id], to_come[job_id])
                 can_be_read = True
             except JennahError as error:
                 failures[job_id] = error
@@ -140,20 +152,20 @@ class AzureProvider:
         self._tell(failures)
         if failures and not can_be_read:
             raise _to_be_tried_again(failures.values())
-        by_name = {ref.external_name: ref for ref in refs}
         await self._look_at_pools(looks.values())
         held = {job_id: self._hold(seen.job, seen.state) for job_id, seen in looks.items() if seen is not None}
         for number, (name, place) in enumerate(where.items()):
             seen, ref = looks[place.job_id], by_name[name]
             tasks = [seen.tasks.get(task_id) for task_id in place.task_ids] if seen is not None else []
-            one = self._meaning(name, place, tasks, seen.state, held[place.job_id]) if seen is not None else None
+            one = self._meaning(ref, place, tasks, seen.state, held[place.job_id]) if seen is not None else None
             if one is not None and one.uid == ref.uid:
                 found[name] = one
             elif place.job_id in failures and ref.resource_path and not any(tasks):
                 found[name] = Observation(external_name=name, uid=ref.uid, resource_path=ref.resource_path, phase=None)
             if number % BREATH == 0:
                 await asyncio.sleep(0)
-        await self._aside("old Azure jobs cannot be ended", self._shared.end_an_old_one())
+        kept = {job_id for job_id, ids in to_come.items() if ids}
+        await self._aside("old Azure jobs cannot be ended", self._shared.end_an_old_one(kept))
         return found
 
     async def unclaimed(self, claimed: Set[str], *, ended_since: datetime | None = None) -> Sequence[OwnedJob]:
@@ -173,8 +185,11 @@ class AzureProvider:
     async def delete(self, ref: JobRef) -> None:
         """Remove the tasks of a job that has ended. One that has not is left alone: there, deleting would end it."""
         where = await self._place(ref)
-        seen = await self._observed(ref.external_name, where) if where is not None else None
-        if where is None or seen is None or not seen.has_ended or seen.uid != ref.uid:
+        if where is None:
+            return
+        # What a try before this one removed has gone, and is not hidden.
+        seen = await self._observed(ref.external_name, where, ref.tasks_submitted, is_hiding=False)
+        if seen is None or seen.uid != ref.uid or not (seen.has_ended or seen.is_at_rest):
             return
         try:
             async with asyncio.timeout(calls.ACTION_SECONDS):
@@ -208,13 +223,16 @@ class AzureProvider:
         if waiting:
             await self._aside("why tasks wait cannot be read", self._catalogue.look(waiting))
 
-    async def _observed(self, external_name: str, where: Place) -> Observation | None:
+    async def _observed(
+        self, external_name: str, where: Place, submitted: int | None, *, is_hiding: bool = True
+    ) -> Observation | None:
         """Asked for singly, not from what was seen."""
         tasks = await self._finding.tasks(where)
         if tasks is None or not any(tasks):
             return None
         if all(task is not None and task.state == observation.ENDED for task in tasks):
             return observation.observation(external_name, where, tasks, "active", self._settings)
+        hidden = self._hidden.look(external_name, tasks, submitted) if is_hiding else ()
         job = await self._connection.job(where.job_id)
         state = job.state if job is not None else observation.GONE
         if observation.JOB_ENDS.get(state, False) and observation.waits(tasks):
@@ -224,28 +242,48 @@ class AzureProvider:
         if job is not None and job.pool_id and observation.waits(tasks):
             await self._aside("why a task waits cannot be read", self._catalogue.look_at(job.pool_id))
             hold = self._hold(job, state)
-        return observation.observation(external_name, where, tasks, state, self._settings, hold=hold)
+        return observation.observation(
+            external_name, where, tasks, state, self._settings, submitted=submitted, hidden=hidden, hold=hold
+        )
 
     def _hold(self, job: wire.Job, state: str) -> Hold | None:
         return holds.of_job(job.id, state) or self._catalogue.hold(job.pool_id)
 
     def _meaning(
-        self, external_name: str, where: Place, tasks: Sequence[Task | None], job_state: str, hold: Hold | None
+        self, ref: JobRef, where: Place, tasks: Sequence[Task | None], job_state: str, hold: Hold | None
     ) -> Observation | None:
         if not any(tasks):
             return None
-        seen = observation.observation(external_name, where, tasks, job_state, self._settings, hold=hold)
-        return seen if seen.has_ended or observation.is_complete(tasks) else None
+        name, submitted = ref.external_name, ref.tasks_submitted
+        hidden = self._hidden.look(name, tasks, submitted)
+        return observation.observation(
+            name, where, tasks, job_state, self._settings, submitted=submitted, hidden=hidden, hold=hold
+        )
 
-    def _fresh(self, request: SubmitRequest, where: Place, name: str) -> Observation:
-        """A job whose tasks were all made just now."""
+    async def _submit_more(self, request: SubmitRequest, begun: Observation) -> Observation:
+        """The next tasks of a set, in the shared job that the others are in: a set never moves to another."""
+        where = places.parse(begun.resource_path, self._settings)
+        if where is None or begun.tasks is None or begun.tasks.submitted is None:
+            raise Permanent(f"{begun.resource_path} is no set of this account", reason=reasons.PROVIDER_JOB_MISSING)
+        last = self._listing.last(where.job_id)
+        job = last.job if last is not None else await self._connection.job(where.job_id)
+        if job is None:
+            raise Unavailable(f"the Azure job {where.job_id!r} is not there")
+        start = begun.tasks.submitted
+        stop = min(start + begun.tasks_due, where.count)
+        await self._submission.submit_more(where, job.pool_id, request, start, stop)
+        tasks = msgspec.structs.replace(begun.tasks, submitted=stop)
+        return msgspec.structs.replace(begun, tasks=tasks, tasks_due=0, is_at_rest=False)
+
+    def _fresh(self, request: SubmitRequest, where: Place, name: str, submitted: int | None) -> Observation:
+        """A job whose tasks, or of a set the first ones, were made just now."""
         count = request.spec.completions
         return Observation(
             external_name=request.external_name,
             uid=request.uid,
             resource_path=places.path(self._settings, where),
             phase=Phase.PENDING,
-            tasks=TaskCounts(total=count, pending=count),
+            tasks=TaskCounts(total=count, pending=count, submitted=submitted),
             remarks=marker.remarks(marker.decode(name)),
             console_url=places.console_url(self._settings),
             logs_url=places.logs_url(self._settings, where),

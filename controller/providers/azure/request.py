@@ -3,6 +3,7 @@
 Sources: providers.md §3d (fields) and §3g (limits), contract.md §3 (profiles).
 """
 
+import itertools
 import json
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
@@ -49,11 +50,24 @@ def check(spec: JobSpec) -> None:
         )
 
 
+def window(spec: JobSpec) -> int:
+    """How many tasks may be under way at once. The service cannot limit the tasks of a set (max_parallel_tasks is not
+    there by default, providers.md §3d): so many are made, and as they end the next."""
+    return min(spec.parallelism or spec.completions, spec.completions)
+
+
 def tasks(
-    request: SubmitRequest, where: Place, pool: Pool, settings: AzureSettings, *, start: int = 0
+    request: SubmitRequest,
+    where: Place,
+    pool: Pool,
+    settings: AzureSettings,
+    *,
+    start: int = 0,
+    stop: int | None = None,
 ) -> Iterator[models.BatchTaskCreateOptions]:
-    """The tasks by index, from that one on, made as they are taken: ten thousand at once would take seconds. The same
-    request gives the same tasks. Raises Permanent(INVALID_SPEC), naming the field, with the first if at all."""
+    """The tasks with an index from `start` to before `stop` (None: to the last), made as they are taken: ten thousand
+    at once would take seconds. The same request gives the same tasks. Raises Permanent(INVALID_SPEC), naming the
+    field, with the first if at all."""
     check(request.spec)
     if not pool.takes_containers:
         raise _invalid(
@@ -63,22 +77,20 @@ def tasks(
     taken = slots(pool, request.resources, settings)
     name = marker.encode(_marker(request, taken))
     command = _command_line(request.spec)
-    for index, task_id in enumerate(where.task_ids):
-        if index >= start:
-            yield _task(request, where, task_id, index, settings, display_name=name, command=command, taken=taken)
+    for index, task_id in itertools.islice(enumerate(where.task_ids), start, stop):
+        yield _task(request, where, task_id, index, settings, display_name=name, command=command, taken=taken)
 
 
-def chunks(made: Iterable[models.BatchTaskCreateOptions], count: int) -> Iterator[list[models.BatchTaskCreateOptions]]:
-    """Those `count` tasks in calls of their own, in order. The last one is alone: where it is, all others are
-    (`places.Place`).
+def chunks(made: Iterable[models.BatchTaskCreateOptions]) -> Iterator[list[models.BatchTaskCreateOptions]]:
+    """Those tasks in calls of their own, in order.
 
     Raises Permanent(INVALID_SPEC) for a task that is too large for any call.
     """
     chunk: list[models.BatchTaskCreateOptions] = []
     total = 0
-    for number, task in enumerate(made, start=1):
+    for task in made:
         size = check_size(task)
-        if chunk and (len(chunk) == CHUNK_TASKS or total + size > CHUNK_BYTES or number == count):
+        if chunk and (len(chunk) == CHUNK_TASKS or total + size > CHUNK_BYTES):
             yield chunk
             chunk, total = [], 0
         chunk.append(task)
@@ -107,7 +119,7 @@ def _task(
     taken: Slots,
 ) -> models.BatchTaskCreateOptions:
     spec = request.spec
-    task = models.BatchTaskCreateOptions(
+    return models.BatchTaskCreateOptions(
         id=task_id,
         display_name=display_name,
         command_line=command,
@@ -118,15 +130,6 @@ def _task(
         user_identity=_user(settings),
         output_files=_output(settings, where, task_id),
     )
-    if where.is_set and spec.parallelism and spec.parallelism < where.count:
-        # The service cannot limit the tasks of a set (max_parallel_tasks is not there by default, providers.md §3d), so
-        # they queue in as many lanes as may run at once; a failed task lets its lane go on.
-        task.exit_conditions = models.ExitConditions(
-            default=models.ExitOptions(dependency_action=models.DependencyAction.SATISFY)
-        )
-        if index >= spec.parallelism:
-            task.depends_on = models.BatchTaskDependencies(task_ids=[f"{where.stem}-{index - spec.parallelism}"])
-    return task
 
 
 def _marker(request: SubmitRequest, taken: Slots) -> marker.Marker:
@@ -145,6 +148,7 @@ def _marker(request: SubmitRequest, taken: Slots) -> marker.Marker:
         job=request.job_id,
         is_left_alone=spec.deletion_policy == "Orphan",
         tasks=spec.completions,
+        parallelism=window(spec) if window(spec) < spec.completions else 0,
         limit=resources.max_run_duration_seconds,
         asked=None if is_exact else (resources.cpu_millis, resources.memory_mib),
         slots=(taken.taken, taken.of),

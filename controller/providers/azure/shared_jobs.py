@@ -11,6 +11,7 @@ its way to it, so what is not in it will never be.
 import asyncio
 import logging
 from collections import OrderedDict, defaultdict
+from collections.abc import Set
 from datetime import UTC, date, datetime, timedelta
 
 from azure.batch import models
@@ -54,7 +55,8 @@ class SharedJobs:
         """By the id of the first generation, which pays no regard to the case of the pool's."""
         self._making: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._quota: tuple[float, str] = (0.0, "")
-        self._looked_at = -LOOK_AGAIN_SECONDS
+        self._begun: dict[str, float] = {}
+        self._looked_at: float | None = None
         self._old: list[wire.Job] = []
         self._choice = pools.choice(settings)
         self._asking = asyncio.Lock()
@@ -113,22 +115,31 @@ class SharedJobs:
             self._others[day] = now, [job for job in made if job.marks.get(CHOICE) != self._choice]
         return self._others[day][1]
 
-    async def end_an_old_one(self) -> None:
-        """Have at most one old shared job end, and look for such only now and then.
+    def begin(self, job_id: str) -> None:
+        """A submission is about to go to that one: it is not ended before a round knows of its tasks."""
+        now = self._clock.monotonic()
+        self._begun = {key: at for key, at in self._begun.items() if now - at < LOOK_AGAIN_SECONDS}
+        self._begun[job_id] = now
 
-        The service is asked to end it by itself once all its tasks have ended, which cannot come between a task and
-        its job. That is said not to work always (providers.md §3d), so a job that was asked so long ago and has no
-        unfinished task is ended by a call as well.
+    async def end_an_old_one(self, kept: Set[str]) -> None:
+        """Have at most one old shared job end whose tasks have all ended, and look for such only now and then. `kept`:
+        those with sets that get more tasks.
+
+        The service could be told to end it with its last task, and would not take that back (providers.md §3d): but a
+        set whose tasks have all ended may still get its next ones.
         """
+        now = self._clock.monotonic()
+        if self._looked_at is None:
+            self._looked_at = now  # what the process before this one was submitting is gone on with first
         if not self._old:
-            if self._clock.monotonic() - self._looked_at < LOOK_AGAIN_SECONDS:
+            if now - self._looked_at < LOOK_AGAIN_SECONDS:
                 return
-            self._looked_at = self._clock.monotonic()
+            self._looked_at = now
             query = f"startswith(id,'{places.prefix(self._settings)}') and state eq 'active'"
             found = await self._connection.jobs(query, in_round=True)
             self._old = [job for job in found if self._is_old(job)]
         if self._old:
-            await self._end(self._old.pop())
+            await self._end(self._old.pop(), kept)
 
     async def _find_or_make(self, shared: SharedJob) -> int:
         for generation in range(MOST_GENERATIONS):
@@ -168,14 +179,13 @@ class SharedJobs:
         log.info("made the Azure job %s", asked.id)
         return wire.Job(id=asked.id, state="active", metadata=_metadata(shared, self._choice))
 
-    async def _end(self, job: wire.Job) -> None:
+    async def _end(self, job: wire.Job, kept: Set[str]) -> None:
         try:
-            if job.on_all_tasks_complete != models.BatchAllTasksCompleteMode.TERMINATE_JOB.value:
-                await self._connection.end_when_done(job.id)
-                return
             page, _ = await self._connection.tasks(job.id, "state ne 'completed'", "", in_round=True)
-            if not page.value:
-                await self._connection.terminate_job(job.id, ENDED_REASON)
+            since = self._clock.monotonic() - self._begun.get(job.id, -LOOK_AGAIN_SECONDS)
+            if page.value or job.id in kept or since < LOOK_AGAIN_SECONDS:
+                return
+            await self._connection.terminate_job(job.id, ENDED_REASON)
         except (NotFound, calls.JobEnded):
             return
         log.info("the Azure job %s is old and all its tasks have ended: it ends", job.id)
@@ -200,8 +210,7 @@ def _create_options(shared: SharedJob, generation: int, choice: str) -> models.B
         display_name=f"Jennah: jobs of {shared.day} on {shared.pool}",
         priority=shared.priority,
         pool_info=models.BatchPoolInfo(pool_id=shared.pool),
-        uses_task_dependencies=True,  # sets with a parallelism queue in lanes (see `request`)
-        # A job that has no tasks yet would end at once with the other mode (providers.md §3d).
+        # Sets have moments in which all their tasks have ended and the next ones are to come.
         all_tasks_complete_mode=models.BatchAllTasksCompleteMode.NO_ACTION,
         task_failure_mode=models.BatchTaskFailureMode.NO_ACTION,
         metadata=[models.BatchMetadataItem(name=item.name, value=item.value) for item in _metadata(shared, choice)],

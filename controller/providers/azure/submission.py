@@ -4,6 +4,7 @@ import contextlib
 from collections import OrderedDict
 from collections.abc import Callable
 
+import msgspec
 from azure.batch import models
 
 from controller.cloud_settings import AzureSettings
@@ -28,6 +29,17 @@ GENERATIONS = 5
 """Shared jobs that may be ended under one submission before it is left to a later try."""
 
 
+class Submitted(msgspec.Struct, frozen=True, kw_only=True):
+    """What is at the service."""
+
+    where: Place
+    display_name: str | None = None
+    """The tasks', where they were made by this call; None where some of them were there already: then they are to be
+    looked at."""
+    count: int | None = None
+    """The tasks below this index were made. None: that is not known."""
+
+
 class Submission:
     """Chooses the pool, has the shared job, makes the tasks."""
 
@@ -40,11 +52,10 @@ class Submission:
         self._settings = settings
         self._ending = Ending(connection)
         self._made: OrderedDict[tuple[str, str], int] = OrderedDict()
-        """How many tasks of a set that is not complete yet are known to exist: the next try goes on from there."""
+        """How many tasks of a set are known to have been made by a try that was cut off: the next one goes on there."""
 
-    async def submit(self, wanted: SubmitRequest) -> tuple[Place, str | None]:
-        """Where all tasks are. With it their display name where they were made by this call; None where some of them
-        were there already: then they are to be looked at."""
+    async def submit(self, wanted: SubmitRequest) -> Submitted:
+        """Have a JennahJob's tasks made; of a set as many as may be under way at once, the first ones."""
         spec = wanted.spec
         request.check(spec)
         chosen = pools.choose(spec, self._settings)
@@ -66,25 +77,37 @@ class Submission:
             for earlier in range(generation):
                 where = places.place(shared.id(earlier), wanted.external_name, spec.completions)
                 if await self._has_any(where):
-                    return where, None
+                    return Submitted(where=where)
             where = places.place(shared.id(generation), wanted.external_name, spec.completions)
+            self._shared.begin(where.job_id)
             try:
-                name = await self._make(where, pool, wanted)
+                return await self._make(where, pool, wanted)
             except (calls.JobEnded, NotFound) as error:
                 self._shared.ended(shared, generation)
                 if isinstance(error, calls.JobEnded):
                     refused = generation, error
                 continue
-            return where, name
         raise Unavailable(f"Azure jobs such as {shared.id(0)!r} are ended by somebody as soon as they are made")
 
-    async def _adopt(self, where: Place, pool_id: str, wanted: SubmitRequest) -> tuple[Place, None]:
+    async def submit_more(self, where: Place, pool_id: str, wanted: SubmitRequest, start: int, stop: int) -> None:
+        """Have those tasks of a set made, in the shared job that the others are in, which runs on that pool by now.
+        What is there already is passed over. Raises JobEnded, NotFound where it takes none."""
+        pool = await self._catalogue.pool(pool_id, is_from_spec=False)
+        clean = self._cleaner(wanted)
+        try:
+            await self._make_some(where, pool, wanted, clean, start, stop)
+        except JennahError as error:
+            error.args = (clean(str(error)),)
+            raise error from None
+
+    async def _adopt(self, where: Place, pool_id: str, wanted: SubmitRequest) -> Submitted:
         """Go on with what an earlier try began elsewhere."""
         if where.is_set and await self._connection.task(where.job_id, where.last_id) is None:
             pool = await self._catalogue.pool(pool_id, is_from_spec=False)
             with contextlib.suppress(calls.JobEnded):
-                await self._make(where, pool, wanted)
-        return where, None
+                made = await self._make(where, pool, wanted)
+                return Submitted(where=where, count=made.count)
+        return Submitted(where=where)
 
     async def _has_any(self, where: Place) -> bool:
         first, last = next(where.task_ids), where.last_id
@@ -92,29 +115,35 @@ class Submission:
             return True
         return last != first and await self._connection.task(where.job_id, last) is not None
 
-    async def _make(self, where: Place, pool: Pool, wanted: SubmitRequest) -> str | None:
-        """Their display name, if all of them are new. Raises JobEnded, NotFound where the shared job takes none. No
-        error has a secret of the request in it, though the service may have quoted that."""
+    def _cleaner(self, wanted: SubmitRequest) -> Clean:
+        """What takes the secrets of a request out of an error, where the service may have quoted it."""
         secrets = [*wanted.env.values(), self._settings.output_url]
         if self._settings.registry is not None:
             secrets.append(self._settings.registry.password)
         secrets = [text for text in secrets if text]
 
-        def clean(text: str) -> str:
-            return redaction.without_values(text, secrets)
+        return lambda text: redaction.without_values(text, secrets)
 
+    async def _make(self, where: Place, pool: Pool, wanted: SubmitRequest) -> Submitted:
+        """Begin. Raises JobEnded, NotFound where the shared job takes no tasks. No error has a secret in it."""
+        clean = self._cleaner(wanted)
         try:
-            return await self._make_all(where, pool, wanted, clean)
+            return await self._make_first(where, pool, wanted, clean)
         except JennahError as error:
             error.args = (clean(str(error)),)
             raise error from None
 
-    async def _make_all(self, where: Place, pool: Pool, wanted: SubmitRequest, clean: Clean) -> str | None:
+    async def _make_first(self, where: Place, pool: Pool, wanted: SubmitRequest, clean: Clean) -> Submitted:
         try:
-            if where.is_set:
-                return await self._make_set(where, pool, wanted, clean)
-            [task] = request.tasks(wanted, where, pool, self._settings)
-            return task.display_name if await self._make_one(where, task, clean) else None
+            if not where.is_set:
+                [task] = request.tasks(wanted, where, pool, self._settings)
+                is_new = await self._make_one(where, task, clean)
+                return Submitted(where=where, display_name=task.display_name if is_new else None)
+            if await self._connection.task(where.job_id, where.last_id) is not None:
+                return Submitted(where=where, count=where.count)
+            count = request.window(wanted.spec)
+            name = await self._make_some(where, pool, wanted, clean, 0, count)
+            return Submitted(where=where, display_name=name, count=count)
         except calls.Refused as error:
             if where.is_set:
                 await self._ending.terminate(where, wanted.uid)
@@ -127,30 +156,28 @@ class Submission:
             return False
         return True
 
-    async def _make_set(self, where: Place, pool: Pool, wanted: SubmitRequest, clean: Clean) -> str | None:
-        """In calls of up to a hundred, the last task alone and last: where it is, the set is complete. What is there
-        already is passed over, so that a set that was cut off is gone on with."""
+    async def _make_some(
+        self, where: Place, pool: Pool, wanted: SubmitRequest, clean: Clean, start: int, stop: int
+    ) -> str | None:
+        """Those tasks of a set, in order and in calls of up to a hundred. What is there already is passed over, so that
+        a try that was cut off is gone on with. Their display name, if all of them are new."""
         key = (where.job_id, where.stem)
         try:
-            name = await self._go_on(where, pool, wanted, clean)
+            name = await self._go_on(where, pool, wanted, clean, start, stop)
         except Permanent:  # refused, or the shared job takes none or has gone
             self._made.pop(key, None)
             raise
         self._made.pop(key, None)
         return name
 
-    async def _go_on(self, where: Place, pool: Pool, wanted: SubmitRequest, clean: Clean) -> str | None:
-        if await self._connection.task(where.job_id, where.last_id) is not None:
-            return None
+    async def _go_on(
+        self, where: Place, pool: Pool, wanted: SubmitRequest, clean: Clean, start: int, stop: int
+    ) -> str | None:
         key = (where.job_id, where.stem)
-        begin = self._made.get(key, 0)
+        begin = max(self._made.get(key, start), start)
         is_new, name = begin == 0, None
-        tasks = request.tasks(wanted, where, pool, self._settings, start=begin)
-        for chunk in request.chunks(tasks, where.count - begin):
+        for chunk in request.chunks(request.tasks(wanted, where, pool, self._settings, start=begin, stop=stop)):
             name = chunk[0].display_name
-            if begin == where.count - 1:
-                is_new = await self._make_one(where, chunk[0], clean) and is_new
-                break
             failed = await self._connection.create_tasks(where.job_id, chunk, clean)
             for task_id, fault in failed.items():
                 if fault.code != "TaskExists":

@@ -160,7 +160,6 @@ class Job(Wire, frozen=True):
     creation_time: datetime | None = None
     pool_info: PoolInfo | None = None
     metadata: list[MetadataItem] = []
-    on_all_tasks_complete: str = ""
 
     @property
     def marks(self) -> dict[str, str]:
@@ -181,7 +180,6 @@ JOB_FIELDS = (
     "creationTime",
     "poolInfo",
     "metadata",
-    "onAllTasksComplete",
 )
 
 

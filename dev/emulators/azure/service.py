@@ -1,5 +1,6 @@
 """One Batch account: pools, jobs and tasks, and the rules of providers.md §3."""
 
+import itertools
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -42,8 +43,6 @@ class Job(msgspec.Struct, kw_only=True):
     reason: str = ""
     ended: float = 0.0
     tasks: dict[str, Task] = {}
-    waiting: dict[str, list[str]] = {}
-    """Task ids that wait for a task, by its id."""
 
 
 class Service:
@@ -98,7 +97,6 @@ class Service:
                 for task in job.tasks.values():
                     if task.state(now) != COMPLETED:
                         task.put_back(now, ready, self._step)
-                        self._tell(job, task)
 
     # --- jobs --------------------------------------------------------------------------------------------
 
@@ -165,10 +163,8 @@ class Service:
         task = lives.made(len(self._all) + 1, wire, created=now, visible=now + self._hidden())
         job.tasks[task_id.lower()] = task
         self._all.append((job.id, task))
-        needs = [one.lower() for one in (wire.get("dependsOn") or {}).get("taskIds", ())]
-        for one in needs:
-            job.waiting.setdefault(one, []).append(task_id.lower())
-        self._lay_out(job, task)
+        pool = self._pool(job)
+        task.lay_out(now if pool is not None and pool.has_nodes else NEVER, self._step)
 
     def create_tasks(self, job_id: str, wires: Sequence[Wire]) -> list[Wire]:
         self._open_job(job_id)
@@ -204,7 +200,6 @@ class Service:
         if job.state == COMPLETED:
             raise Fault(409, "JobCompleted", "The specified job is already in a completed state.")
         task.cut(now)
-        self._tell(job, task)
 
     def delete_task(self, job_id: str, task_id: str) -> None:
         job = self._job(job_id)
@@ -230,18 +225,7 @@ class Service:
         for job_id, task in self._all:
             is_set = "tasks=1 " not in f"{task.wire.get('displayName', '')} "
             sets.setdefault((job_id, task.uid if is_set else f"{task.uid}/{task.number}"), []).append(task)
-        return [
-            LedgerEntry(
-                id=f"{job_id}/{found[0].id}",
-                name=found[0].id,
-                uid=found[0].uid,
-                state=_state(found, now),
-                created_at=found[0].created,
-                ran_seconds=sum(task.ran_seconds(now) for task in found),
-                exit_code=next((run.exit_code for task in found for run in task.runs[-1:] if run.stop <= now), None),
-            )
-            for (job_id, _), found in sets.items()
-        ]
+        return [_entry(job_id, found, now) for (job_id, _), found in sets.items()]
 
     # --- small helpers -----------------------------------------------------------------------------------
 
@@ -261,38 +245,9 @@ class Service:
             raise Fault(400, "InvalidPropertyValue", "The task's folder is not mounted and cannot be worked in.")
         if pool is not None and not 1 <= wire.get("requiredSlots", 1) <= pool.slots:
             raise Fault(400, "InvalidPropertyValue", "requiredSlots is more than the pool's nodes have.")
-        if wire.get("dependsOn") and not job.wire.get("usesTaskDependencies"):
-            raise Fault(400, "TaskDependenciesNotSpecifiedOnJob", "The job does not use task dependencies.")
-        default = (wire.get("exitConditions") or {}).get("default") or {}
-        if "jobAction" in default and job.wire.get("onTaskFailure", "noaction") == "noaction":
-            raise Fault(400, "InvalidPropertyValue", "jobAction needs onTaskFailure.")
         names = [one.get("name") for one in wire.get("environmentSettings") or ()]
         if len(names) != len(set(names)):
             raise Fault(400, "InvalidPropertyValue", "An environment variable was given twice.")
-
-    def _lay_out(self, job: Job, task: Task) -> None:
-        """Give it a life that begins when all that it waits for has ended, and then those that wait for it."""
-        pool = self._pool(job)
-        ready = task.created
-        for one in (task.wire.get("dependsOn") or {}).get("taskIds", ()):
-            first = job.tasks.get(one.lower())
-            ready = max(ready, _released(first))
-        task.lay_out(ready if pool is not None and pool.has_nodes else NEVER, self._step)
-        self._tell(job, task)
-
-    def _tell(self, job: Job, task: Task) -> None:
-        """Those that wait for it, and have not started, are laid out anew; then those that wait for them."""
-        now = self.clock()
-        changed = [task]
-        while changed:
-            for waiting_id in job.waiting.get(changed.pop().id.lower(), ()):
-                one = job.tasks.get(waiting_id)
-                if one is None or one.has_started(now) or one.state(now) == COMPLETED:
-                    continue
-                needs = (one.wire.get("dependsOn") or {}).get("taskIds", ())
-                ready = max((_released(job.tasks.get(need.lower())) for need in needs), default=one.created)
-                one.lay_out(max(ready, one.created), self._step)
-                changed.append(one)
 
     def _end(self, job: Job, reason: str) -> None:
         """Running tasks are ended; those that wait stay active for ever."""
@@ -351,13 +306,26 @@ class Service:
         return f"{self.url}/jobs/{job.id}"
 
 
-def _released(task: Task | None) -> float:
-    """When those that wait for that task may begin."""
-    if task is None:
-        return NEVER
-    default = (task.wire.get("exitConditions") or {}).get("default") or {}
-    has_failed = task.failure is not None
-    return NEVER if has_failed and default.get("dependencyAction", "block") == "block" else task.ends
+def _entry(job_id: str, found: Sequence[Task], now: float) -> LedgerEntry:
+    """A task, or the set of those."""
+    wanted = int(found[0].words.get("tasks", "1"))
+    codes = [run.exit_code for task in found for run in task.runs[-1:] if run.stop <= now]
+    success = 0 if len(codes) >= wanted else None
+    began = [(task.created, 1) for task in found]
+    ended = [(min(task.ends, task.removed or NEVER), -1) for task in found]
+    at_once = itertools.accumulate(step for _, step in sorted(began + ended))
+    return LedgerEntry(
+        id=f"{job_id}/{found[0].id}",
+        name=found[0].id.rpartition("-")[0] if wanted > 1 else found[0].id,
+        uid=found[0].uid,
+        state=_state(found, now),
+        created_at=found[0].created,
+        ran_seconds=sum(task.ran_seconds(now) for task in found),
+        exit_code=next((code for code in codes if code), success),
+        tasks=len({task.id.lower() for task in found}),
+        tasks_made_again=len(found) - len({task.id.lower() for task in found}),
+        most_at_once=max(at_once),
+    )
 
 
 def _checked_id(wire: Wire) -> str:

@@ -1,6 +1,6 @@
 """Tasks that move by themselves: a task's life is laid out when it is made, and read off the clock.
 
-Only what a task waits for (another task), or its being ended, lays it out anew; nothing runs between two requests.
+Only its pool's coming or going, or its being ended, lays it out anew; nothing runs between two requests.
 """
 
 import shlex
@@ -39,13 +39,19 @@ class Task(msgspec.Struct, kw_only=True):
     seconds: float
     exit_code: int
     ready: float
-    """When it may be scheduled; `NEVER` while it waits for another, or for a pool."""
+    """When it may be scheduled; `NEVER` while it waits for a pool."""
     runs: list[Run] = []
     steps: list[tuple[float, str]] = []
     failure: dict[str, str] | None = None
     """What failureInfo will say at its end."""
     removed: float | None = None
     requeues: int = 0
+
+    @property
+    def words(self) -> dict[str, str]:
+        """Those of its display name, by what is in front of the "=" (`controller.providers.azure.marker`)."""
+        told = (word.partition("=") for word in (self.wire.get("displayName") or "").split())
+        return {name: text for name, _, text in told}
 
     @property
     def ends(self) -> float:
@@ -174,20 +180,21 @@ class Task(msgspec.Struct, kw_only=True):
 
 def made(number: int, wire: dict[str, Any], *, created: float, visible: float) -> Task:
     """A task as it was added; it has no life yet."""
-    words = {name: text for name, _, text in (w.partition("=") for w in (wire.get("displayName") or "").split())}
     plan = commands.plan(words_of(wire.get("commandLine") or ""))
-    return Task(
+    task = Task(
         id=wire["id"],
         number=number,
         wire=wire,
         created=created,
         visible=visible,
-        uid=words.get("uid", ""),
+        uid="",
         seconds=plan.seconds,
         exit_code=plan.exit_code,
         ready=NEVER,
         steps=[(created, ACTIVE)],
     )
+    task.uid = task.words.get("uid", "")
+    return task
 
 
 def words_of(command_line: str) -> list[str]:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from controller.domain import names, reasons
-from controller.domain.job import Job
+from controller.domain.job import Job, TaskCounts
 from controller.domain.phases import Phase
 from tests.controller.fakes import START, Crash, FakeResources
 from tests.controller.reconcile.harness import Process, World
@@ -174,6 +174,32 @@ async def submit(world: Death, step: Step, which: str) -> None:
     world.assert_recorded(job, Phase.PENDING, *scheduled, Phase.RUNNING, Phase.COMPLETED)
     status = world.kube.current(job).status
     assert (status.phase, status.submission, world.made()) == (Phase.COMPLETED, None, 1)
+
+
+SUBMIT_MORE = [
+    Step("before submit more", 0, "makes the next tasks", {"submit": 1}),
+    Step("after submit more", 0, "goes on from what the service has", {}),
+    Step("before status", 0, "goes on from what the service has", {}),
+    Step("after status", 0, "goes on", {}),
+]
+
+
+@pytest.mark.parametrize("which", NEXT)
+@pytest.mark.parametrize("step", SUBMIT_MORE, ids=ids)
+async def test_submitting_the_next_tasks_of_a_set(step: Step, which: str) -> None:
+    world = Death(NAMED)
+    job = await running(world, completions=9, parallelism=3)
+    counts = TaskCounts(total=9, pending=6, succeeded=3, submitted=3)
+    world.provider.move(Phase.RUNNING, tasks=counts, tasks_due=3, is_at_rest=True)
+    await world.dies(step)
+    await world.leads_next(which)
+    assert (world.calls, world.made()) == (Counter(step.calls), 1)
+    assert world.provider.more == [(3, 6)]
+    assert world.kube.current(job).status.tasks.submitted == 6
+    assert world.kube.events.count(("Normal", reasons.SUBMITTED)) == 1
+    world.provider.move(Phase.COMPLETED, exit_code=0)
+    await world.lead(world.process, 500)
+    world.assert_recorded(job, Phase.PENDING, Phase.SCHEDULED, Phase.RUNNING, Phase.COMPLETED)
 
 
 # --- cancel ------------------------------------------------------------------------------------------

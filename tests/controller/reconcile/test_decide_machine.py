@@ -1,6 +1,7 @@
 """A job's whole life by `decide`: any order of wishes, of what the service says, of deaths and time."""
 
 import asyncio
+import itertools
 from collections.abc import Awaitable
 
 import msgspec
@@ -9,14 +10,25 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from controller.domain.errors import Conflict, NotFound, Unavailable
-from controller.domain.job import Job
+from controller.domain.job import Job, TaskCounts
 from controller.domain.phases import Phase
 from controller.ports import Observation
 from tests.controller.fakes import START, Crash
 from tests.controller.reconcile.harness import World
 
 POINTS = ["hold", "after hold", "prepare", "before submit", "after submit", "before record", "after record"]
-POINTS += ["before status", "after status", "cancel", "after cancel", "get", "find", "get row", "release"]
+POINTS += [
+    "before submit more",
+    "after submit more",
+    "before status",
+    "after status",
+    "cancel",
+    "after cancel",
+    "get",
+    "find",
+    "get row",
+    "release",
+]
 MOVES = [*Phase, None]
 """What a service may say of a job: every phase, also out of its order, and what tells nothing."""
 
@@ -76,6 +88,15 @@ class Life(RuleBasedStateMachine):
     def tells(self, what: str, value: bool) -> None:
         self.change(**{what: value})
 
+    @rule(count=st.integers(0, 3), is_at_rest=st.booleans())
+    def has_room_for_tasks(self, count: int, is_at_rest: bool) -> None:
+        """It is a set of which more tasks are to be made. Only where we name jobs."""
+        if self.world.provider.names_are_ids:
+            for job in self.world.provider.jobs.values():
+                made = job.tasks.submitted if job.tasks and job.tasks.submitted else 1
+                tasks = TaskCounts(total=made + 9, pending=made + 9, submitted=made)
+                self.change(tasks=tasks, tasks_due=count, is_at_rest=is_at_rest)
+
     @precondition(lambda self: self.object is not None and self.object.is_submitted)
     @rule()
     def loses_the_job(self) -> None:
@@ -107,6 +128,7 @@ class Life(RuleBasedStateMachine):
         known = process.cache.get(self.job.key)
         if known is None:
             return None
+        more, is_to_end = len(self.world.provider.more), known.spec.cancel or known.is_finished
         try:
             await process.observer._round()
             return await process.reconciler.reconcile(known)
@@ -119,6 +141,8 @@ class Life(RuleBasedStateMachine):
                 process.upsert(self.object)
         except Unavailable as error:
             assert "at rest" not in str(error)
+        finally:
+            assert len(self.world.provider.more) == more or not is_to_end, "what shall end gets no more tasks"
         return None
 
     # --- what always holds ---------------------------------------------------------------------------
@@ -141,6 +165,12 @@ class Life(RuleBasedStateMachine):
     def the_service_got_one_job(self) -> None:
         if hasattr(self, "world"):
             assert len(self.world.provider.submissions) <= 1
+
+    @invariant()
+    def each_task_was_made_once(self) -> None:
+        if hasattr(self, "world"):
+            more = self.world.provider.more
+            assert all(before[1] <= after[0] for before, after in itertools.pairwise(more))
 
     @invariant()
     def the_audit_path_is_legal_and_ends_once(self) -> None:

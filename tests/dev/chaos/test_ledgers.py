@@ -131,6 +131,31 @@ def test_what_the_ledgers_say_differently_is_told(change: dict[str, Any], fault:
     assert [line for line in run.verdict().disagreements if fault in line], run.verdict().disagreements
 
 
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"tasks": 6, "most_at_once": 3}, "3 tasks at once, asked for 2"),
+        ({"tasks": 5, "most_at_once": 2}, "COMPLETED with 5 of 6 tasks"),
+    ],
+)
+def test_a_set_runs_all_of_its_tasks_and_never_more_at_once_than_was_asked_for(
+    change: dict[str, Any], fault: str
+) -> None:
+    run = Run()
+    run.asked.tasks, run.asked.parallelism = 6, 2
+    run.cloud = [entry(tasks=6, most_at_once=2)]
+    assert run.verdict().is_good
+    run.cloud = [entry(**change)]
+    assert [line for line in run.verdict().disagreements if fault in line], run.verdict().disagreements
+
+
+def test_a_task_of_a_set_that_was_made_twice_is_a_duplicate() -> None:
+    run = Run()
+    run.asked.tasks, run.asked.parallelism = 6, 2
+    run.cloud = [entry(tasks=6, tasks_made_again=1)]
+    assert run.verdict().duplicates == 1
+
+
 def test_nobody_is_cancelled_who_did_not_wish_it() -> None:
     run = Run()
     run.phase = run.row_status = Phase.CANCELLED

@@ -152,44 +152,14 @@ async def test_terminating_ends_a_task_once(account: Account) -> None:
     assert await code_of(account.client.terminate_task("j", "u")) == (404, "TaskNotFound")
 
 
-async def test_a_task_waits_for_those_it_depends_on_and_a_failure_blocks_it_unless_told_otherwise(
-    account: Account,
-) -> None:
-    await account.job(uses_task_dependencies=True)
-    satisfy = models.ExitConditions(default=models.ExitOptions(dependency_action="satisfy"))
-    await account.task("a", 'sh -c "sleep 5; exit 1"')
-    await account.task("b", 'sh -c "sleep 5; exit 1"', exit_conditions=satisfy)
-    for name in ("a", "b"):
-        await account.task(f"after-{name}", depends_on=models.BatchTaskDependencies(task_ids=[name]))
-    account.now += 3
-    assert [await account.state(f"after-{name}") for name in "ab"] == ["active", "active"]
-    account.now += 3
-    assert [await account.state(f"after-{name}") for name in "ab"] == ["active", "running"]
-
-
-async def test_ending_a_task_lets_those_that_wait_begin_at_once(account: Account) -> None:
-    await account.job(uses_task_dependencies=True)
-    satisfy = models.ExitConditions(default=models.ExitOptions(dependency_action="satisfy"))
-    await account.task("a", "sleep 1000", exit_conditions=satisfy)
-    await account.task("b", depends_on=models.BatchTaskDependencies(task_ids=["a"]))
-    account.now += 1
-    await account.client.terminate_task("j", "a")
-    account.now += 1
-    assert await account.state("b") == "running"
-
-
 async def test_what_a_task_must_be(account: Account) -> None:
     await account.job()
-    after = models.BatchTaskDependencies(task_ids=["t"])
-    assert await code_of(account.task(depends_on=after)) == (400, "TaskDependenciesNotSpecifiedOnJob")
     plain = models.BatchTaskCreateOptions(id="t", command_line="true")
     assert await code_of(account.client.create_task("j", plain)) == (400, "ContainerSettingsMismatch")
     bare = models.BatchTaskContainerSettings(image_name="i", container_host_batch_bind_mounts=[])
     without = models.BatchTaskCreateOptions(id="t", command_line="true", container_settings=bare)
     assert await code_of(account.client.create_task("j", without)) == (400, "InvalidPropertyValue")
     assert await code_of(account.task(required_slots=5)) == (400, "InvalidPropertyValue")
-    stop = models.ExitConditions(default=models.ExitOptions(job_action="terminate"))
-    assert await code_of(account.task(exit_conditions=stop)) == (400, "InvalidPropertyValue")
 
 
 async def test_a_collection_has_a_result_for_each_task(account: Account) -> None:
@@ -292,19 +262,27 @@ async def test_new_tasks_may_be_unseen_for_a_while(account: Account) -> None:
     assert await account.state() == "running"
 
 
-async def test_ten_thousand_tasks_in_lanes_of_one_are_made_and_listed() -> None:
-    account = Account()
-    service = account.emulator.service
-    service.create_job({"id": "j", "poolInfo": {"poolId": "jennah"}, "usesTaskDependencies": True})
-    for n in range(10_000):
-        after = {"dependsOn": {"taskIds": [f"t-{n - 1}"]}} if n else {}
-        service.create_task(
-            "j", {"id": f"t-{n}", "commandLine": "sleep 1", "containerSettings": {"imageName": "i"}, **after}
-        )
-    account.now += 5
-    show, found = service.list_tasks("j")
-    states = [show(task)["state"] for task in found]
-    assert (states.count("running"), states.count("active")) == (1, 10_000 - states.count("completed") - 1)
+async def test_the_ledger_tells_of_a_set_how_many_tasks_were_at_once_and_which_were_made_twice(
+    account: Account,
+) -> None:
+    await account.job()
+    for index in (0, 1):
+        await account.task(f"s-{index}", "sleep 5", display_name="uid=u tasks=3")
+    account.now += 10
+    await account.task("s-2", "sleep 5", display_name="uid=u tasks=3")
+    [entry] = account.emulator.service.ledger()
+    assert (entry.name, entry.tasks, entry.tasks_made_again, entry.most_at_once, entry.exit_code) == (
+        "s",
+        3,
+        0,
+        2,
+        None,
+    )
+    account.now += 10
+    await account.client.delete_task("j", "s-2")
+    await account.task("s-2", "sleep 5", display_name="uid=u tasks=3")
+    [entry] = account.emulator.service.ledger()
+    assert (entry.tasks, entry.tasks_made_again, entry.most_at_once) == (3, 1, 2)
 
 
 @pytest.mark.parametrize(

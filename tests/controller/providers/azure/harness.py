@@ -6,6 +6,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 from aiohttp import web
 
 from controller.domain import names
@@ -100,6 +101,34 @@ def ref(request: SubmitRequest, path: str | None = None) -> JobRef:
         spec=request.spec,
         created_at=request.created_at,
     )
+
+
+class Watched:
+    """A job as the controller looks after it: it remembers what was told last, and has the tasks made that are due."""
+
+    def __init__(self, provider: AzureProvider, request: SubmitRequest) -> None:
+        self.provider = provider
+        self.request = request
+        self.seen: Observation | None = None
+
+    @property
+    def ref(self) -> JobRef:
+        told = self.seen.tasks.submitted if self.seen and self.seen.tasks else None
+        known = ref(self.request, self.seen.resource_path if self.seen else None)
+        return msgspec.structs.replace(known, tasks_submitted=told)
+
+    async def submit(self) -> Observation:
+        self.seen = await self.provider.submit(self.request)
+        return self.seen
+
+    async def look(self) -> Observation:
+        self.seen = (await self.provider.observe([self.ref]))[self.request.external_name]
+        return self.seen
+
+    async def go_on(self) -> Observation:
+        if (await self.look()).tasks_due:
+            self.seen = await self.provider.submit(msgspec.structs.replace(self.request, begun=self.seen))
+        return self.seen
 
 
 def answer(status: int, code: str, text: str = "words"):

@@ -5,68 +5,89 @@ from datetime import timedelta
 
 import msgspec
 import pytest
-from aiohttp import web
 
 from controller.clock import SystemClock
 from controller.domain.errors import Retryable
 from controller.domain.phases import Phase
+from controller.ports import JobRef
 from controller.providers.azure import calls, places, shared_jobs
 from controller.providers.azure.provider import AzureProvider
-from tests.controller.providers.azure.harness import Service, ref, wanted
+from tests.controller.providers.azure.harness import Service, Watched, ref, wanted
 
 # --- the end of shared jobs -----------------------------------------------------------------------------
 
 
+async def rounds(service: Service, provider: AzureProvider, *refs: JobRef) -> None:
+    """So many, and over so long a time, that each old shared job has its turn."""
+    for _ in range(4):
+        await provider.observe(refs)
+        service.clock.advance(shared_jobs.LOOK_AGAIN_SECONDS)
+
+
 async def test_old_shared_jobs_end_when_their_tasks_have_ended(service: Service) -> None:
     provider = service.provider()
-    short, long = wanted(("sleep", "1")), wanted(("sleep", "3000"), spot=True)
+    short, long = wanted(("sleep", "1")), wanted(("sleep", "200000"), spot=True)
+    long = msgspec.structs.replace(
+        long, resources=msgspec.structs.replace(long.resources, max_run_duration_seconds=10**6)
+    )
     for request in (short, long):
         await provider.submit(request)
-    late = wanted(("sleep", "3000"))
     states: list[list[str]] = []
     for _ in range(3):
-        service.clock.advance(86400 - 1500)
+        service.clock.advance(86400)
         late = wanted(("sleep", "3000"), created_at=service.clock.now())
-        path = (await provider.submit(late)).resource_path
-        for _ in range(4):
-            await provider.observe([ref(late, path)])
+        await rounds(service, provider, ref(late, (await provider.submit(late)).resource_path))
         states.append([job["state"] for job in service.emulator.service.list_jobs()])
     assert states[0][:2] == ["active", "active"]
-    assert states[2][:2] == ["completed", "completed"]
-    assert states[2][2:] == ["active", "active"]
-    [one] = [
-        job
-        for job in service.emulator.service.list_jobs()
-        if job["id"] in (await provider.get(ref(short))).resource_path
-    ]
-    assert one["executionInfo"]["terminateReason"] == "AllTasksComplete"
+    assert states[1][:2] == ["completed", "active"]
+    assert states[2] == ["completed", "completed", "completed", "active", "active"]
+    first = next(iter(service.emulator.service.jobs.values()))
+    assert first.reason == shared_jobs.ENDED_REASON
+    assert (await provider.get(ref(short))).phase is Phase.COMPLETED
 
 
-def one_that_says_it_ends_by_itself(service: Service):
-    async def reply(request: web.Request) -> web.StreamResponse:
-        jobs = [{**job, "onAllTasksComplete": "terminatejob"} for job in service.emulator.service.list_jobs()]
-        return web.json_response({"value": jobs})
+async def test_an_old_shared_job_does_not_end_while_a_set_in_it_gets_more_tasks(
+    service: Service, provider: AzureProvider
+) -> None:
+    job = Watched(provider, wanted(("sleep", "1"), completions=4, parallelism=2))
+    await job.submit()
+    service.clock.advance(3 * 86400)
+    for _ in range(3):
+        assert (await job.look()).is_at_rest
+        service.clock.advance(shared_jobs.LOOK_AGAIN_SECONDS)
+    await job.go_on()
+    service.clock.advance(10)
+    assert (await job.go_on()).phase is Phase.COMPLETED
+    late = wanted(created_at=service.clock.now())
+    await rounds(service, provider, ref(late, (await provider.submit(late)).resource_path))
+    old, _ = service.emulator.service.jobs.values()
+    assert old.state == "completed"
 
-    return reply
 
-
-async def test_an_old_job_that_does_not_end_by_itself_is_ended(service: Service, provider: AzureProvider) -> None:
+async def test_an_old_shared_job_does_not_end_under_a_submission_that_no_round_knows_yet(
+    service: Service, provider: AzureProvider
+) -> None:
     await provider.submit(wanted(("sleep", "1")))
-    [job] = service.emulator.service.jobs.values()
     service.clock.advance(3 * 86400)
     other = wanted(created_at=service.clock.now())
-    path = (await provider.submit(other)).resource_path
-    job.wire["onAllTasksComplete"] = "terminatejob"
+    known = ref(other, (await provider.submit(other)).resource_path)
+    await provider.observe([known])
+    service.clock.advance(shared_jobs.LOOK_AGAIN_SECONDS)
+    set_of_old = wanted(("true",), completions=4, parallelism=2)
+    await provider.submit(set_of_old)
+    service.clock.advance(1)
+    await provider.observe([known])
+    assert (await provider.get(ref(set_of_old))).is_at_rest
 
-    def shown(one):
-        return {
-            **type(service.emulator.service)._shown(service.emulator.service, one),
-            "onAllTasksComplete": "terminatejob",
-        }
 
-    service.emulator.service._shown = shown  # says that it will end by itself, and does not
-    await provider.observe([ref(other, path)])
-    assert (job.state, job.reason) == ("completed", shared_jobs.ENDED_REASON)
+async def test_a_new_process_first_goes_on_with_what_the_one_before_it_began(service: Service) -> None:
+    set_of_old = wanted(("true",), completions=4, parallelism=2)
+    await service.provider().submit(set_of_old)
+    service.clock.advance(3 * 86400)
+    next_one = service.provider()
+    other = wanted(created_at=service.clock.now())
+    await next_one.observe([ref(other, (await next_one.submit(other)).resource_path)])
+    assert (await next_one.submit(set_of_old)).is_at_rest
 
 
 async def test_a_look_back_reads_no_shared_job_that_had_ended_before(service: Service) -> None:
@@ -75,8 +96,7 @@ async def test_a_look_back_reads_no_shared_job_that_had_ended_before(service: Se
         late = wanted(("sleep", "1"), created_at=service.clock.now())
         path = (await provider.submit(late)).resource_path
         service.clock.advance(2 * 86400)
-        for _ in range(3):
-            await provider.observe([ref(late, path)])
+        await rounds(service, provider, ref(late, path))
     last = wanted(("sleep", "1"), created_at=service.clock.now())
     await provider.submit(last)
     service.clock.advance(10)
@@ -114,7 +134,6 @@ async def test_deleting_a_large_set_goes_on_where_the_try_before_was_cut_off(
         with contextlib.suppress(Retryable):
             await slow.delete(ref(request, path))
         left.append(len(job.tasks))
-        assert not job.tasks or f"{places.stem_of(request.external_name)}-89" in job.tasks
     assert left[-1] == 0 and len(left) > 2
     assert service.counts["delete_task"] < 90 + 16 * len(left)
 

@@ -7,7 +7,7 @@ import pytest
 from controller.domain.errors import Throttled
 from controller.domain.phases import Phase
 from controller.ports import JobRef
-from controller.providers.azure import connection
+from controller.providers.azure import connection, shared_jobs
 from controller.providers.azure.provider import AzureProvider
 from tests.controller.providers.azure.harness import HandClock, Service, answer, many, ref, wanted
 
@@ -43,7 +43,9 @@ async def test_a_round_and_its_ending_of_old_jobs_wait_for_no_delete_that_waits_
             await asyncio.sleep(0)
         for _ in range(3):
             assert len(await asyncio.wait_for(slow.observe(refs), PATIENCE_SECONDS)) == 5
-        assert not deleting.done() and service.counts["delete_task"] == service.counts["update_job"] == 1
+            service.clock.advance(shared_jobs.LOOK_AGAIN_SECONDS)
+            clock.advance(shared_jobs.LOOK_AGAIN_SECONDS)
+        assert not deleting.done() and service.counts["delete_task"] == service.counts["terminate_job"] == 1
     finally:
         deleting.cancel()
         await asyncio.gather(deleting, return_exceptions=True)

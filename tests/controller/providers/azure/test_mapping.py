@@ -131,33 +131,34 @@ def test_a_deadline_beyond_what_the_service_has_is_refused() -> None:
     assert "activeDeadlineSeconds" in refused(msgspec.structs.replace(asked, resources=longer))
 
 
-def test_a_set_queues_in_as_many_lanes_as_may_run_at_once_and_a_failure_lets_its_lane_go_on() -> None:
-    tasks = sent(wanted(completions=5, parallelism=2))
+@pytest.mark.parametrize(
+    ("parallelism", "window", "told"), [(None, 5, 0), (2, 2, 2), (5, 5, 0), (9, 5, 0)], ids=["all", "2", "5", "9"]
+)
+def test_the_tasks_of_a_set_know_how_many_may_be_under_way(parallelism: int | None, window: int, told: int) -> None:
+    asked = wanted(completions=5, parallelism=parallelism)
+    tasks = sent(asked)
     stem = names.external_name("report", UID)
     assert [task["id"] for task in tasks] == [f"{stem}-{index}" for index in range(5)]
-    assert [task.get("dependsOn") for task in tasks] == [
-        None,
-        None,
-        {"taskIds": [f"{stem}-0"]},
-        {"taskIds": [f"{stem}-1"]},
-        {"taskIds": [f"{stem}-2"]},
+    assert request.window(asked.spec) == window
+    assert {marker.decode(task["displayName"]).parallelism for task in tasks} == {told}
+    assert not any(name in task for task in tasks for name in ("dependsOn", "exitConditions"))
+
+
+def test_some_tasks_of_a_set_are_the_same_as_when_all_are_made() -> None:
+    asked = wanted(completions=7, parallelism=2)
+    where = places.place("shared", asked.external_name, 7)
+    some = request.tasks(asked, where, POOL, SETTINGS, start=2, stop=5)
+    assert [json.loads(json.dumps(task, cls=SdkJSONEncoder, exclude_readonly=True)) for task in some] == sent(asked)[
+        2:5
     ]
-    # No jobAction: the service refuses one in a job that does nothing on a failure.
-    assert all(task["exitConditions"] == {"default": {"dependencyAction": "satisfy"}} for task in tasks)
-
-
-@pytest.mark.parametrize("parallelism", [None, 5])
-def test_a_set_that_may_run_all_at_once_has_no_lanes(parallelism: int | None) -> None:
-    assert not any("dependsOn" in task for task in sent(wanted(completions=5, parallelism=parallelism)))
 
 
 @pytest.mark.parametrize(("count", "value"), [(1, 10), (101, 10), (350, 10), (10_000, 1), (40, 60_000)])
-def test_chunks_keep_the_services_limits_and_the_last_task_is_alone(count: int, value: int) -> None:
+def test_chunks_keep_the_services_limits(count: int, value: int) -> None:
     asked = wanted({"A": "x" * value}, completions=count)
     made = list(request.tasks(asked, places.place("j", asked.external_name, count), POOL, SETTINGS))
-    chunks = list(request.chunks(made, count))
+    chunks = list(request.chunks(made))
     assert [task.id for chunk in chunks for task in chunk] == [task.id for task in made]
-    assert len(chunks[-1]) == 1
     assert all(len(chunk) <= 100 for chunk in chunks)
     for chunk in chunks[:20]:
         assert len(json.dumps({"value": chunk}, cls=SdkJSONEncoder, exclude_readonly=True)) < 1_000_000
@@ -167,7 +168,7 @@ def test_a_task_too_large_for_any_call_is_refused_without_its_values() -> None:
     asked = wanted({"SECRET": "s3cret" * 200_000})
     made = request.tasks(asked, places.place("j", asked.external_name, 1), POOL, SETTINGS)
     with pytest.raises(Permanent, match="env") as error:
-        list(request.chunks(made, 1))
+        list(request.chunks(made))
     assert "s3cret" not in str(error.value)
 
 

@@ -48,9 +48,18 @@ ENDED = task(2, "completed", seconds=1, result="failure", exit_code=137, failure
 WAITS = task(3)
 
 
-def seen(*tasks: Task | None, job_state: str = "active", hold=None, settings=SETTINGS):
+def seen(*tasks: Task | None, job_state: str = "active", hold=None, settings=SETTINGS, **known: object):
     where = Place(job_id="j", stem="t", count=len(tasks), is_set=len(tasks) > 1)
-    return observation.observation("n", where, tasks, job_state, settings, hold=hold)
+    return observation.observation("n", where, tasks, job_state, settings, hold=hold, **known)
+
+
+def in_a_window(window: int, *tasks: Task | None) -> list[Task | None]:
+    """These tasks, of a set of which so many may be under way at once; each with the id of its index."""
+    name = f"uid={UID} tasks={len(tasks)} parallelism={window} limit=60"
+    return [
+        msgspec.structs.replace(one, id=f"t-{index}", display_name=name) if one is not None else None
+        for index, one in enumerate(tasks)
+    ]
 
 
 def test_every_state_of_the_sdk_has_a_meaning() -> None:
@@ -74,8 +83,8 @@ def test_every_state_of_the_sdk_has_a_meaning() -> None:
         ([SUCCEEDED, FAILED], Phase.FAILED),
         ([FAILED, ENDED], Phase.CANCELLED),
         ([SUCCEEDED, SUCCEEDED], Phase.COMPLETED),
-        ([SUCCEEDED, None], Phase.RUNNING),  # cut off: the last was never made
-        ([ENDED, None], Phase.CANCELLED),  # cut off, and cancelled
+        ([SUCCEEDED, None], Phase.RUNNING),  # the last is to come
+        ([ENDED, None], Phase.RUNNING),  # whether it is to come, only who asked for the end knows
         ([None, SUCCEEDED], Phase.FAILED),  # somebody removed the first
     ],
 )
@@ -219,14 +228,84 @@ def test_requeues_are_retries_too() -> None:
     assert seen(task(retry_count=1, requeue_count=2)).retries == 3
 
 
+RUNS = task(state="running", seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("window", "tasks", "submitted", "due", "is_at_rest"),
+    [
+        (2, [RUNS, WAITS, None, None], 2, 0, False),  # all that may be are under way
+        (2, [SUCCEEDED, RUNS, None, None], 2, 1, False),
+        (2, [SUCCEEDED, FAILED, None, None], 2, 2, True),
+        (2, [SUCCEEDED, SUCCEEDED, SUCCEEDED, None], 3, 1, True),  # no more than there are
+        (2, [SUCCEEDED, SUCCEEDED, SUCCEEDED, RUNS], 4, 0, False),
+        (2, [SUCCEEDED, ENDED, None, None], 2, 2, True),  # ended by hand: that one has failed, the others run
+        # Made by a process that died before it could say so: what is there counts, and what is not is made.
+        (2, [SUCCEEDED, SUCCEEDED, RUNS, None], 2, 1, False),
+        (2, [SUCCEEDED, SUCCEEDED, None, RUNS], 2, 2, False),
+        (3, [SUCCEEDED, None, RUNS, None, None, None], 1, 3, False),
+        # Removed by hand: it is not made again, and does not stand in the way of the next.
+        (2, [SUCCEEDED, None, None, None], 2, 2, True),
+        (1, [None, SUCCEEDED, None, None], 2, 1, True),
+        # Nobody remembers how many were made: what is not there below the last one was removed.
+        (2, [SUCCEEDED, None, SUCCEEDED, None], None, 1, True),
+        (0, [SUCCEEDED, RUNS, None, None], 2, 2, False),  # no window: the making was cut off
+    ],
+)
+def test_as_many_tasks_are_due_as_the_parallelism_has_room_for(window, tasks, submitted, due, is_at_rest) -> None:
+    one = seen(*in_a_window(window, *tasks), submitted=submitted)
+    assert (one.tasks_due, one.is_at_rest, one.has_ended) == (due, is_at_rest, False if due else one.has_ended)
+    assert one.tasks.total == 4 if len(tasks) == 4 else 6
+
+
+def test_a_set_that_is_at_rest_runs_and_has_not_ended_until_that_is_wanted() -> None:
+    one = seen(*in_a_window(2, SUCCEEDED, SUCCEEDED, None), submitted=2)
+    assert (one.phase, one.completed_at, one.exit_code) == (Phase.RUNNING, None, None)
+    assert (one.tasks.pending, one.tasks.succeeded, one.tasks.submitted) == (1, 2, 2)
+    end = one.as_ended()
+    assert (end.phase, end.reason, end.tasks_due, end.is_at_rest) == (Phase.CANCELLED, reasons.CANCELLED, 0, False)
+
+
+def test_a_set_of_which_nothing_has_run_is_pending_though_what_was_made_of_it_was_ended() -> None:
+    cut = task(state="completed", failure_info=failure("TaskEnded"))
+    assert seen(*in_a_window(2, cut, cut, None), submitted=2).phase is Phase.PENDING
+
+
+def test_a_task_that_is_not_shown_yet_takes_its_place_and_keeps_the_set_from_its_end() -> None:
+    one = seen(*in_a_window(2, SUCCEEDED, None, None, None), submitted=2, hidden=[1])
+    assert (one.tasks_due, one.is_at_rest, one.tasks.pending) == (1, False, 3)
+    assert not seen(*in_a_window(2, SUCCEEDED, None), submitted=2, hidden=[1]).has_ended
+
+
+def test_a_set_of_which_a_task_was_removed_fails_when_the_others_have_ended() -> None:
+    end = seen(*in_a_window(1, SUCCEEDED, None, SUCCEEDED), submitted=3)
+    assert (end.phase, end.reason) == (Phase.FAILED, reasons.DELETED_EXTERNALLY)
+    assert "1 of its tasks" in end.message
+
+
+@pytest.mark.parametrize("state", ["completed", "terminating", "gone"])
+def test_a_set_whose_shared_job_was_ended_gets_no_more_tasks_and_has_failed(state: str) -> None:
+    end = seen(*in_a_window(2, SUCCEEDED, SUCCEEDED, None), submitted=2, job_state=state)
+    assert (end.phase, end.reason, end.tasks_due) == (Phase.FAILED, reasons.DELETED_EXTERNALLY, 0)
+
+
 STATES = st.sampled_from([None, WAITS, SUCCEEDED, FAILED, ENDED, task(state="running", seconds=1), task(state="x")])
 
 
-@given(st.lists(STATES, min_size=1, max_size=5).filter(any), st.sampled_from(["active", "completed", "gone", "new"]))
-def test_an_observation_is_total_and_its_counts_agree(tasks, job_state) -> None:
-    one = seen(*tasks, job_state=job_state)
+@given(
+    st.lists(STATES, min_size=1, max_size=5).filter(any),
+    st.sampled_from(["active", "completed", "gone", "new"]),
+    st.integers(0, 4),
+    st.none() | st.integers(0, 6),
+)
+def test_an_observation_is_total_and_its_counts_agree(tasks, job_state, window, submitted) -> None:
+    one = seen(*in_a_window(window, *tasks), job_state=job_state, submitted=submitted)
     counts = one.tasks
     assert counts.total == counts.pending + counts.running + counts.succeeded + counts.failed == len(tasks)
     assert min(counts.pending, counts.running, counts.succeeded, counts.failed) >= 0
     assert (one.exit_code == 0) == (one.phase is Phase.COMPLETED)
     assert one.has_ended or (one.completed_at, one.reason) == (None, None)
+    under_way = sum(one is not None and one.state != "completed" for one in tasks)
+    new = sum(one is None for one in tasks[one.tasks.submitted or 0 :][: one.tasks_due])
+    assert not one.tasks_due or under_way + new <= (window or len(tasks))
+    assert not (one.has_ended and (one.tasks_due or one.is_at_rest))
