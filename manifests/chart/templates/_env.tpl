@@ -74,6 +74,7 @@
 {{- end }}
 {{- end }}
 {{- include "jennah.var" (list "WATCH_NAMESPACES" .Values.watchNamespaces) }}
+{{- include "jennah.var" (list "JENNAH_NAMESPACE" (include "jennah.jobNamespace" .)) }}
 {{- include "jennah.var" (list "HEALTH_PORT" .Values.metrics.port) }}
 {{- with .Values.controller }}
 {{- include "jennah.var" (list "RECONCILE_WORKERS" .workers) }}

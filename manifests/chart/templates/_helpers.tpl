@@ -34,11 +34,12 @@
 {{- .Values.migration.serviceAccount.name | default (ternary (include "jennah.migration.fullname" .) "default" .Values.migration.serviceAccount.create) -}}
 {{- end -}}
 
-{{/* As whom the programs are known to Kubernetes: JSON lists of user names. */}}
-{{- define "jennah.controller.usernames" -}}
-{{- list (printf "system:serviceaccount:%s:%s" .Release.Namespace (include "jennah.controller.serviceAccountName" .)) | toJson -}}
+{{/* As whom the programs are known to Kubernetes. */}}
+{{- define "jennah.controller.username" -}}
+system:serviceaccount:{{ .Release.Namespace }}:{{ include "jennah.controller.serviceAccountName" . }}
 {{- end -}}
 
+{{/* A JSON list: the API may run elsewhere as well. */}}
 {{- define "jennah.api.usernames" -}}
 {{- $account := printf "system:serviceaccount:%s:%s" .Release.Namespace (include "jennah.api.serviceAccountName" .) -}}
 {{- concat (ternary (list $account) list .Values.api.enabled) .Values.api.users | toJson -}}
