@@ -188,6 +188,20 @@ def test_an_identity_of_azure_labels_the_pods() -> None:
         assert "azure.workload.identity/use" not in workload["spec"]["template"]["metadata"]["labels"]
 
 
+def test_variables_of_ones_own_win_and_no_name_comes_twice() -> None:
+    own = {
+        "extraEnv": [{"name": "LOG_LEVEL", "value": "warning"}, {"name": "TZ", "value": "UTC"}],
+        "api": {"extraEnv": [{"name": "TZ", "value": "CET"}]},
+    }
+    objects = chart.render(chart.merged(CASES["the least"], own))
+    for name, zone in (("jennah-controller", "UTC"), ("jennah-api", "CET")):
+        [container] = chart.containers(chart.only(objects, "Deployment", name))
+        names = [variable["name"] for variable in container["env"]]
+        assert len(names) == len(set(names))
+        given = chart.variables(container)
+        assert (given["LOG_LEVEL"], given["TZ"]) == ("warning", zone)
+
+
 def test_changed_profiles_restart_the_pods_that_read_them() -> None:
     checksums = set()
     for cpu in (1000, 2000):

@@ -67,6 +67,8 @@ WRONG: list[tuple[Values, str]] = [
     ({"controller": {"observeMinSeconds": 9, "observeMaxSeconds": 8}}, "controller.observeMinSeconds is greater"),
     ({"controller": {"lease": {"claimIntervalSeconds": 9}}}, "controller.lease.ttlSeconds is too short"),
     ({"api": {"serviceAccount": {"create": False}}}, "api.serviceAccount.name is required with api.serviceAccount.cre"),
+    ({"commonLabels": {"helm.sh/chart": "x"}}, "commonLabels must not have helm.sh/chart: the chart sets it"),
+    ({"api": {"podLabels": {"app.kubernetes.io/name": "x"}}}, "api.podLabels must not have app.kubernetes.io/name"),
     ({"profiles": {"resourceProfiles": {}, "defaultResources": {}}, "existingProfiles": "mine"}, "are the same file"),
     ({"watchNamespaces": ["team-a"]}, "watchNamespaces has no jennah-jobs: the API creates its jobs there"),
     ({"api": {"auth": {"kind": "token"}}}, "api.auth.tokensSecret.name is required with api.auth.kind=token"),

@@ -108,6 +108,14 @@ controller.lease.ttlSeconds is too short: two thirds of it must be more than 1.2
 {{ $component }}.serviceAccount.name is required with {{ $component }}.serviceAccount.create=false
 {{- end -}}
 {{- end -}}
+{{- range $path, $labels := dict "commonLabels" .Values.commonLabels "controller.podLabels" .Values.controller.podLabels
+      "api.podLabels" .Values.api.podLabels "migration.podLabels" .Values.migration.podLabels -}}
+{{- range $label, $_ := $labels -}}
+{{- if or (hasPrefix "app.kubernetes.io/" $label) (hasPrefix "helm.sh/" $label) }}
+{{ $path }} must not have {{ $label }}: the chart sets it
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- if and .Values.profiles .Values.existingProfiles }}
 profiles and existingProfiles are the same file: set one of them
 {{- end -}}

@@ -86,10 +86,16 @@ resources:
 envFrom:
   {{- . | trim | nindent 2 }}
 {{- end }}
+{{- /* Each name once, the last one counts: server-side apply refuses a list with two of a name. */}}
+{{- $names := list -}}
+{{- $variables := dict -}}
+{{- range concat (fromYamlArray (index . 1)) $root.Values.extraEnv (index . 2) -}}
+{{- $names = append $names .name | uniq -}}
+{{- $_ := set $variables .name . -}}
+{{- end }}
 env:
-  {{- index . 1 | trim | nindent 2 }}
-  {{- with concat $root.Values.extraEnv (index . 2) }}
-  {{- toYaml . | nindent 2 }}
+  {{- range $names }}
+  {{- toYaml (list (get $variables .)) | nindent 2 }}
   {{- end }}
 {{- end -}}
 
