@@ -29,10 +29,21 @@ def kubeconfig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
 
 @pytest.fixture
 async def client(kubeconfig: Path) -> AsyncIterator[KubeClient]:
+    async with connected(kubeconfig) as client:
+        yield client
+
+
+@contextlib.asynccontextmanager
+async def connected(kubeconfig: Path) -> AsyncIterator[KubeClient]:
     configuration = kube.Configuration()
     await kube_config.load_kube_config(config_file=str(kubeconfig), client_configuration=configuration)
     async with KubeClient(configuration) as client:
         yield client
+
+
+def is_somebodys(kubeconfig: Path) -> bool:
+    """Whether it is a cluster that others use as well."""
+    return str(kubeconfig) == os.environ.get("E2E_KUBECONFIG")
 
 
 @contextlib.contextmanager

@@ -22,7 +22,8 @@ _AT = "2026-01-01T00:00:00Z"
 class Release:
     """A release of the chart in a namespace of its own."""
 
-    def __init__(self, client: KubeClient, kubeconfig: Path, folder: Path) -> None:
+    def __init__(self, client: KubeClient, kubeconfig: Path, folder: Path, *, is_confined: bool) -> None:
+        """`is_confined`: to its own namespaces, so that others in the cluster notice neither it nor its policies."""
         self._client = client
         self._folder = folder
         self._environment = {
@@ -31,6 +32,7 @@ class Release:
         }
         self.name = f"jennah-{uuid.uuid4().hex[:8]}"
         self.jobs = f"{self.name}-jobs"
+        self._confined = {"watchNamespaces": [self.jobs], "rbac": {"aggregate": False}} if is_confined else {}
         self.migrates = True
         """Whether migrations succeed."""
         self.migrations: list[bool] = []
@@ -49,7 +51,7 @@ class Release:
 
     def _file(self, values: Values) -> Path:
         path = self._folder / "values.json"
-        path.write_text(json.dumps(merged(values, {"jobNamespace": {"name": self.jobs}})))
+        path.write_text(json.dumps(merged(values, {"jobNamespace": {"name": self.jobs}}, self._confined)))
         return path
 
     async def status(self) -> str:

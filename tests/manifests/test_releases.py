@@ -15,12 +15,13 @@ from dev.manifests import files, helm
 from tests.manifests import chart
 from tests.manifests.cases import DEFAULT
 from tests.manifests.chart import Values, merged
+from tests.manifests.conftest import is_somebodys
 from tests.manifests.releases import CRD, Release
 
 
 @pytest.fixture
 async def release(client: KubeClient, kubeconfig: Path, tmp_path: Path) -> AsyncIterator[Release]:
-    release = Release(client, kubeconfig, tmp_path)
+    release = Release(client, kubeconfig, tmp_path, is_confined=is_somebodys(kubeconfig))
     async with release.job_controller():
         yield release
         await release.remove()
