@@ -99,6 +99,20 @@ def test_the_chart_passes_helms_own_lint(tmp_path: Path) -> None:
     assert "0 chart(s) failed" in helm.run("lint", "--strict", CHART, "--values", given)
 
 
+@pytest.mark.parametrize(
+    ("version", "is_enough"), [("v1.30.9", False), ("v1.31.0", True), ("v1.33.4-gke.1172000", True)]
+)
+def test_a_cluster_that_is_too_old_is_told(version: str, is_enough: bool, tmp_path: Path) -> None:
+    given = tmp_path / "values.json"
+    given.write_text(json.dumps(DEFAULT))
+    arguments = ("template", chart.RELEASE, CHART, "--values", given, "--kube-version", version)
+    if is_enough:
+        assert helm.run(*arguments)
+    else:
+        with pytest.raises(helm.HelmError, match="chart requires kubeVersion: >=1.31"):
+            helm.run(*arguments)
+
+
 # --- which there are -----------------------------------------------------------------------------------
 
 
