@@ -109,7 +109,7 @@ def test_a_cluster_that_is_too_old_is_told(version: str, is_enough: bool, tmp_pa
     if is_enough:
         assert helm.run(*arguments)
     else:
-        with pytest.raises(helm.HelmError, match="chart requires kubeVersion: >=1.31"):
+        with pytest.raises(helm.HelmError, match=r"chart requires kubeVersion: >=1\.31"):
             helm.run(*arguments)
 
 

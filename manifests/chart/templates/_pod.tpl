@@ -129,19 +129,25 @@ env:
 {{- and (eq .Values.provider.name "kubernetes") (ne .Values.provider.kubernetes.kubeconfigSecret.name "") -}}
 {{- end -}}
 
-{{/* The root file system is read-only: SDKs and the reader of kubeconfig files write to /tmp. */}}
+{{/* The root file system is read-only: SDKs and the reader of kubeconfig files write to /tmp.
+     Takes (list $ EXTRA_VOLUMES). */}}
 {{- define "jennah.volumes" -}}
+{{- $root := index . 0 -}}
+{{- $extra := index . 1 -}}
+{{- if eq $root.Values.migration.mode "initContainer" -}}
+{{- $extra = concat $extra $root.Values.migration.extraVolumes | uniq -}}
+{{- end -}}
 - name: tmp
   emptyDir:
     sizeLimit: 64Mi
-{{- if or .Values.profiles .Values.existingProfiles }}
+{{- with $root.Values }}
+{{- if or .profiles .existingProfiles }}
 - name: profiles
   configMap:
-    name: {{ .Values.existingProfiles | default (printf "%s-profiles" (include "jennah.fullname" .)) }}
+    name: {{ .existingProfiles | default (printf "%s-profiles" (include "jennah.fullname" $root)) }}
 {{- end }}
-{{- if eq .Values.migration.mode "initContainer" }}
-{{- with .Values.migration.extraVolumes }}
+{{- end }}
+{{- with $extra }}
 {{ toYaml . }}
-{{- end }}
 {{- end }}
 {{- end -}}
