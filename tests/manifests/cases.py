@@ -233,6 +233,7 @@ CASES: dict[str, dict[str, Any]] = {
         DEFAULT,
         {
             "migration": {**_POD, "mode": "initContainer", "endpointSecret": {"name": "owner"}},
+            "controller": _POD,
             "logging": {"level": "debug"},
         },
     ),
