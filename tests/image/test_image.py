@@ -131,6 +131,12 @@ def test_locks_agree() -> None:
         assert len(re.findall(r"^\S+==.*\\\n +--hash=sha256:", text, re.M)) == len(_pins(lock)), "a hash each"
 
 
+def test_the_image_has_the_python_that_the_locks_are_for() -> None:
+    base = re.search(r"^ARG PYTHON_IMAGE=\S*python:(\d+\.\d+)-slim", (ROOT / "Dockerfile").read_text(), re.M)
+    assert base is not None
+    assert PROJECT["project"]["requires-python"] == f">={base[1]}"
+
+
 def test_by_default_the_image_has_every_extra() -> None:
     default = next(text for keyword, text in BUILD if keyword == "ARG" and text.startswith("EXTRAS="))
     assert set(default.removeprefix("EXTRAS=").split(",")) == set(PROJECT["project"]["optional-dependencies"])
