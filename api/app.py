@@ -42,7 +42,9 @@ def create_app(
     common = settings.common
     rows = Rows(profiles=common.profiles, clock=clock, redact_env=common.database.redact_env)
     tenancy = Tenancy(client, clock, own_namespace=settings.namespace)
-    objects = JobObjects(client, namespace=settings.namespace, tenancy=tenancy)
+    objects = JobObjects(
+        client, namespace=settings.namespace, watch_namespaces=settings.watch_namespaces, tenancy=tenancy
+    )
     writer = GroupWriter(store)
     recorder = SubmissionRecorder(writer, clock, objects.is_wanted)
     secrets = EnvSecrets(client, namespace=settings.namespace)

@@ -14,7 +14,7 @@ import msgspec
 from api.tenancy import Tenancy
 from controller.domain import job as jobs
 from controller.domain import names
-from controller.domain.errors import Forbidden, NotFound, Unavailable
+from controller.domain.errors import NotFound, Unavailable
 from controller.domain.job import Job
 from controller.domain.records import JobRow
 from controller.kube import paths
@@ -26,11 +26,15 @@ _CHUNK = "1000"  # objects a list call answers with: 30 MB of jobs in one answer
 
 
 class JobObjects:
-    """Reads all namespaces where it may, else its own; writes new jobs to its own."""
+    """Reads the watched namespaces and its own, or all; writes new jobs to its own."""
 
-    def __init__(self, client: KubeClient, *, namespace: str, tenancy: Tenancy) -> None:
+    def __init__(
+        self, client: KubeClient, *, namespace: str, watch_namespaces: Iterable[str], tenancy: Tenancy
+    ) -> None:
         self._client = client
         self._namespace = namespace
+        watched = tuple(watch_namespaces)
+        self._read_namespaces = tuple(dict.fromkeys((namespace, *watched))) if watched else (None,)
         self._tenancy = tenancy
 
     @property
@@ -128,11 +132,8 @@ class JobObjects:
         await self._client.merge_patch(paths.job(job.metadata.namespace, job.metadata.name), patch)
 
     async def _list(self, **query: str) -> list[Job]:
-        """Of all namespaces; of our own where we may not read the others."""
-        try:
-            return await self._list_at(paths.jobs(), query)
-        except Forbidden:
-            return await self._list_at(paths.jobs(self._namespace), query)
+        found = [await self._list_at(paths.jobs(namespace), query) for namespace in self._read_namespaces]
+        return [job for jobs_there in found for job in jobs_there]
 
     async def _list_at(self, path: str, query: dict[str, str]) -> list[Job]:
         found: list[Job] = []

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from controller.settings import CommonSettings, read_api_namespace, read_common
+from controller.settings import CommonSettings, read_api_namespace, read_common, read_watch_namespaces
 from controller.variables import Environment
 
 AUTH_KINDS: Final = ("none", "token", "kubernetes")
@@ -25,6 +25,8 @@ class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):
     """WORKER_PORT."""
     namespace: str = "default"
     """JENNAH_NAMESPACE: where the API creates jobs."""
+    watch_namespaces: tuple[str, ...] = ()
+    """WATCH_NAMESPACES: whose jobs are shown, beside those of `namespace`; empty means all."""
     cancel_wait_seconds: float = 5.0
     """CANCEL_WAIT_SECONDS: how long CancelJob waits for the job's end."""
     max_request_bytes: int = 4 * 1024 * 1024
@@ -51,6 +53,7 @@ def read_api(variables: Mapping[str, str] | None = None) -> ApiSettings:
         host=env.text("WORKER_HOST", "0.0.0.0"),  # noqa: S104
         port=env.integer("WORKER_PORT", 8081, least=0, most=65535),
         namespace=namespace,
+        watch_namespaces=read_watch_namespaces(env),
         cancel_wait_seconds=env.number("CANCEL_WAIT_SECONDS", 5, least=0, most=25),
         max_request_bytes=env.integer("MAX_REQUEST_BYTES", 4 * 1024 * 1024, least=1024, most=64 * 1024 * 1024),
         stop_delay_seconds=env.number("STOP_DELAY_SECONDS", 5, least=0, most=300),

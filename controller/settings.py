@@ -169,9 +169,7 @@ def read_operator(variables: Mapping[str, str] | None = None) -> OperatorSetting
             "BATCH_PROVIDER=local runs jobs as processes beside the controller and is only for trying Jennah out; "
             "set JENNAH_ALLOW_LOCAL_PROVIDER=true if you mean it"
         )
-    namespaces = tuple(n.strip() for n in env.text("WATCH_NAMESPACES", "").split(",") if n.strip())
-    for namespace in namespaces:
-        env.check("WATCH_NAMESPACES", names.namespace_fault(namespace))
+    namespaces = read_watch_namespaces(env)
     api_namespace = read_api_namespace(env)
     region = env.text("BATCH_REGION", {"local": "local", "kubernetes": "cluster"}.get(provider))
     settings = OperatorSettings(
@@ -219,6 +217,14 @@ def read_api_namespace(env: Environment) -> str:
     namespace = env.text("JENNAH_NAMESPACE", "default")
     env.check("JENNAH_NAMESPACE", names.namespace_fault(namespace))
     return namespace
+
+
+def read_watch_namespaces(env: Environment) -> tuple[str, ...]:
+    """WATCH_NAMESPACES: whose JennahJobs the operator runs and the API shows; none means all."""
+    namespaces = tuple(n.strip() for n in env.text("WATCH_NAMESPACES", "").split(",") if n.strip())
+    for namespace in namespaces:
+        env.check("WATCH_NAMESPACES", names.namespace_fault(namespace))
+    return namespaces
 
 
 def read_for_migration(variables: Mapping[str, str] | None = None) -> CommonSettings:

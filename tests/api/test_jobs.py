@@ -2,12 +2,16 @@
 
 import asyncio
 from datetime import datetime
+from typing import Any, cast
 
 import pytest
 
 from controller.domain import names
 from controller.domain.phases import Phase
 from controller.kube import paths
+from controller.kube.client import KubeClient
+from controller.stores.sqlite import SqliteStore
+from tests.api.faults import FaultyClient
 from tests.api.harness import IMAGE, TENANT, Api, api_settings, serving
 
 
@@ -67,6 +71,21 @@ async def test_a_job_that_names_another_tenant_than_its_namespace_is_not_shown_t
     await api.apply("a", namespace="others", tenantId=TENANT, jobId="a")
     assert await listed(api) == []
     assert (await api.call("CancelJob", {"job_id": "a"})).code == "not_found"
+
+
+async def test_jobs_of_the_watched_namespaces_are_shown_without_rights_to_read_others(
+    kube: KubeClient, store: SqliteStore
+) -> None:
+    client = FaultyClient(kube)
+    client.refused.add(paths.jobs())
+    async with serving(cast("Any", client), store, api_settings(watch_namespaces=("team-a",))) as api:
+        for namespace in ("team-a", "team-b"):
+            body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
+            await kube.post("/api/v1/namespaces", body)
+            await api.apply(f"of-{namespace}", namespace=namespace, tenantId=TENANT, jobId=f"of-{namespace}")
+        await api.submit(job_id="own")
+        assert sorted(await listed(api)) == ["of-team-a", "own"]
+        assert (await api.call("CancelJob", {"job_id": "of-team-b"})).code == "not_found"
 
 
 async def test_a_job_of_kubectl_is_found_by_the_label_that_the_controller_sets(api: Api) -> None:

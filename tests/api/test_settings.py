@@ -42,6 +42,7 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
         {"WORKER_PORT": "http"},
         {"WORKER_PORT": "70000"},
         {"JENNAH_NAMESPACE": "Not_A_Namespace"},
+        {"WATCH_NAMESPACES": "a,Not_A_Namespace"},
         {"CANCEL_WAIT_SECONDS": "-1"},
         {"CANCEL_WAIT_SECONDS": "nan"},
         {"MAX_REQUEST_BYTES": "1.5"},

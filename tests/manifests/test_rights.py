@@ -27,53 +27,54 @@ LEASE = {
     "coordination.k8s.io/leases[jennah-controller]: get update",
 }
 KUBERNETES_JOBS = {"batch/jobs: get list watch create delete", "pods: list watch", "secrets: get create"}
-API_EVERYWHERE = {f"{JOBS}: get list patch delete", "namespaces: get"}
+API_WATCHED = {f"{JOBS}: get list patch delete", "namespaces: get"}
 API_JOBS = {f"{JOBS}: create", "secrets: get create delete"}
-API_OWN_NAMESPACE = {f"{JOBS}: get list create patch delete", "secrets: get create delete", "namespaces: get"}
 REVIEWS = {"authentication.k8s.io/tokenreviews: create"}
 
 EXPECTED = {
     "the least": {
         "jennah-controller in *": OPERATOR,
         "jennah-controller in jennah-system": LEASE,
-        "jennah-api in *": API_EVERYWHERE,
+        "jennah-api in *": API_WATCHED,
         "jennah-api in jennah-jobs": API_JOBS,
     },
     "a few namespaces": {
         "jennah-controller in jennah-jobs": OPERATOR,
         "jennah-controller in team-a": OPERATOR,
         "jennah-controller in jennah-system": LEASE,
-        "jennah-api in jennah-jobs": API_OWN_NAMESPACE,
+        "jennah-api in jennah-jobs": API_JOBS | API_WATCHED,
+        "jennah-api in team-a": API_WATCHED,
     },
     "kubernetes jobs in the jobs' own namespaces": {
         "jennah-controller in *": OPERATOR | KUBERNETES_JOBS,
         "jennah-controller in jennah-system": LEASE,
-        "jennah-api in *": API_EVERYWHERE,
+        "jennah-api in *": API_WATCHED,
         "jennah-api in jennah-jobs": API_JOBS,
     },
     "kubernetes jobs in one namespace": {
         "jennah-controller in *": OPERATOR,
         "jennah-controller in batch": KUBERNETES_JOBS,
         "jennah-controller in jennah-system": LEASE,
-        "jennah-api in *": API_EVERYWHERE,
+        "jennah-api in *": API_WATCHED,
         "jennah-api in jennah-jobs": API_JOBS,
     },
     "kubernetes jobs in another cluster": {
         "jennah-controller in *": OPERATOR,
         "jennah-controller in jennah-system": LEASE,
-        "jennah-api in *": API_EVERYWHERE,
+        "jennah-api in *": API_WATCHED,
         "jennah-api in jennah-jobs": API_JOBS,
     },
     "kubernetes jobs in a few namespaces": {
         "jennah-controller in jennah-jobs": OPERATOR | KUBERNETES_JOBS,
         "jennah-controller in team-a": OPERATOR | KUBERNETES_JOBS,
         "jennah-controller in jennah-system": LEASE,
-        "jennah-api in jennah-jobs": API_OWN_NAMESPACE,
+        "jennah-api in jennah-jobs": API_JOBS | API_WATCHED,
+        "jennah-api in team-a": API_WATCHED,
     },
     "accounts of the cluster may call": {
         "jennah-controller in *": OPERATOR,
         "jennah-controller in jennah-system": LEASE,
-        "jennah-api in *": API_EVERYWHERE | REVIEWS,
+        "jennah-api in *": API_WATCHED | REVIEWS,
         "jennah-api in jennah-jobs": API_JOBS,
     },
     "no API": {
@@ -83,7 +84,7 @@ EXPECTED = {
     "the API on Cloud Run": {
         "jennah-controller in *": OPERATOR,
         "jennah-controller in jennah-system": LEASE,
-        "api@my-project.iam.gserviceaccount.com in *": API_EVERYWHERE,
+        "api@my-project.iam.gserviceaccount.com in *": API_WATCHED,
         "api@my-project.iam.gserviceaccount.com in jennah-jobs": API_JOBS,
     },
     "as little as possible": {},

@@ -157,6 +157,7 @@
 {{- include "jennah.env.database" (list . .Values.database.endpointSecret) }}
 {{- include "jennah.env.profiles" . }}
 {{- include "jennah.var" (list "JENNAH_NAMESPACE" (include "jennah.jobNamespace" .)) }}
+{{- include "jennah.var" (list "WATCH_NAMESPACES" .Values.watchNamespaces) }}
 {{- include "jennah.var" (list "WORKER_PORT" "8081") }}
 {{- with .Values.api }}
 {{- include "jennah.var" (list "API_AUTH" .auth.kind) }}

@@ -34,28 +34,19 @@
   verbs: [get, create]
 {{- end -}}
 
-{{/* In the namespace that the API creates jobs in. Without rights for the whole cluster it shows the jobs of this one. */}}
+{{/* In the namespace that the API creates jobs in. */}}
 {{- define "jennah.api.rules" -}}
 - apiGroups: [jennah.alphaus.cloud]
   resources: [jennahjobs]
-  {{- if .Values.watchNamespaces }}
-  verbs: [get, list, create, patch, delete]
-  {{- else }}
   verbs: [create]
-  {{- end }}
 # env_vars of SubmitJob
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get, create, delete]
-{{- if .Values.watchNamespaces }}
-- apiGroups: [""]
-  resources: [namespaces]
-  verbs: [get]
-{{- end }}
 {{- end -}}
 
-{{/* Jobs that came by kubectl are shown, cancelled and deleted in every namespace. */}}
-{{- define "jennah.api.clusterRules" -}}
+{{/* Jobs that came by kubectl are shown, cancelled and deleted in every namespace that is watched. */}}
+{{- define "jennah.api.readRules" -}}
 - apiGroups: [jennah.alphaus.cloud]
   resources: [jennahjobs]
   verbs: [get, list, patch, delete]
