@@ -100,7 +100,9 @@ class Intents:
         except JennahError as error:
             if isinstance(error, Unavailable) and not isinstance(error, Forbidden):
                 before = self._clock.monotonic()
-            # A call that did nothing tells nothing of the one before it.
+            elif request.begun is None:
+                before = None
+            # Of the next tasks of a set a call that did nothing tells nothing of the one before it.
             if self._sent.pop(request.uid, None) is not None and before is not None:
                 self._sent[request.uid] = before
             raise

@@ -16,7 +16,7 @@ from dev.chaos.plan import Plan
 TENANT = "chaos"
 CALL_SECONDS = 15.0
 RETRY_SECONDS = 0.5
-SETS = {"azure": 0.25}
+SETS = {"azure": 0.15}
 """The share of jobs that are sets of tasks with a parallelism, where the operator itself sees to that."""
 _RPC = "/jennah.v1.DeploymentService/"
 _AT_ONCE = 40
@@ -160,7 +160,7 @@ def _draw(plan: Plan, number: int, dice: random.Random) -> Asked:
     fate, kind, after = dice.random(), dice.random(), dice.uniform(0, 6)
     one = Asked(name=f"chaos-{plan.seed}-{number}", seconds=seconds, exit_code=exit_code)
     if dice.random() < SETS.get(plan.provider, 0.0):
-        one.tasks, one.parallelism = dice.randint(3, 9), dice.randint(1, 3)
+        one.tasks, one.parallelism = dice.randint(3, 6), dice.randint(1, 3)
         one.seconds = round(seconds / 4, 1)
     if plan.wishes:
         one.by_kubectl = kind < 0.15

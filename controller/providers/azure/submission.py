@@ -79,7 +79,6 @@ class Submission:
                 if await self._has_any(where):
                     return Submitted(where=where)
             where = places.place(shared.id(generation), wanted.external_name, spec.completions)
-            self._shared.begin(where.job_id)
             try:
                 return await self._make(where, pool, wanted)
             except (calls.JobEnded, NotFound) as error:
@@ -91,11 +90,13 @@ class Submission:
 
     async def submit_more(self, where: Place, pool_id: str, wanted: SubmitRequest, start: int, stop: int) -> None:
         """Have those tasks of a set made, in the shared job that the others are in, which runs on that pool by now.
-        What is there already is passed over. Raises JobEnded, NotFound where it takes none."""
+        What is there already is passed over. Raises Retryable where it takes none: what became of it, rounds tell."""
         pool = await self._catalogue.pool(pool_id, is_from_spec=False)
         clean = self._cleaner(wanted)
         try:
             await self._make_some(where, pool, wanted, clean, start, stop)
+        except (calls.JobEnded, NotFound) as error:
+            raise Retryable(f"the Azure job {where.job_id!r} takes no tasks: {clean(str(error))}") from None
         except JennahError as error:
             error.args = (clean(str(error)),)
             raise error from None
@@ -127,6 +128,7 @@ class Submission:
     async def _make(self, where: Place, pool: Pool, wanted: SubmitRequest) -> Submitted:
         """Begin. Raises JobEnded, NotFound where the shared job takes no tasks. No error has a secret in it."""
         clean = self._cleaner(wanted)
+        self._shared.begin(where.job_id)
         try:
             return await self._make_first(where, pool, wanted, clean)
         except JennahError as error:
