@@ -72,6 +72,38 @@ async def test_ten_tasks_run_once_three_at_once_whoever_is_killed_and_whatever_i
         await world.provider.close()
 
 
+@pytest.mark.parametrize("seed", range(3))
+async def test_what_somebody_removes_is_never_made_again_whoever_is_killed(seed: int) -> None:
+    dice = random.Random(seed)
+    faults = Faults(lost_replies=0.2)
+    async with Service(pools=[PoolSpec(name="jennah")], faults=faults, seed=seed).serving() as service:
+        world = AzureWorld(service)
+        job = world.kube.create(**SET)
+        removed: set[int] = set()
+        for _ in range(600):
+            status = world.kube.current(job).status
+            if status.phase is not None and status.phase.is_terminal:
+                break
+            if dice.random() < 0.05:
+                world.restart()
+            known = status.tasks.submitted if status.tasks else 0
+            if known and dice.random() < (0.1 if removed else 0.8) and len(removed) < 4:
+                index = dice.choice([known - 1, dice.randrange(known)])
+                [shared] = world.account.jobs.values()
+                for task_id in [one.id for one in shared.tasks.values() if one.id.endswith(f"-{index}")]:
+                    world.account.delete_task(shared.id, task_id)
+                    removed.add(index)
+            await step(world, world.process, job)
+            await world.clock.advance(dice.uniform(0.5, 6))
+        status = world.kube.current(job).status
+        [entry] = world.account.ledger()
+        assert (entry.tasks, entry.tasks_made_again) == (10, 0) and entry.most_at_once <= 3
+        # One whose success was seen before it was removed has succeeded.
+        assert removed and status.tasks.succeeded >= 10 - len(removed)
+        assert status.phase is (Phase.COMPLETED if status.tasks.succeeded == 10 else Phase.FAILED)
+        await world.provider.close()
+
+
 async def looked_after(world: AzureWorld, job: Job, seconds: float, *, every: float = 5) -> Job:
     for _ in range(int(seconds / every)):
         await world.clock.advance(every)
