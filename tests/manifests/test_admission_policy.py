@@ -1,0 +1,57 @@
+"""For whom and where the chart's admission policies hold; tests/cluster has a test for each of their rules."""
+
+import pytest
+
+from dev.manifests import helm
+from tests.manifests import chart
+from tests.manifests.cases import DEFAULT
+from tests.manifests.chart import Values
+
+API = "system:serviceaccount:jennah-system:jennah-api"
+CONTROLLER = "system:serviceaccount:jennah-system:jennah-controller"
+
+
+def policy(which: str, *values: Values) -> str:
+    """The text of its spec."""
+    objects = chart.render(chart.merged(DEFAULT, *values))
+    return str(chart.only(objects, "ValidatingAdmissionPolicy", f"jennah-{which}")["spec"])
+
+
+def test_the_api_creates_jobs_of_any_tenant_and_the_controller_writes_their_status() -> None:
+    assert f"in ['{API}'])" in policy("tenant")
+    assert f"request.userInfo.username == '{CONTROLLER}'" in policy("status")
+    assert API not in policy("status")
+
+
+def test_other_accounts_and_users_take_their_place() -> None:
+    accounts = {name: {"serviceAccount": {"create": False, "name": f"my-{name}"}} for name in ("api", "controller")}
+    users = {"api": {"users": ["api@project.iam.gserviceaccount.com"]}}
+    my_api = API.replace("jennah-api", "my-api")
+    assert f"in ['{my_api}','api@project.iam.gserviceaccount.com'])" in policy("tenant", accounts, users)
+    assert CONTROLLER.replace("jennah-controller", "my-controller") in policy("status", accounts)
+    assert "in ['api@project.iam.gserviceaccount.com'])" in policy("tenant", users, {"api": {"enabled": False}})
+    assert "in [])" in policy("tenant", {"api": {"enabled": False}})
+
+
+def test_a_user_that_would_break_the_expression_is_refused() -> None:
+    with pytest.raises(helm.HelmError, match="users"):
+        policy("tenant", {"api": {"users": ["o'brien"]}})
+
+
+def test_an_installation_for_some_namespaces_judges_no_others() -> None:
+    values = chart.merged(DEFAULT, {"watchNamespaces": ["team-a", "jennah-jobs"]})
+    bindings = chart.of_kind(chart.render(values), "ValidatingAdmissionPolicyBinding")
+    for binding in bindings:
+        [expression] = binding["spec"]["matchResources"]["namespaceSelector"]["matchExpressions"]
+        assert expression["values"] == ["team-a", "jennah-jobs"]
+    for binding in chart.of_kind(chart.render(DEFAULT), "ValidatingAdmissionPolicyBinding"):
+        assert "matchResources" not in binding["spec"]
+
+
+def test_each_policy_is_bound_and_denies() -> None:
+    objects = chart.render(DEFAULT)
+    bindings = chart.of_kind(objects, "ValidatingAdmissionPolicyBinding")
+    policies = chart.of_kind(objects, "ValidatingAdmissionPolicy")
+    assert [binding["spec"]["policyName"] for binding in bindings] == [found["metadata"]["name"] for found in policies]
+    assert all(binding["spec"]["validationActions"] == ["Deny"] for binding in bindings)
+    assert all(found["spec"]["failurePolicy"] == "Fail" for found in policies)
