@@ -131,13 +131,6 @@ async def test_a_caller_that_gives_up_leaves_a_whole_submission(
     await until(lambda: has_secret(api))
 
 
-async def test_a_replica_that_may_read_its_own_namespace_only(api: Api, cluster: FaultyClient) -> None:
-    cluster.refused.add(paths.jobs())
-    await api.apply("by-kubectl", tenantId=TENANT, jobId="a")
-    assert len((await api.call("ListJobs")).json["jobs"]) == 1
-    assert (await api.call("GetJob", {"job_id": "a"})).status == 200
-
-
 async def test_an_object_whose_tenant_may_not_be_looked_up_is_shown_to_nobody_and_hides_no_other(
     api: Api, cluster: FaultyClient
 ) -> None:
