@@ -67,19 +67,19 @@ class JobController:
         run = self._runs.get(uid)
         if run is None:
             run = self._runs[uid] = JobRun(self._client, self._kubelet, job)
-            self._start(uid, self._play(run))
+            self._start(run)
             return
         was_suspended, was_deleted = run.is_suspended, run.is_being_deleted
         run.job = job
         if (run.is_suspended, run.is_being_deleted) != (was_suspended, was_deleted):
-            self._start(uid, self._play(run))
+            self._start(run)
 
     def _remove_job(self, job: Object) -> None:
         uid = job["metadata"]["uid"]
         run = self._runs.get(uid)
         if run is not None:
             run.job = {**job, "metadata": {**job["metadata"], "deletionTimestamp": "now"}}
-            self._start(uid, self._play(run))
+            self._start(run)
 
     def _put_pod(self, pod: Object) -> None:
         self._pods.setdefault(pod["metadata"]["labels"][OWNED], {})[pod["metadata"]["name"]] = pod
@@ -91,15 +91,16 @@ class JobController:
         if run is not None and name in run.active:
             run.active[name].gone.set()
 
-    def _start(self, uid: str, play: Any) -> None:
-        """Play the Job so from now on, and no longer as before."""
+    def _start(self, run: JobRun) -> None:
+        """Play the Job as it is from now on, and no longer as before."""
+        uid = run.job["metadata"]["uid"]
         before = self._tasks.get(uid)
 
         async def in_turn() -> None:
             if before is not None:
                 before.cancel()
                 await asyncio.gather(before, return_exceptions=True)
-            await play
+            await self._play(run)
 
         self._tasks[uid] = asyncio.create_task(in_turn())
 
