@@ -100,7 +100,7 @@ class KubernetesProvider:
             place = self._place(ref)
             seen = self._held.seen(place)
             if seen is not None and seen.uid == ref.uid:
-                job = self._held.unexplained(place)
+                job = self._held.unexplained(place) if seen.has_ended else None
                 if job is None:
                     found[ref.external_name] = seen
                 else:
