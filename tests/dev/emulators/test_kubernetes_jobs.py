@@ -133,14 +133,14 @@ async def test_no_more_tasks_run_at_once_than_parallelism_says(client: KubeClien
 
 
 async def test_a_deadline_of_the_job_ends_its_pods(client: KubeClient, cluster: JobController) -> None:
-    await make(client, "sleep 600", activeDeadlineSeconds=0.3)
+    await make(client, "sleep 600", activeDeadlineSeconds=1)
     job = await until(client, has("Failed"))
     assert conditions(job)["Failed"] == "DeadlineExceeded"
     assert phases((await client.get(PODS))["items"]) == []
 
 
 async def test_a_deadline_of_the_pod_fails_it(client: KubeClient, cluster: JobController) -> None:
-    await make(client, "sleep 600", backoffLimit=0, pod={"activeDeadlineSeconds": 0.1})
+    await make(client, "sleep 600", backoffLimit=0, pod={"activeDeadlineSeconds": 1})
     await until(client, has("Failed"))
     (pod,) = (await client.get(PODS))["items"]
     assert (pod["status"]["reason"], pod["status"]["phase"]) == ("DeadlineExceeded", "Failed")
