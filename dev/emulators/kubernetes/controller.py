@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -13,6 +14,8 @@ from dev.emulators.kubernetes.calls import PATCH, delete, until_done
 from dev.emulators.kubernetes.jobs import JobRun
 from dev.emulators.kubernetes.kubelet import Kubelet
 from dev.emulators.kubernetes.objects import Object
+
+log = logging.getLogger(__name__)
 
 JOBS = "/apis/batch/v1/jobs"
 PODS = "/api/v1/pods"
@@ -103,6 +106,7 @@ class JobController:
             await self._play(run)
 
         self._tasks[uid] = asyncio.create_task(in_turn())
+        self._tasks[uid].add_done_callback(_tell_of_a_failure)
 
     async def _play(self, run: JobRun) -> None:
         if run.is_being_deleted:
@@ -157,3 +161,9 @@ class _Sink:
     def remove(self, item: Object) -> None:
         self._known.pop(item["metadata"]["uid"], None)
         self._remove(item)
+
+
+def _tell_of_a_failure(task: asyncio.Task[None]) -> None:
+    """A Job that cannot be played any more, as the API server refuses what is written: that is our fault."""
+    if not task.cancelled() and task.exception() is not None:
+        log.error("a Job is not played any more", exc_info=task.exception())

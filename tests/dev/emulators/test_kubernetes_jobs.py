@@ -188,7 +188,9 @@ async def test_a_suspended_job_has_no_pods_until_it_is_let_go(client: KubeClient
     await until(client, has("Suspended"))
     assert (await client.get(PODS))["items"] == []
     await client.merge_patch(f"{JOBS}/j", {"spec": {"suspend": False}})
-    await until(client, has("Complete"))
+    job = await until(client, has("Complete"))
+    suspended = next(one for one in job["status"]["conditions"] if one["type"] == "Suspended")
+    assert (suspended["status"], suspended["reason"]) == ("False", "JobResumed")
 
 
 async def test_a_job_that_is_suspended_while_it_runs_loses_its_pods(client: KubeClient, cluster: JobController) -> None:
@@ -241,6 +243,22 @@ async def test_a_stand_in_that_is_started_again_goes_on(client: KubeClient) -> N
     async with JobController(client, step_seconds=STEP_SECONDS).running():
         await until(client, lambda job, pods: phases(pods) == ["Running"])
     assert (await client.get(f"{JOBS}/j"))["metadata"]["uid"] == job["metadata"]["uid"]
+
+
+async def test_counters_never_go_back_though_failed_pods_were_cleared_away(client: KubeClient) -> None:
+    """A real API server refuses a status whose counters do."""
+    running = lambda job, pods: phases(pods) == ["Running"]  # noqa: E731
+    failed_once = lambda job, pods: job["status"].get("failed") == 1 and running(job, pods)  # noqa: E731
+    async with JobController(client, step_seconds=STEP_SECONDS).running():
+        await make(client, "sleep 600", backoffLimit=1)
+        await until(client, running)
+        (pod,) = (await client.get(PODS))["items"]
+        await client.delete(f"{PODS}/{pod['metadata']['name']}")
+        await until(client, failed_once)
+    async with JobController(client, step_seconds=STEP_SECONDS).running():
+        before = (await client.get(PODS))["items"][0]["metadata"]["name"]
+        await until(client, lambda job, pods: running(job, pods) and pods[0]["metadata"]["name"] != before)
+        assert (await client.get(f"{JOBS}/j"))["status"]["failed"] == 1
 
 
 @pytest.mark.parametrize(("numbers", "text"), [([], ""), ([3], "3"), ([1, 2, 4, 5, 6], "1,2,4-6")])
