@@ -12,7 +12,7 @@ from typing import Generic, Protocol, TypeVar
 import msgspec
 
 from controller.backoff import Backoff
-from controller.domain.errors import Expired, JennahError, Unavailable
+from controller.domain.errors import Expired, JennahError, Throttled, Unavailable
 from controller.kube.client import KubeClient
 from controller.ports import Clock
 
@@ -128,7 +128,7 @@ class ListWatch(Generic[T]):
                 self._version = ""
                 failures += 1
             except (JennahError, msgspec.MsgspecError) as error:
-                if not isinstance(error, Unavailable):
+                if not isinstance(error, Unavailable | Throttled):
                     self._version = ""
                 self._is_well(str(error))
                 failures += 1

@@ -7,7 +7,7 @@ from enum import StrEnum
 import msgspec
 
 from controller.domain import reasons
-from controller.providers.kubernetes import labels, places
+from controller.providers.kubernetes import places
 from controller.providers.kubernetes.wire import Condition, ContainerState, Pod, Terminated
 
 
@@ -130,7 +130,7 @@ def _started(container: ContainerState) -> datetime | None:
 
 
 def _index(pod: Pod) -> int:
-    text = pod.metadata.annotations.get(labels.INDEX) or pod.metadata.labels.get(labels.INDEX) or "0"
+    text = pod.metadata.annotations.index or pod.metadata.labels.index
     return int(text) if text.isdecimal() else 0
 
 

@@ -135,7 +135,7 @@ class Cluster:
     async def attempts(self, job: Job) -> list[Attempt]:
         """All Pods of that Job, read now."""
         client, meta = await self.client(), job.metadata
-        query = {"labelSelector": f"{labels.UID}={meta.labels.get(labels.UID, '')}", "limit": PODS_PAGE}
+        query = {"labelSelector": f"{labels.UID}={meta.labels.uid}", "limit": PODS_PAGE}
         found: list[Attempt] = []
         while True:
             page = _pods.decode(await client.read(places.pods(meta.namespace), **query))

@@ -5,13 +5,13 @@ that was deleted tells nothing any more, and that it was is how a cancelled job 
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
 from controller.kube.listwatch import number_of
 from controller.ports import Clock, Observation
-from controller.providers.kubernetes import labels, observation
+from controller.providers.kubernetes import observation
 from controller.providers.kubernetes.attempts import Attempt, attempt_of
 from controller.providers.kubernetes.places import Place
 from controller.providers.kubernetes.wire import Job, Pod
@@ -239,5 +239,4 @@ def _version(job: Job) -> int:
 
 
 def _is_ours(job: Job) -> bool:
-    carried: Mapping[str, str] = job.metadata.labels
-    return bool(carried.get(labels.UID) and carried.get(labels.EXTERNAL_NAME))
+    return bool(job.metadata.labels.uid and job.metadata.labels.external_name)

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 import msgspec
 
-from controller.domain import names, reasons
+from controller.domain import reasons
 from controller.domain.job import TaskCounts
 from controller.domain.phases import Phase
 from controller.ports import Observation, OwnedJob
@@ -101,8 +101,8 @@ def observation(job: Job, attempts: Collection[Attempt]) -> Observation:
     waits_reason, waits_because = _waits(job, attempts, state)
     is_over = phase is not None and phase.is_terminal
     return Observation(
-        external_name=job.metadata.labels.get(labels.EXTERNAL_NAME, job.metadata.name),
-        uid=job.metadata.labels.get(labels.UID, ""),
+        external_name=job.metadata.labels.external_name or job.metadata.name,
+        uid=job.metadata.labels.uid,
         resource_path=Place(job.metadata.namespace, job.metadata.name).path,
         phase=phase,
         is_cancelling=state is State.DELETING,
@@ -144,10 +144,10 @@ def owned(job: Job, seen: Observation) -> OwnedJob:
     return OwnedJob(
         seen=seen,
         has_ended=has_ended(job),
-        namespace=carried.get(labels.NAMESPACE, ""),
-        tenant_id=carried.get(names.LABEL_TENANT, ""),
-        job_id=carried.get(names.LABEL_JOB_ID, ""),
-        is_left_alone=carried.get(labels.DELETION_POLICY) == labels.ORPHAN,
+        namespace=carried.namespace,
+        tenant_id=carried.tenant_id,
+        job_id=carried.job_id,
+        is_left_alone=carried.deletion_policy == labels.ORPHAN,
     )
 
 

@@ -100,7 +100,7 @@ class KubernetesProvider:
             place = self._place(ref)
             seen = self._held.seen(place)
             if seen is not None and seen.uid == ref.uid:
-                job = self._held.unexplained(place)
+                job = self._held.unexplained(place) if seen.has_ended else None
                 if job is None:
                     found[ref.external_name] = seen
                 else:
@@ -134,7 +134,7 @@ class KubernetesProvider:
                     if job is None:
                         gone = self._held.seen(place)
                         return gone is not None and gone.uid == ref.uid
-                    if job.metadata.labels.get(labels.UID) != ref.uid:
+                    if job.metadata.labels.uid != ref.uid:
                         return False
                     if observation.has_ended(job) or job.metadata.deletion_timestamp is not None:
                         return True
@@ -150,7 +150,7 @@ class KubernetesProvider:
 
     async def delete(self, ref: JobRef) -> None:
         job = await self._cluster.job(self._place(ref))
-        if job is None or not observation.has_ended(job) or job.metadata.labels.get(labels.UID) != ref.uid:
+        if job is None or not observation.has_ended(job) or job.metadata.labels.uid != ref.uid:
             return
         try:
             await self._cluster.delete_job(job, propagation="Background")
@@ -184,7 +184,7 @@ class KubernetesProvider:
         job = await self._cluster.job(place)
         if job is None:
             raise Unavailable(f"the Job {place.name} existed and is gone")
-        if job.metadata.labels.get(labels.UID) != asked.uid:
+        if job.metadata.labels.uid != asked.uid:
             text = f"{place.path} exists already and belongs to another JennahJob"
             raise Permanent(text, reason=reasons.NAME_TAKEN)
         if not observation.has_ended(job) and job.metadata.deletion_timestamp is None:

@@ -4,9 +4,30 @@ from datetime import datetime
 
 import msgspec
 
+from controller.domain import names
+from controller.providers.kubernetes import labels
+
 
 class Wire(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Base: camelCase outside, what is missing is empty."""
+
+
+class Labels(Wire, frozen=True, kw_only=True):
+    """Of all labels those that we set and look at."""
+
+    uid: str = msgspec.field(default="", name=labels.UID)
+    external_name: str = msgspec.field(default="", name=labels.EXTERNAL_NAME)
+    namespace: str = msgspec.field(default="", name=labels.NAMESPACE)
+    tenant_id: str = msgspec.field(default="", name=names.LABEL_TENANT)
+    job_id: str = msgspec.field(default="", name=names.LABEL_JOB_ID)
+    deletion_policy: str = msgspec.field(default="", name=labels.DELETION_POLICY)
+    index: str = msgspec.field(default="", name=labels.INDEX)
+
+
+class Annotations(Wire, frozen=True, kw_only=True):
+    """Of all annotations the one that is looked at."""
+
+    index: str = msgspec.field(default="", name=labels.INDEX)
 
 
 class OwnerReference(Wire, frozen=True, kw_only=True):
@@ -21,8 +42,8 @@ class Meta(Wire, frozen=True, kw_only=True):
     resource_version: str = ""
     creation_timestamp: datetime | None = None
     deletion_timestamp: datetime | None = None
-    labels: dict[str, str] = {}
-    annotations: dict[str, str] = {}
+    labels: Labels = Labels()
+    annotations: Annotations = Annotations()
     owner_references: tuple[OwnerReference, ...] = ()
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -13,6 +14,8 @@ from dev.emulators.kubernetes.calls import PATCH, delete, until_done
 from dev.emulators.kubernetes.jobs import JobRun
 from dev.emulators.kubernetes.kubelet import Kubelet
 from dev.emulators.kubernetes.objects import Object
+
+log = logging.getLogger(__name__)
 
 JOBS = "/apis/batch/v1/jobs"
 PODS = "/api/v1/pods"
@@ -67,19 +70,19 @@ class JobController:
         run = self._runs.get(uid)
         if run is None:
             run = self._runs[uid] = JobRun(self._client, self._kubelet, job)
-            self._start(uid, self._play(run))
+            self._start(run)
             return
         was_suspended, was_deleted = run.is_suspended, run.is_being_deleted
         run.job = job
         if (run.is_suspended, run.is_being_deleted) != (was_suspended, was_deleted):
-            self._start(uid, self._play(run))
+            self._start(run)
 
     def _remove_job(self, job: Object) -> None:
         uid = job["metadata"]["uid"]
         run = self._runs.get(uid)
         if run is not None:
             run.job = {**job, "metadata": {**job["metadata"], "deletionTimestamp": "now"}}
-            self._start(uid, self._play(run))
+            self._start(run)
 
     def _put_pod(self, pod: Object) -> None:
         self._pods.setdefault(pod["metadata"]["labels"][OWNED], {})[pod["metadata"]["name"]] = pod
@@ -91,17 +94,19 @@ class JobController:
         if run is not None and name in run.active:
             run.active[name].gone.set()
 
-    def _start(self, uid: str, play: Any) -> None:
-        """Play the Job so from now on, and no longer as before."""
+    def _start(self, run: JobRun) -> None:
+        """Play the Job as it is from now on, and no longer as before."""
+        uid = run.job["metadata"]["uid"]
         before = self._tasks.get(uid)
 
         async def in_turn() -> None:
             if before is not None:
                 before.cancel()
                 await asyncio.gather(before, return_exceptions=True)
-            await play
+            await self._play(run)
 
         self._tasks[uid] = asyncio.create_task(in_turn())
+        self._tasks[uid].add_done_callback(_tell_of_a_failure)
 
     async def _play(self, run: JobRun) -> None:
         if run.is_being_deleted:
@@ -156,3 +161,9 @@ class _Sink:
     def remove(self, item: Object) -> None:
         self._known.pop(item["metadata"]["uid"], None)
         self._remove(item)
+
+
+def _tell_of_a_failure(task: asyncio.Task[None]) -> None:
+    """A Job that cannot be played any more, as the API server refuses what is written: that is our fault."""
+    if not task.cancelled() and task.exception() is not None:
+        log.error("a Job is not played any more", exc_info=task.exception())

@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 
 from controller.kube.client import KubeClient
+from controller.providers.kubernetes.observation import indexes
 from dev.emulators.control import LedgerEntry
 from dev.emulators.kubernetes import objects
 from dev.emulators.kubernetes.calls import PATCH, delete, until_done
@@ -28,7 +29,11 @@ class JobRun:
         self._tries: dict[int, int] = {}
         """Failures that count, of each task."""
         self._disrupted: dict[int, int] = {}
-        self._started = (job.get("status") or {}).get("startTime") or ""
+        status = job.get("status") or {}
+        self._started = status.get("startTime") or ""
+        self._conditions = {one["type"]: one for one in status.get("conditions") or ()}
+        self._counted = status.get("failed") or 0
+        """Failures that were written once: a counter never goes back, though a Pod that was deleted is seen no more."""
         self._ran_seconds = 0.0
         self._exit_code: int | None = None
         self._state = "Active"
@@ -71,10 +76,12 @@ class JobRun:
 
         `pods`: of the Job, by an earlier run of this program.
         """
-        ended = {one["type"]: one for one in (self.job.get("status") or {}).get("conditions") or ()}
-        if "Complete" in ended or "Failed" in ended:
-            self._state = "Complete" if "Complete" in ended else "Failed"
+        if "Complete" in self._conditions or "Failed" in self._conditions:
+            self._state = "Complete" if "Complete" in self._conditions else "Failed"
         else:
+            if "Suspended" in self._conditions:
+                resumed = objects.condition("Suspended", False, reason="JobResumed", message="Job resumed")
+                self._conditions["Suspended"] = resumed
             await self._take_over(pods)
             self._started = self._started or objects.now()
             await self._work()
@@ -104,6 +111,8 @@ class JobRun:
     async def _take_over(self, pods: Sequence[Object]) -> None:
         """Count the Pods that there are. Those that have not ended are made anew."""
         self._tries.clear()
+        status = self.job.get("status") or {}
+        self._succeeded |= set(indexes(status.get("completedIndexes") or ""))
         for pod in pods:
             phase = (pod.get("status") or {}).get("phase")
             index = int((pod["metadata"].get("annotations") or {}).get(objects.INDEX, 0))
@@ -180,23 +189,24 @@ class JobRun:
         """First what is decided, then, once no Pod is left, the end."""
         is_good = reason == "CompletionsReached"
         decided, end = ("SuccessCriteriaMet", "Complete") if is_good else ("FailureTarget", "Failed")
-        first = objects.condition(decided, reason=reason, message=objects.MESSAGES[reason])
-        await self._tell(first)
+        await self._tell(objects.condition(decided, reason=reason, message=objects.MESSAGES[reason]))
         await self.remove_pods()
         last = objects.condition(end, reason=reason, message=objects.MESSAGES[reason])
-        await self._tell(first, last, completed=objects.now() if is_good else "")
+        await self._tell(last, completed=objects.now() if is_good else "")
         self._state = end
 
     async def _tell(self, *conditions: Object, completed: str = "") -> None:
+        self._conditions |= {one["type"]: one for one in conditions}
+        self._counted = max(self._counted, sum(self._tries.values()))
         status = objects.job_status(
             self.job,
             started=self._started,
             active=len(self.active),
             ready=sum(one.is_running for one in self.active.values()),
             succeeded=self._succeeded,
-            failures=sum(self._tries.values()),
+            failures=self._counted,
             failed=self._failed,
-            conditions=conditions,
+            conditions=list(self._conditions.values()),
             completed=completed,
         )
         path = f"{self.path}/status"

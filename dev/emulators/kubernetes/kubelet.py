@@ -97,7 +97,7 @@ class Kubelet:
 
     async def _run(self, played: Played, container: Object, started: str, fault: str) -> Result:
         words = [*(container.get("command") or ()), *(container.get("args") or ())]
-        plan = commands.plan([word.replace("$$", "$") for word in words])
+        plan = commands.plan([objects.expanded(word) for word in words])
         deadline = played.pod["spec"].get("activeDeadlineSeconds")
         is_late = deadline is not None and plan.seconds > deadline
         await self._sleep(played, deadline if is_late else plan.seconds)

@@ -71,8 +71,13 @@ def pod(job: Object, index: int, attempt: int, failures: int) -> Object:
     }
     container = spec["containers"][0]
     words = [*(container.get("command") or ()), *(container.get("args") or ())]
-    annotations[podlogs.ANNOTATION] = " ".join(words)[:LOG_LENGTH] + "\n"
+    annotations[podlogs.ANNOTATION] = expanded(" ".join(words))[:LOG_LENGTH] + "\n"
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+
+def expanded(word: str) -> str:
+    """A word of a command as the kubelet hands it on; references to variables are left as they are."""
+    return word.replace("$$", "$")
 
 
 def unschedulable() -> Object:

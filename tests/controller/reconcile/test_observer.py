@@ -120,3 +120,17 @@ async def test_the_interval_grows_while_nothing_moves_and_is_short_again_when_so
     assert world.provider.observed - calm >= 1
     task.cancel()
     await settle()
+
+
+async def test_a_service_that_tells_of_changes_is_looked_at_without_waiting_for_the_next_round() -> None:
+    world, (key,) = await submitted(1)
+    task = asyncio.create_task(world.observer.run())
+    await world.clock.advance(200)
+    woken: list[str] = []
+    world.observer._wake_key = woken.append
+    world.provider.move(Phase.RUNNING)
+    world.observer.look()
+    await world.clock.advance(1)
+    assert woken == [key], "after the shortest interval; quiet as it was, it would have been ten seconds"
+    task.cancel()
+    await settle()

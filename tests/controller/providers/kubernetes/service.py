@@ -47,7 +47,9 @@ class Service:
         status = {"succeeded": 1, "startTime": at(1), "completionTime": at(9), "conditions": list(DONE)}
         await self.client.merge_patch(f"{path_of(request)}/status", {"status": status})
 
-    async def make_pod(self, request: SubmitRequest, name: str = "p", **status: Any) -> None:
+    async def make_pod(
+        self, request: SubmitRequest, name: str = "p", meta: dict[str, Any] | None = None, **status: Any
+    ) -> None:
         """A Pod of the Job in that state."""
         job = await self.client.get(path_of(request))
         owner = {
@@ -61,6 +63,7 @@ class Service:
             "name": name,
             "labels": template["metadata"]["labels"],
             "ownerReferences": [{**owner, "controller": True, "blockOwnerDeletion": True}],
+            **(meta or {}),
         }
         path = places.pods(NAMESPACE)
         await self.client.post(path, {"metadata": metadata, "spec": template["spec"]})
