@@ -20,8 +20,11 @@ def idempotent_job_id(tenant_id: str, key: str) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"https://{names.GROUP}/idempotency/{tenant_id}/{key}"))
 
 
-def job_spec(request: pb.SubmitJobRequest, *, tenant_id: str, job_id: str) -> JobSpec:
-    """The spec of a valid request (`validation.submission`). Raises Invalid for wrong task counts."""
+def job_spec(request: pb.SubmitJobRequest, *, tenant_id: str, job_id: str, ttl_seconds: int | None = None) -> JobSpec:
+    """The spec of a valid request (`validation.submission`); `ttl_seconds`: how long its object outlives its end.
+
+    Raises Invalid for wrong task counts.
+    """
     counts = tasks.read(request.env_vars)
     return JobSpec(
         image=request.image_uri,
@@ -36,6 +39,7 @@ def job_spec(request: pb.SubmitJobRequest, *, tenant_id: str, job_id: str) -> Jo
         completions=counts.completions,
         parallelism=counts.parallelism,
         display_name=request.name or None,
+        ttl_seconds_after_finished=ttl_seconds,
         tenant_id=tenant_id,
         job_id=job_id,
     )

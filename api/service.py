@@ -28,15 +28,17 @@ class DeploymentService:
         rows: Rows,
         profiles: Profiles,
         worker_id: str,
+        job_ttl_seconds: int,
         new_id: Callable[[], str],
     ) -> None:
-        """`new_id` makes up job ids for callers that give none."""
+        """`new_id` makes up job ids for callers that give none; `job_ttl_seconds` 0: objects of jobs are kept."""
         self._submissions = submissions
         self._jobs = jobs
         self._store = store
         self._rows = rows
         self._profiles = profiles
         self._worker_id = worker_id
+        self._job_ttl_seconds = job_ttl_seconds or None
         self._new_id = new_id
 
     def methods(self) -> list[Method]:
@@ -62,7 +64,7 @@ class DeploymentService:
         validation.submission(request, self._profiles)
         key = None if request.job_id else validation.idempotency_key(context.headers)
         job_id = request.job_id or (mapping.idempotent_job_id(tenant_id, key) if key else self._new_id())
-        spec = mapping.job_spec(request, tenant_id=tenant_id, job_id=job_id)
+        spec = mapping.job_spec(request, tenant_id=tenant_id, job_id=job_id, ttl_seconds=self._job_ttl_seconds)
         phase = await self._submissions.submit(
             Submission(
                 spec=spec,

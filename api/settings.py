@@ -29,6 +29,8 @@ class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):
     """WATCH_NAMESPACES: whose jobs are shown, beside those of `namespace`; empty means all."""
     cancel_wait_seconds: float = 5.0
     """CANCEL_WAIT_SECONDS: how long CancelJob waits for the job's end."""
+    job_ttl_seconds: int = 0
+    """JOB_TTL_SECONDS: the ttlSecondsAfterFinished of jobs that the API creates; 0 gives them none."""
     max_request_bytes: int = 4 * 1024 * 1024
     """MAX_REQUEST_BYTES: of one request, inflated."""
     stop_delay_seconds: float = 5.0
@@ -55,6 +57,7 @@ def read_api(variables: Mapping[str, str] | None = None) -> ApiSettings:
         namespace=namespace,
         watch_namespaces=read_watch_namespaces(env),
         cancel_wait_seconds=env.number("CANCEL_WAIT_SECONDS", 5, least=0, most=25),
+        job_ttl_seconds=env.integer("JOB_TTL_SECONDS", 0, least=0, most=10 * 365 * 86400),
         max_request_bytes=env.integer("MAX_REQUEST_BYTES", 4 * 1024 * 1024, least=1024, most=64 * 1024 * 1024),
         stop_delay_seconds=env.number("STOP_DELAY_SECONDS", 5, least=0, most=300),
         stop_grace_seconds=env.number("STOP_GRACE_SECONDS", 30, least=0, most=300),

@@ -29,10 +29,11 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
     settings = read_api(
         NEEDED
         | {"WORKER_PORT": "9000", "WORKER_HOST": "127.0.0.1", "JENNAH_NAMESPACE": "jobs", "CANCEL_WAIT_SECONDS": "0.5"}
-        | {"MAX_REQUEST_BYTES": "2048", "STOP_DELAY_SECONDS": "0", "API_AUTH": "token"}
+        | {"JOB_TTL_SECONDS": "3600", "MAX_REQUEST_BYTES": "2048", "STOP_DELAY_SECONDS": "0", "API_AUTH": "token"}
         | {"API_TOKENS_FILE": str(tokens), "ALLOWED_ORIGINS": "https://a.example, http://localhost:3000"}
     )
     assert (settings.port, settings.namespace, settings.auth_tokens_file) == (9000, "jobs", tokens)
+    assert settings.job_ttl_seconds == 3600
     assert settings.allowed_origins == ("https://a.example", "http://localhost:3000")
 
 
@@ -46,6 +47,7 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
         {"CANCEL_WAIT_SECONDS": "-1"},
         {"CANCEL_WAIT_SECONDS": "nan"},
         {"MAX_REQUEST_BYTES": "1.5"},
+        {"JOB_TTL_SECONDS": "-1"},
         {"API_AUTH": "maybe"},
         {"ALLOWED_ORIGINS": "example.com"},
         {"DB_REDACT_ENV": "perhaps"},

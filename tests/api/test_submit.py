@@ -109,6 +109,15 @@ async def test_redacted_environments_keep_their_names_only(kube: KubeClient, sto
         assert row is not None and row.env_vars_json == '{"A":""}'
 
 
+async def test_jobs_get_the_ttl_of_the_settings_and_a_retry_under_another_one_is_the_same_request(
+    kube: KubeClient, store: SqliteStore
+) -> None:
+    for seconds in (600, 60, 0):
+        async with serving(kube, store, api_settings(job_ttl_seconds=seconds)) as api:
+            assert (await api.submit(job_id=JOB)).status == 200
+            assert (await api.job_object(JOB))["spec"]["ttlSecondsAfterFinished"] == 600
+
+
 async def test_the_same_request_again_answers_with_the_existing_job(api: Api) -> None:
     request = {"job_id": JOB, "commands": ["a"], "env_vars": {"A": "1"}, "resource_override": {"cpu_millis": 500}}
     first = await api.submit(**request)

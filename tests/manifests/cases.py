@@ -178,6 +178,7 @@ CASES: dict[str, dict[str, Any]] = {
                 "auth": {"kind": "token", "tokensSecret": {"name": "tokens", "key": "list"}},
                 "allowedOrigins": ["https://a.example.com", "https://b.example.com"],
                 "cancelWaitSeconds": 10,
+                "jobTtlSeconds": 86400,
                 "maxRequestBytes": 4194304,
                 "stopDelaySeconds": 2.5,
                 "stopGraceSeconds": 60,

@@ -166,6 +166,7 @@
 {{- end }}
 {{- include "jennah.var" (list "ALLOWED_ORIGINS" .allowedOrigins) }}
 {{- include "jennah.var" (list "CANCEL_WAIT_SECONDS" .cancelWaitSeconds) }}
+{{- include "jennah.var" (list "JOB_TTL_SECONDS" .jobTtlSeconds) }}
 {{- include "jennah.var" (list "MAX_REQUEST_BYTES" .maxRequestBytes) }}
 {{- include "jennah.var" (list "STOP_DELAY_SECONDS" .stopDelaySeconds) }}
 {{- include "jennah.var" (list "STOP_GRACE_SECONDS" .stopGraceSeconds) }}
