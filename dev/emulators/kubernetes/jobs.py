@@ -123,6 +123,8 @@ class JobRun:
             else:
                 self._remade += 1
                 await self._delete_pod(pod["metadata"]["name"])
+        if (self.job["spec"].get("completions") or 1) == 1:
+            self._tries[0] = max(self._tries.get(0, 0), self._counted)
 
     async def _work(self) -> None:
         spec = self.job["spec"]
