@@ -219,6 +219,15 @@ def read_kubernetes(env: Environment, region: str, watch_namespaces: tuple[str, 
     namespace = env.text("KUBERNETES_JOB_NAMESPACE", "")
     if namespace:
         env.check("KUBERNETES_JOB_NAMESPACE", names.namespace_fault(namespace))
+    spot_nodes = env.pairs("KUBERNETES_SPOT_NODES") or dict(SPOT_NODES)
+    gpu_resource = env.text("KUBERNETES_GPU_RESOURCE", "nvidia.com/gpu")
+    gpu_label = env.text("KUBERNETES_GPU_LABEL", "nvidia.com/gpu.product")
+    for key, value in spot_nodes.items():
+        if not names.is_label(key, value):
+            env.faults.append(f"KUBERNETES_SPOT_NODES: {key}={value} is no label of a node")
+    for variable, key in (("KUBERNETES_GPU_RESOURCE", gpu_resource), ("KUBERNETES_GPU_LABEL", gpu_label)):
+        if not names.is_label(key, ""):
+            env.faults.append(f"{variable}={key!r} is no name such as nvidia.com/gpu")
     return KubernetesSettings(
         region=region,
         instance=_instance(env),
@@ -228,9 +237,9 @@ def read_kubernetes(env: Environment, region: str, watch_namespaces: tuple[str, 
         grace_seconds=env.integer("KUBERNETES_GRACE_SECONDS", 30, least=0, most=86400),
         ttl_seconds=env.integer("KUBERNETES_JOB_TTL_SECONDS", 86400, least=60, most=2**31 - 1),
         is_restricted=env.choice("KUBERNETES_POD_SECURITY", ("baseline", "restricted"), "baseline") == "restricted",
-        spot_nodes=env.pairs("KUBERNETES_SPOT_NODES") or SPOT_NODES,
-        gpu_resource=env.text("KUBERNETES_GPU_RESOURCE", "nvidia.com/gpu"),
-        gpu_label=env.text("KUBERNETES_GPU_LABEL", "nvidia.com/gpu.product"),
+        spot_nodes=spot_nodes,
+        gpu_resource=gpu_resource,
+        gpu_label=gpu_label,
     )
 
 

@@ -26,6 +26,9 @@ _TENANT = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _DNS_SUBDOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _EXTERNAL_NAME = re.compile(r"[a-z][a-z0-9-]*-([0-9a-f]{32})")
+_LABEL = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
+_LABEL_KEY = re.compile(rf"([a-z0-9]([a-z0-9.-]{{0,251}}[a-z0-9])?/)?{_LABEL}")
+_LABEL_VALUE = re.compile(rf"({_LABEL})?")
 _NAMESPACE = uuid.UUID("6e7a3f0e-5a0b-5c7e-9d43-6a656e6e6168")  # fixed for ever: ids derive from it
 
 
@@ -59,6 +62,11 @@ def object_name_fault(name: str) -> str | None:
     if len(name) > 253 or not _DNS_SUBDOMAIN.fullmatch(name):
         return f"{name!r} is no object name: lower case letters, digits, '-' and '.', at most 253"
     return None
+
+
+def is_label(key: str, value: str) -> bool:
+    """Whether Kubernetes takes that as a label."""
+    return _LABEL_KEY.fullmatch(key) is not None and _LABEL_VALUE.fullmatch(value) is not None
 
 
 def is_env_name(name: str) -> bool:

@@ -1,6 +1,5 @@
 """Labels of a Job and its Pods: ours, by which they are found and owned, and the user's. Pure."""
 
-import re
 from collections.abc import Mapping
 
 from controller.domain import names, reasons
@@ -21,9 +20,6 @@ ORPHAN = "Orphan"
 INDEX = "batch.kubernetes.io/job-completion-index"
 """An annotation (since Kubernetes 1.28 a label too) that the Job controller sets on each Pod of an indexed Job."""
 
-_NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
-_KEY = re.compile(rf"([a-z0-9]([a-z0-9.-]{{0,251}}[a-z0-9])?/)?{_NAME}")
-_VALUE = re.compile(rf"({_NAME})?")
 _RESERVED = ("kubernetes.io", "k8s.io", names.GROUP)
 
 
@@ -48,7 +44,7 @@ def users(labels: Mapping[str, str]) -> dict[str, str]:
     """The user's labels. Raises Permanent(INVALID_SPEC) for what Kubernetes takes as none, or keeps for itself."""
     for key, value in labels.items():
         prefix, slash, _ = key.rpartition("/")
-        if not is_label(key, value):
+        if not names.is_label(key, value):
             raise _invalid(f"{key}={value} is no label in Kubernetes")
         # Of what ends so only the very domains: kueue.x-k8s.io is for users.
         if slash and (prefix in _RESERVED or prefix.endswith(tuple("." + one for one in _RESERVED))):
@@ -56,11 +52,6 @@ def users(labels: Mapping[str, str]) -> dict[str, str]:
         if key in ("job-name", "controller-uid"):
             raise _invalid(f"{key} is set by Kubernetes itself")
     return dict(labels)
-
-
-def is_label(key: str, value: str) -> bool:
-    """Whether Kubernetes takes that as a label."""
-    return _KEY.fullmatch(key) is not None and _VALUE.fullmatch(value) is not None
 
 
 def selector(instance: str) -> str:

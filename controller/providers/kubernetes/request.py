@@ -212,7 +212,7 @@ def _nodes(spec: JobSpec, options: KubernetesOptions, settings: KubernetesSettin
         found["affinity"] = {"nodeAffinity": _spot_affinity(settings)}
         tolerations += [{"key": key, "value": value} for key, value in settings.spot_nodes.items()]
     for key, value in selector.items():
-        if not labels.is_label(key, value):
+        if not names.is_label(key, value):
             fields = {INSTANCE_TYPE: "machineType", settings.gpu_label: "resources.gpu.type"}
             raise _invalid(fields.get(key, "kubernetes.nodeSelector"), f"no node has a label {key}={value}")
     if selector:
