@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import uuid
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 
 from controller import clouds, databases, health, metrics
 from controller.candidacy import Timing
@@ -42,7 +42,10 @@ STOP_GRACE_SECONDS = 3.0
 """What is being worked on at a stop gets so long."""
 
 
-async def run(settings: OperatorSettings) -> None:
+async def run(
+    settings: OperatorSettings,
+    make_provider: Callable[[OperatorSettings, Clock], BatchProvider] = clouds.make_provider,
+) -> None:
     """Run the operator until SIGTERM or SIGINT. Raises Unavailable where there is no Kubernetes configuration."""
     say("Starting worker...")
     clock, stop = SystemClock(), asyncio.Event()
@@ -57,7 +60,7 @@ async def run(settings: OperatorSettings) -> None:
             return
         stack.push_async_callback(store.close)
         say(f"Connected to {databases.name_of(settings.common.database)}")
-        provider = clouds.make_provider(settings, clock)
+        provider = make_provider(settings, clock)
         stack.push_async_callback(provider.close)
         if not await patiently(provider.open, clock=clock, stop=stop):
             return

@@ -11,6 +11,12 @@ PROVIDER_CALLS = Counter(
     ["provider", "method", "result"],
     registry=REGISTRY,
 )
+KUBERNETES_CALLS = Counter(
+    "jennah_kubernetes_calls_total",
+    "Calls to the Kubernetes API but for the watch, by HTTP method and status (0: no answer)",
+    ["method", "status"],
+    registry=REGISTRY,
+)
 OBSERVATION_SECONDS = Histogram(
     "jennah_observation_seconds", "Duration of a round of bulk observation", ["provider"], registry=REGISTRY
 )

@@ -20,6 +20,7 @@ import msgspec
 from kubernetes.aio import client as kube
 from kubernetes.aio import config as kube_config
 
+from controller import metrics
 from controller.domain.errors import (
     AlreadyExists,
     Conflict,
@@ -199,7 +200,9 @@ class KubeClient:
                 async with session.request(method, url, headers=headers, data=data, **self._options) as response:
                     data = await response.read()
         except _BROKEN as error:
+            metrics.KUBERNETES_CALLS.labels(method, 0).inc()
             raise Unavailable(_outage(error)) from error
+        metrics.KUBERNETES_CALLS.labels(method, response.status).inc()
         if 200 <= response.status < 300:
             return data
         raise _error(method, path, response.status, data, response.headers.get("Retry-After"))

@@ -1,0 +1,67 @@
+"""``python -m dev.bench [PART …]``: measures Jennah against what Kubernetes allows; bench/results has a file a part."""
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+
+from dev.bench import compare, results
+from dev.bench.installation import DATABASES
+from dev.processes import ProcessFailed
+
+PARTS = ("limit", "life", "peer")
+
+
+def main() -> int:
+    options = _parser().parse_args()
+    try:
+        asyncio.run(run(options))
+    except ProcessFailed as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+async def run(options: argparse.Namespace) -> None:
+    for part in options.parts or ("life",):
+        await _compare(part, options)
+
+
+async def _compare(part: str, options: argparse.Namespace) -> None:
+    ways = compare.WAYS if part == "life" else (part,)
+    found = await compare.measure(
+        ways,
+        jobs=options.jobs,
+        peer_jobs=min(options.jobs, options.peer_jobs),
+        rounds=options.rounds,
+        database=options.database,
+        kubeconfig=options.kubeconfig,
+        say=_say,
+    )
+    for way, figures in found.items():
+        _tell(way, figures, options.results)
+
+
+def _tell(part: str, figures: results.Figures, folder: Path) -> None:
+    path = results.write(part, figures, folder)
+    print(f"\n{part} ({path})\n{results.table(figures, '  ')}", flush=True)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m dev.bench", description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="PART", choices=[*PARTS, []], help=f"{', '.join(PARTS)} (all)")
+    parser.add_argument("--jobs", type=int, default=2000, help="of limit and life (2000)")
+    parser.add_argument("--peer-jobs", type=int, default=500, help="of peer at most, which is slow (500)")
+    parser.add_argument("--rounds", type=int, default=3, help="turns of each way (3)")
+    parser.add_argument("--database", choices=DATABASES, default="sqlite", help="of life")
+    parser.add_argument("--kubeconfig", type=Path, help="a cluster with the CRD in place of the in-memory API server")
+    parser.add_argument("--results", type=Path, default=results.FOLDER, help="where files are written")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
