@@ -13,7 +13,7 @@ PROVIDER_CALLS = Counter(
 )
 KUBERNETES_CALLS = Counter(
     "jennah_kubernetes_calls_total",
-    "Calls to the Kubernetes API but for the watch, by HTTP method and status (0: no answer)",
+    "Calls to the Kubernetes API, by HTTP method (LIST and WATCH: of the watch) and status (0: no answer)",
     ["method", "status"],
     registry=REGISTRY,
 )

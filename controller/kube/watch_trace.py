@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import aiohttp
 
+from controller import metrics
 from controller.domain import names
 
 log = logging.getLogger(__name__)
@@ -36,13 +37,15 @@ class WatchTrace:
         self, session: aiohttp.ClientSession, context: SimpleNamespace, params: aiohttp.TraceRequestEndParams
     ) -> None:
         status, path = params.response.status, params.url.path
+        is_watch = params.url.query.get("watch") == "true"
+        metrics.KUBERNETES_CALLS.labels("WATCH" if is_watch else "LIST", status).inc()
         self.refusals = self.refusals + 1 if status == 401 else 0
         if self.refusals > REFUSALS or status in (403, 429) or status >= 500:
             self._complain(path, f"{status} {params.response.reason or ''}".rstrip())
             return
         if self._troubles.pop(path, None) is not None and not self._troubles:
             log.info("the watch reaches the Kubernetes API again")
-        if status < 300 and path.endswith(f"/{names.PLURAL}") and params.url.query.get("watch") == "true":
+        if status < 300 and path.endswith(f"/{names.PLURAL}") and is_watch:
             self._watching()
 
     async def _failed(

@@ -5,11 +5,11 @@ import asyncio
 import sys
 from pathlib import Path
 
-from dev.bench import compare, results
+from dev.bench import churn, compare, many, results
 from dev.bench.installation import DATABASES
 from dev.processes import ProcessFailed
 
-PARTS = ("limit", "life", "peer")
+PARTS = ("limit", "life", "peer", "idle", "cold", "detect", "churn")
 
 
 def main() -> int:
@@ -23,8 +23,29 @@ def main() -> int:
 
 
 async def run(options: argparse.Namespace) -> None:
-    for part in options.parts or ("life",):
-        await _compare(part, options)
+    parts = options.parts or PARTS
+    many_parts = [part for part in many.PARTS if part in parts]
+    if "life" in parts:
+        await _compare("life", options)
+    else:
+        for part in ("limit", "peer"):
+            if part in parts:
+                await _compare(part, options)
+    if many_parts:
+        found = await many.measure(
+            many_parts, sizes=options.sizes, seconds=options.seconds or 60, kubeconfig=options.kubeconfig, say=_say
+        )
+        for part, figures in found.items():
+            _tell(part, figures, options.results)
+    if "churn" in parts:
+        figures = await churn.measure(
+            rate=options.rate,
+            seconds=options.seconds or 300,
+            database=options.database,
+            kubeconfig=options.kubeconfig,
+            say=_say,
+        )
+        _tell("churn", figures, options.results)
 
 
 async def _compare(part: str, options: argparse.Namespace) -> None:
@@ -56,6 +77,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("parts", nargs="*", metavar="PART", choices=[*PARTS, []], help=f"{', '.join(PARTS)} (all)")
     parser.add_argument("--jobs", type=int, default=2000, help="of limit and life (2000)")
     parser.add_argument("--peer-jobs", type=int, default=500, help="of peer at most, which is slow (500)")
+    parser.add_argument("--sizes", type=int, nargs="+", default=(), help="active jobs of idle, cold and detect")
+    parser.add_argument("--seconds", type=float, help="of idle and detect (60), of churn (300)")
+    parser.add_argument("--rate", type=float, default=100, help="of churn, submissions a second (100)")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each way (3)")
     parser.add_argument("--database", choices=DATABASES, default="sqlite", help="of life")
     parser.add_argument("--kubeconfig", type=Path, help="a cluster with the CRD in place of the in-memory API server")

@@ -29,7 +29,10 @@ from dev.stack import Stack, free_port
 
 TENANT = "bench"
 DATABASES = ("sqlite", "postgres")
-_CALLS = re.compile(r'^jennah_kubernetes_calls_total\{method="(\w+)",status="(\d+)"\} (\S+)$', re.MULTILINE)
+LEASE = {"WORKER_LEASE_TTL_SECONDS": "15", "WORKER_CLAIM_INTERVAL_SECONDS": "2"}
+"""As in production; the stack's are short."""
+_SAMPLE = re.compile(r"^(jennah_[^ ]+) (\S+)$", re.MULTILINE)
+_CALLS = re.compile(r'jennah_kubernetes_calls_total\{method="(\w+)",')
 
 
 class Installation:
@@ -75,6 +78,7 @@ class Installation:
             "BATCH_REGION": instant.REGION,
             "BATCH_PROJECT_ID": "bench",
             "WATCH_NAMESPACES": self.namespace,
+            **LEASE,
             "HEALTH_PORT": str(self.health_port),
             "BENCH_CONTROL_PORT": str(self.control_port),
             "BENCH_RUN_SECONDS": str(run_seconds),
@@ -112,14 +116,29 @@ class Installation:
             found: dict[str, Any] = await answer.json()
             return found
 
-    async def operator_calls(self) -> dict[str, int]:
-        """The operator's calls to Kubernetes but for its watch, by method."""
+    async def cloud_calls(self) -> dict[str, int]:
+        """How often the operator's provider was asked, by method."""
+        calls: dict[str, int] = (await self.provider_stats())["calls"]
+        return calls
+
+    async def end_at_cloud(self, external_names: list[str]) -> float:
+        """Have those jobs complete at the cloud; when they did, by the wall clock."""
+        url = f"http://127.0.0.1:{self.control_port}/end"
+        async with aiohttp.ClientSession() as http, http.post(url, json=external_names) as answer:
+            return float(await answer.text())
+
+    async def operator_metrics(self) -> dict[str, float]:
+        """What the operator tells Prometheus, by name and labels."""
         url = f"http://127.0.0.1:{self.health_port}/metrics"
         async with aiohttp.ClientSession() as http, http.get(url) as answer:
-            text = await answer.text()
+            return {name: float(value) for name, value in _SAMPLE.findall(await answer.text())}
+
+    async def operator_calls(self) -> dict[str, int]:
+        """The operator's calls to Kubernetes, by method; its watch's LIST and WATCH as well."""
         calls: dict[str, int] = {}
-        for method, _, count in _CALLS.findall(text):
-            calls[method] = calls.get(method, 0) + int(float(count))
+        for name, value in (await self.operator_metrics()).items():
+            if found := _CALLS.match(name):
+                calls[found[1]] = calls.get(found[1], 0) + int(value)
         return calls
 
     async def completed_in_database(self) -> int:

@@ -1,0 +1,132 @@
+"""The parts cold, idle and detect: an operator beside many active jobs, of which few or none change.
+
+The jobs are seeded, the operator starts and finds them (cold), is left alone (idle), and then some of them end at the
+cloud (detect). The cloud is `InstantProvider`: what an adapter costs a round is in gcp.json, aws.json and azure.json.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from dev.bench import completions, usage
+from dev.bench.installation import Cpu, Installation, installation
+from dev.bench.results import percentiles
+from dev.bench.seeding import Seeded, seed
+from dev.processes import Child
+
+PARTS = ("cold", "idle", "detect")
+SIZES: Mapping[str, Sequence[int]] = {"cold": (10_000, 50_000), "idle": (1_000, 10_000, 50_000), "detect": (10_000,)}
+INTERVALS = {"OBSERVE_MIN_SECONDS": "5", "OBSERVE_MAX_SECONDS": "30"}
+"""Those of a cloud, which are the defaults."""
+AIMS: Mapping[str, object] = {
+    "cold": {"seconds_at_10000": 15, "writes_but_for_the_lease": 0},
+    "idle": {
+        "10000": {"cpu_share": 0.1, "rss_mib": 300, "cloud_calls_a_round": 20},
+        "50000": {"cpu_share": 0.35, "rss_mib": 900},
+    },
+    "detect": {"p50_seconds": float(INTERVALS["OBSERVE_MIN_SECONDS"]) / 2 + 1, "p99_seconds": 5 + 2},
+}
+POLL_SECONDS = 0.2
+SETTLE_SECONDS = 10.0
+ENDS_A_SECOND = 5
+
+Say = Callable[[str], None]
+
+
+async def measure(
+    parts: Sequence[str], *, sizes: Sequence[int], seconds: float, kubeconfig: Path | None, say: Say
+) -> dict[str, dict[str, object]]:
+    """The figures of those parts, by the number of jobs. `sizes`: only those; none: all that a part has."""
+    wanted = {part: tuple(sizes) or SIZES[part] for part in parts}
+    found: dict[str, dict[str, object]] = {part: {} for part in parts}
+    for size in sorted({size for part in parts for size in wanted[part]}):
+        async with installation(kubeconfig=kubeconfig) as made:
+            say(f"seeding {size} jobs")
+            seeded = await seed(made, size)
+            for part in PARTS:
+                if part == "cold" or (part in parts and size in wanted[part]):
+                    match part:
+                        case "cold":
+                            operator, figures = await cold(made, size)
+                        case "idle":
+                            figures = await idle(made, operator, size, seconds)
+                        case _:
+                            figures = await detect(made, seeded, seconds)
+                    if part in parts and size in wanted[part]:
+                        found[part][str(size)] = figures
+                        say(f"{part} with {size} jobs: {figures}")
+    for part in parts:
+        found[part]["aims"] = AIMS[part]
+    if "idle" in parts:
+        found["idle"]["seconds"] = seconds
+    return found
+
+
+async def cold(made: Installation, size: int) -> tuple[Child, dict[str, object]]:
+    """Start the operator, and wait until it has looked at each job."""
+    version, begin = await made.version(), time.monotonic()
+    operator = await made.start_operator(INTERVALS)
+    watches = time.monotonic() - begin
+    while not await _has_looked_at_all(made, size):
+        await asyncio.sleep(POLL_SECONDS)
+    took = time.monotonic() - begin
+    calls, writes = await made.operator_calls(), await made.version() - version
+    leases = calls.get("PUT", 0) + calls.get("POST", 0)
+    return operator, {
+        "seconds": round(took, 2),
+        "seconds_until_it_watches": round(watches, 2),
+        "cpu_seconds": round(usage.cpu_seconds(operator.process.pid), 2),
+        "rss_mib": usage.rss_mib(operator.process.pid),
+        "kubernetes_calls": calls,
+        "writes_but_for_the_lease": writes - leases,
+    }
+
+
+async def _has_looked_at_all(made: Installation, size: int) -> bool:
+    metrics = await made.operator_metrics()
+    done = sum(value for name, value in metrics.items() if name.startswith("jennah_reconciles_total"))
+    return done >= size and metrics["jennah_queue_depth"] == 0
+
+
+async def idle(made: Installation, operator: Child, size: int, seconds: float) -> dict[str, object]:
+    """Leave it alone."""
+    await asyncio.sleep(SETTLE_SECONDS)
+    pid = operator.process.pid
+    version, calls, cloud = await made.version(), await made.operator_calls(), await made.cloud_calls()
+    cpu = Cpu(operator=pid)
+    await asyncio.sleep(seconds)
+    share = cpu.shares()["operator"]
+    after = await made.operator_calls()
+    minutes, rounds = seconds / 60, (await made.cloud_calls()).get("observe", 0) - cloud.get("observe", 0)
+    return {
+        "cpu_share": share,
+        "cpu_share_of_10000_jobs": round(share * 10_000 / size, 4),
+        "rss_mib": usage.rss_mib(pid),
+        "observation_rounds": rounds,
+        "cloud_calls_a_minute": round((sum((await made.cloud_calls()).values()) - sum(cloud.values())) / minutes, 1),
+        "kubernetes_calls_a_minute": {
+            method: round((count - calls.get(method, 0)) / minutes, 1) for method, count in after.items()
+        },
+        "kubernetes_writes_a_minute": round((await made.version() - version) / minutes, 1),
+    }
+
+
+async def detect(made: Installation, seeded: Sequence[Seeded], seconds: float) -> dict[str, object]:
+    """Have some jobs end at any time, and see when Kubernetes tells."""
+    dice = random.Random(1)
+    ending = dice.sample(list(seeded), min(int(seconds * ENDS_A_SECOND), len(seeded) // 2))
+    ended: dict[str, float] = {}
+    async with completions.watching(made) as completed:
+        for job in ending:
+            ended[job.name] = await made.end_at_cloud([job.external_name])
+            await asyncio.sleep(dice.expovariate(ENDS_A_SECOND))
+        await completed.wait_for(len(ending))
+    latencies = [completed.at[name] - at for name, at in ended.items()]
+    return {
+        "changes": len(latencies),
+        "seed": 1,
+        "observation_interval_seconds": float(INTERVALS["OBSERVE_MIN_SECONDS"]),
+        "seconds_until_in_kubernetes": percentiles(latencies, 2),
+    }
