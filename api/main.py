@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import logging
 
 from aiohttp import web
@@ -14,13 +13,11 @@ from controller import databases, health
 from controller.clock import SystemClock
 from controller.kube.client import KubeClient, load_configuration
 from controller.ports import Clock
-from controller.startup import patiently, say, stop_on_signals
+from controller.startup import collect_less_often, patiently, say, stop_on_signals
 
 LOG = logging.getLogger(__name__)
 
 BACKLOG = 1024
-COLLECT_AFTER = 20_000
-"""New objects between two looks for cycles."""
 
 
 async def run(settings: ApiSettings) -> None:
@@ -37,7 +34,7 @@ async def run(settings: ApiSettings) -> None:
         LOG.info("connected to %s", databases.name_of(settings.common.database))
         client = await stack.enter_async_context(KubeClient(await load_configuration()))
         app = create_app(client=client, store=store, settings=settings, clock=clock)
-        _collect_less_often()
+        collect_less_often()
         await serve(app, settings, clock=clock, stop=stop)
     LOG.info("stopped")
 
@@ -58,10 +55,3 @@ async def serve(app: web.Application, settings: ApiSettings, *, clock: Clock, st
         await clock.sleep(settings.stop_delay_seconds)
     finally:
         await runner.cleanup()
-
-
-def _collect_less_often() -> None:
-    """A request makes thousands of objects and hardly a cycle; by default Python looks for cycles after each 700."""
-    gc.collect()
-    gc.freeze()  # what there is now stays
-    gc.set_threshold(COLLECT_AFTER)

@@ -30,7 +30,7 @@ from controller.reconcile.recorder import Recorder
 from controller.reconcile.submission import ReconcileSettings
 from controller.reconcile.workers import Workers
 from controller.settings import OperatorSettings
-from controller.startup import first_of, patiently, say, stop_on_signals
+from controller.startup import collect_less_often, first_of, patiently, say, stop_on_signals
 from controller.stores.writer import GroupWriter
 from controller.watching import Watch, watching
 
@@ -75,6 +75,7 @@ async def run(
         controller = Controller(settings, client=client, lease=lease, store=store, provider=provider, clock=clock)
         reconciler = controller.reconciler
         watch = Watch(configuration, settings.watch_namespaces, upsert=reconciler.upsert, remove=reconciler.remove)
+        collect_less_often()
         # At the end in this order: first our work and the lease, for the next leader to begin; kopf takes its time.
         async with watching(watch), controller.running():
             if await first_of(watch.ready, stop) is watch.ready:
