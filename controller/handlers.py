@@ -27,6 +27,11 @@ WATCH_TIMEOUT_SECONDS = 300
 SILENCE_SECONDS = 70
 """A watch on which nothing comes for so long hangs, and is made anew: bookmarks come every minute."""
 
+LIST_PAGE = 1000
+"""Objects in one answer to a list: one of 50,000 jobs would be 80 MB, and as many tasks of kopf at once."""
+IDLE_SECONDS = 0.5
+"""kopf keeps a task and a queue for each object that had an event, until none came for so long."""
+
 PAUSES = Backoff(first=1, cap=5)
 """Between tries of a request, and between logins whose token is refused."""
 
@@ -136,6 +141,8 @@ def operator_settings() -> kopf.OperatorSettings:
     settings.watching.server_timeout = WATCH_TIMEOUT_SECONDS
     settings.watching.client_timeout = WATCH_TIMEOUT_SECONDS + 60
     settings.watching.inactivity_timeout = SILENCE_SECONDS
+    settings.watching.chunk_size = LIST_PAGE
+    settings.queueing.idle_timeout = IDLE_SECONDS
     settings.networking.request_timeout = 30
     settings.networking.error_backoffs = Tries()
     # kopf that ends by an error would kill the process ten minutes later, though it was started again.

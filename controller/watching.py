@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from typing import Any
 
 import kopf
@@ -24,8 +24,9 @@ log = logging.getLogger(__name__)
 
 BACKOFF = Backoff(first=1, cap=30)
 """Before kopf is started again. A watch that worked begins anew with the first pause."""
-WATCH_WITHIN_SECONDS = 15.0
-"""From kopf's start: what it does not watch by then it never will, as it looks for the CRD once."""
+LIST_WITHIN_SECONDS = 15.0
+"""From kopf's start: what it does not list by then it never will, as it looks for the CRD once. Taking in what the list
+has may take longer: that of 50,000 objects takes 20 s."""
 
 
 class Watch:
@@ -71,12 +72,13 @@ class Watch:
         self._kopfs_loop, self._end = asyncio.get_running_loop(), asyncio.Event()
         self._kopfs_loop.set_exception_handler(_on_leftover)
         self._started.set()
-        watches = asyncio.Event()
-        trace = WatchTrace(watches.set)
+        lists, watches = asyncio.Event(), asyncio.Event()
+        trace = WatchTrace(listing=lists.set, watching=watches.set)
         tries = 0
         while not self._end.is_set():
+            lists.clear()
             watches.clear()
-            error = await self._run(self._end, watches, trace)
+            error = await self._run(self._end, lists, watches, trace)
             if self._end.is_set():
                 return
             tries = 0 if watches.is_set() else tries + 1
@@ -85,7 +87,7 @@ class Watch:
                 log.warning("the watch ended and is started again: %s", error)
             await _wait(self._end, BACKOFF.pause(tries))
 
-    async def _run(self, end: asyncio.Event, watches: asyncio.Event, trace: WatchTrace) -> str:
+    async def _run(self, end: asyncio.Event, lists: asyncio.Event, watches: asyncio.Event, trace: WatchTrace) -> str:
         """kopf until it ends, is told to, or turns out to watch nothing; why it did."""
         registry = handlers.registry(
             self._configuration,
@@ -102,15 +104,17 @@ class Watch:
                 stop_flag=end,
             )
         )
-        waits = [asyncio.create_task(event.wait()) for event in (watches, end)]
+        listed, watched, ended = waits = [asyncio.create_task(event.wait()) for event in (lists, watches, end)]
         try:
-            await asyncio.wait((operator, *waits), timeout=WATCH_WITHIN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            await _first((operator, listed, ended), LIST_WITHIN_SECONDS)
+            if lists.is_set():
+                await _first((operator, watched, ended))
             if watches.is_set():
                 self._at_home(self.ready.set)
                 if self._said:
                     self._said = ""
                     log.info("the watch is open again")
-                await asyncio.wait((operator, waits[1]), return_when=asyncio.FIRST_COMPLETED)
+                await _first((operator, ended))
         finally:
             for task in waits:
                 task.cancel()
@@ -122,6 +126,11 @@ class Watch:
         operator.cancel()
         await asyncio.wait((operator,))
         return "there is nothing to watch: the JennahJob CRD is not served, or the Kubernetes API does not answer"
+
+
+async def _first(tasks: Iterable[asyncio.Task[Any]], seconds: float | None = None) -> None:
+    """Until one of them is done, or the time is over."""
+    await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
 
 
 def _on_leftover(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -17,9 +17,11 @@ REFUSALS = 4
 
 
 class WatchTrace:
-    """Listens to the requests of one aiohttp session. `watching` is called when a watch of JennahJobs is answered."""
+    """Listens to the requests of kopf's sessions. `listing` is called when a list of JennahJobs is answered (its first
+    page), `watching` when a watch is."""
 
-    def __init__(self, watching: Callable[[], None]) -> None:
+    def __init__(self, *, listing: Callable[[], None], watching: Callable[[], None]) -> None:
+        self._listing = listing
         self._watching = watching
         self.refusals = 0
         """Answers 401 since the last that was none."""
@@ -45,8 +47,8 @@ class WatchTrace:
             return
         if self._troubles.pop(path, None) is not None and not self._troubles:
             log.info("the watch reaches the Kubernetes API again")
-        if status < 300 and path.endswith(f"/{names.PLURAL}") and is_watch:
-            self._watching()
+        if status < 300 and path.endswith(f"/{names.PLURAL}"):
+            (self._watching if is_watch else self._listing)()
 
     async def _failed(
         self, session: aiohttp.ClientSession, context: SimpleNamespace, params: aiohttp.TraceRequestExceptionParams

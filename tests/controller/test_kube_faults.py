@@ -256,7 +256,7 @@ async def test_calls_that_hang_end_within_their_limit_and_cost_no_other_job_its_
 async def test_a_crd_that_comes_later_or_comes_back_is_watched_then(
     tmp_path: Path, said: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watching, "WATCH_WITHIN_SECONDS", 1.5)
+    monkeypatch.setattr(watching, "LIST_WITHIN_SECONDS", 1.5)
     async with faulty_kube(tmp_path / "kube") as front:
         name = "jennahjobs.jennah.alphaus.cloud"
         crd = await front.client.get(f"{CRDS}/{name}")

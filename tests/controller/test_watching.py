@@ -9,13 +9,13 @@ from typing import Any
 import kopf
 import pytest
 
-from controller import logs
+from controller import handlers, logs
 from controller import watching as module
 from controller.backoff import Backoff
 from controller.domain.job import Job
 from controller.kube import paths
 from controller.watching import Watch, watching
-from tests.faulty_kube import faulty_kube
+from tests.faulty_kube import HANG, faulty_kube
 from tests.kubeapi import configuration_of, serving
 
 
@@ -70,6 +70,34 @@ async def test_kopf_is_started_again_when_it_ends_and_tasks_of_ours_live_on(
     assert starts == 3
     assert not ours.done(), "the end of kopf cancels tasks of its own loop only"
     ours.cancel()
+
+
+async def test_a_list_that_takes_long_to_take_in_is_no_reason_to_begin_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its first page shows that the CRD is served. The watch comes after the last, however late that is."""
+    monkeypatch.setattr(module, "LIST_WITHIN_SECONDS", 1.0)
+    monkeypatch.setattr(handlers, "LIST_PAGE", 1)
+    starts, whole = 0, kopf.operator
+
+    async def operator(**options: Any) -> None:
+        nonlocal starts
+        starts += 1
+        await whole(**options)
+
+    monkeypatch.setattr(kopf, "operator", operator)
+    body: dict[str, Any] = {"apiVersion": "jennah.alphaus.cloud/v1", "kind": "JennahJob", "spec": {"image": "i"}}
+    sink = Sink()
+    async with faulty_kube(tmp_path) as front:
+        for n in range(2):
+            await front.client.post(paths.jobs("default"), {**body, "metadata": {"name": f"job-{n}"}})
+        front.rule = lambda request: HANG if "continue" in request.query else None
+        watch = Watch(front.configuration, (), upsert=sink.upsert, remove=sink.remove)
+        async with watching(watch):
+            assert await sink.next() == "job-0 None"
+            with pytest.raises(TimeoutError):  # much longer than a list may take to begin
+                await asyncio.wait_for(watch.ready.wait(), 3)
+            assert starts == 1
 
 
 @pytest.mark.parametrize("passed", range(12))
