@@ -31,6 +31,7 @@ AIMS: Mapping[str, object] = {
 POLL_SECONDS = 0.2
 SETTLE_SECONDS = 10.0
 ENDS_A_SECOND = 5
+SEED = 1
 
 Say = Callable[[str], None]
 
@@ -114,19 +115,23 @@ async def idle(made: Installation, operator: Child, size: int, seconds: float) -
 
 
 async def detect(made: Installation, seeded: Sequence[Seeded], seconds: float) -> dict[str, object]:
-    """Have some jobs end at any time, and see when Kubernetes tells."""
-    dice = random.Random(1)
-    ending = dice.sample(list(seeded), min(int(seconds * ENDS_A_SECOND), len(seeded) // 2))
+    """Have a job end while nothing moves, then others at any time, and see when Kubernetes tells."""
+    dice = random.Random(SEED)
+    first, *ending = dice.sample(list(seeded), min(int(seconds * ENDS_A_SECOND), len(seeded) // 2))
     ended: dict[str, float] = {}
     async with completions.watching(made) as completed:
+        begun = await made.end_at_cloud([first.external_name])
+        await completed.wait_for(1)
         for job in ending:
             ended[job.name] = await made.end_at_cloud([job.external_name])
             await asyncio.sleep(dice.expovariate(ENDS_A_SECOND))
-        await completed.wait_for(len(ending))
+        await completed.wait_for(1 + len(ending))
     latencies = [completed.at[name] - at for name, at in ended.items()]
     return {
+        "seconds_of_the_first_after_quiet": round(completed.at[first.name] - begun, 2),
+        "longest_interval_seconds": float(INTERVALS["OBSERVE_MAX_SECONDS"]),
         "changes": len(latencies),
-        "seed": 1,
+        "seed": SEED,
         "observation_interval_seconds": float(INTERVALS["OBSERVE_MIN_SECONDS"]),
         "seconds_until_in_kubernetes": percentiles(latencies, 2),
     }
