@@ -5,24 +5,31 @@ import asyncio
 import sys
 from pathlib import Path
 
-from dev.bench import churn, compare, many, results
+from dev.bench import churn, compare, many, quick, results
 from dev.bench.installation import DATABASES
 from dev.processes import ProcessFailed
 
+QUICK = "quick"
 PARTS = ("limit", "life", "peer", "idle", "cold", "detect", "churn")
+
+
+_HELP = f"{', '.join(PARTS)} (all of them); quick: a small life, whose ratios are compared with those in bench/results"
 
 
 def main() -> int:
     options = _parser().parse_args()
     try:
         asyncio.run(run(options))
-    except ProcessFailed as error:
+    except (ProcessFailed, quick.OutOfLine) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
 
 
 async def run(options: argparse.Namespace) -> None:
+    if QUICK in options.parts:
+        quick.check(await quick.measure(_say), results.FOLDER)
+        return
     parts = options.parts or PARTS
     many_parts = [part for part in many.PARTS if part in parts]
     if "life" in parts:
@@ -74,7 +81,7 @@ def _say(line: str) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m dev.bench", description=__doc__)
-    parser.add_argument("parts", nargs="*", metavar="PART", choices=[*PARTS, []], help=f"{', '.join(PARTS)} (all)")
+    parser.add_argument("parts", nargs="*", metavar="PART", choices=[*PARTS, QUICK, []], help=_HELP)
     parser.add_argument("--jobs", type=int, default=2000, help="of limit and life (2000)")
     parser.add_argument("--peer-jobs", type=int, default=500, help="of peer at most, which is slow (500)")
     parser.add_argument("--sizes", type=int, nargs="+", default=(), help="active jobs of idle, cold and detect")

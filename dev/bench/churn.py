@@ -4,7 +4,7 @@ import asyncio
 import statistics
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -65,12 +65,18 @@ class Load:
 
 
 async def measure(
-    *, rate: float, seconds: float, database: str, kubeconfig: Path | None, say: Say
+    *,
+    rate: float,
+    seconds: float,
+    database: str,
+    kubeconfig: Path | None,
+    say: Say,
+    settings: Mapping[str, str] = {},
 ) -> dict[str, object]:
-    """The figures of one run."""
+    """The figures of one run. `settings`: of the operator, in place of the defaults."""
     async with installation(kubeconfig=kubeconfig, database=database) as made:
         await made.start_api()
-        operator = await made.start_operator({}, run_seconds=RUN_SECONDS)
+        operator = await made.start_operator(settings, run_seconds=RUN_SECONDS)
         load = Load([await Connection.open(made.api_port) for _ in range(CONNECTIONS)])
         samples: list[Sample] = []
         async with completions.watching(made) as completed:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dev.bench import life, limit, peer
 from dev.bench.installation import Installation, installation
-from dev.bench.turns import Turn, ratio, summary
+from dev.bench.turns import Turn, cpu_ratio, ratio, summary
 
 WAYS = ("life", "limit", "peer")
 """In this order: the limit makes as many status patches as life has just made."""
@@ -49,6 +49,8 @@ async def measure(
     if "life" in ways:
         found["life"] |= {"callers": life.CALLERS, "database": database}
         found["life"] |= {f"ratio_to_{way}": ratio(turns["life"], turns[way]) for way in ways if way != "life"}
+        if "limit" in ways:
+            found["life"]["cpu_ratio_to_limit"] = cpu_ratio(turns["life"], turns["limit"])
         found["life"]["aims"] = AIMS
     return found
 

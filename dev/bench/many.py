@@ -37,7 +37,13 @@ Say = Callable[[str], None]
 
 
 async def measure(
-    parts: Sequence[str], *, sizes: Sequence[int], seconds: float, kubeconfig: Path | None, say: Say
+    parts: Sequence[str],
+    *,
+    sizes: Sequence[int],
+    seconds: float,
+    kubeconfig: Path | None,
+    say: Say,
+    intervals: Mapping[str, str] = INTERVALS,
 ) -> dict[str, dict[str, object]]:
     """The figures of those parts, by the number of jobs. `sizes`: only those; none: all that a part has."""
     wanted = {part: tuple(sizes) or SIZES[part] for part in parts}
@@ -50,11 +56,11 @@ async def measure(
                 if part == "cold" or (part in parts and size in wanted[part]):
                     match part:
                         case "cold":
-                            operator, figures = await cold(made, size)
+                            operator, figures = await cold(made, size, intervals)
                         case "idle":
                             figures = await idle(made, operator, size, seconds)
                         case _:
-                            figures = await detect(made, seeded, seconds)
+                            figures = await detect(made, seeded, seconds, intervals)
                     if part in parts and size in wanted[part]:
                         found[part][str(size)] = figures
                         say(f"{part} with {size} jobs: {figures}")
@@ -65,10 +71,10 @@ async def measure(
     return found
 
 
-async def cold(made: Installation, size: int) -> tuple[Child, dict[str, object]]:
+async def cold(made: Installation, size: int, intervals: Mapping[str, str]) -> tuple[Child, dict[str, object]]:
     """Start the operator, and wait until it has looked at each job."""
     version, begin = await made.version(), time.monotonic()
-    operator = await made.start_operator(INTERVALS)
+    operator = await made.start_operator(intervals)
     watches = time.monotonic() - begin
     while not await _has_looked_at_all(made, size):
         await asyncio.sleep(POLL_SECONDS)
@@ -93,7 +99,7 @@ async def _has_looked_at_all(made: Installation, size: int) -> bool:
 
 async def idle(made: Installation, operator: Child, size: int, seconds: float) -> dict[str, object]:
     """Leave it alone."""
-    await asyncio.sleep(SETTLE_SECONDS)
+    await asyncio.sleep(min(SETTLE_SECONDS, seconds))
     pid = operator.process.pid
     version, calls, cloud = await made.version(), await made.operator_calls(), await made.cloud_calls()
     cpu = Cpu(operator=pid)
@@ -114,7 +120,9 @@ async def idle(made: Installation, operator: Child, size: int, seconds: float) -
     }
 
 
-async def detect(made: Installation, seeded: Sequence[Seeded], seconds: float) -> dict[str, object]:
+async def detect(
+    made: Installation, seeded: Sequence[Seeded], seconds: float, intervals: Mapping[str, str]
+) -> dict[str, object]:
     """Have a job end while nothing moves, then others at any time, and see when Kubernetes tells."""
     dice = random.Random(SEED)
     first, *ending = dice.sample(list(seeded), min(int(seconds * ENDS_A_SECOND), len(seeded) // 2))
@@ -129,9 +137,9 @@ async def detect(made: Installation, seeded: Sequence[Seeded], seconds: float) -
     latencies = [completed.at[name] - at for name, at in ended.items()]
     return {
         "seconds_of_the_first_after_quiet": round(completed.at[first.name] - begun, 2),
-        "longest_interval_seconds": float(INTERVALS["OBSERVE_MAX_SECONDS"]),
+        "longest_interval_seconds": float(intervals["OBSERVE_MAX_SECONDS"]),
         "changes": len(latencies),
         "seed": SEED,
-        "observation_interval_seconds": float(INTERVALS["OBSERVE_MIN_SECONDS"]),
+        "observation_interval_seconds": float(intervals["OBSERVE_MIN_SECONDS"]),
         "seconds_until_in_kubernetes": percentiles(latencies, 2),
     }

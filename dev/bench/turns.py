@@ -54,5 +54,16 @@ def ratio(ours: Sequence[Turn], others: Sequence[Turn]) -> float:
     return round(statistics.median(mine.per_second / theirs.per_second for mine, theirs in rounds), 3)
 
 
+def cpu_ratio(ours: Sequence[Turn], others: Sequence[Turn]) -> float:
+    """How much less CPU a job takes the others than us, all processes together: a busy machine changes it little."""
+    rounds = zip(ours, others, strict=True)
+    return round(
+        statistics.median(
+            sum(theirs.cpu_ms_a_job.values()) / sum(mine.cpu_ms_a_job.values()) for mine, theirs in rounds
+        ),
+        3,
+    )
+
+
 def _medians(rows: Sequence[dict[str, float]]) -> dict[str, float]:
     return {name: round(statistics.median(row[name] for row in rows), 3) for name in rows[0]}
