@@ -10,7 +10,7 @@ import re
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ DATABASES = ("sqlite", "postgres")
 LEASE = {"WORKER_LEASE_TTL_SECONDS": "15", "WORKER_CLAIM_INTERVAL_SECONDS": "2"}
 """As in production; the stack's are short."""
 _SAMPLE = re.compile(r"^(jennah_[^ ]+) (\S+)$", re.MULTILINE)
+_CLOUD_CALLS = re.compile(r'jennah_provider_calls_total\{method="(\w+)",')
 _CALLS = re.compile(r'jennah_kubernetes_calls_total\{method="(\w+)",')
 
 
@@ -84,17 +85,28 @@ class Installation:
             "BENCH_RUN_SECONDS": str(run_seconds),
             **settings,
         }
-        return await self.start("operator", "dev.bench.operator", env, "Watching JennahJobs")
+        return await self._start("operator", ["dev.bench.operator"], env, "Watching JennahJobs")
+
+    async def start_real_operator(self, settings: Mapping[str, str]) -> Child:
+        """``jennah operator``, with that cloud's settings among `settings`; it returns once it watches."""
+        env = {
+            **self._stack.env,
+            "WATCH_NAMESPACES": self.namespace,
+            **LEASE,
+            "HEALTH_PORT": str(self.health_port),
+            **settings,
+        }
+        return await self._start("operator", ["api.cli", "operator"], env, "Watching JennahJobs")
 
     async def start_peer(self) -> Child:
         """`dev.bench.plain_kopf` in place of the operator."""
         env = {**self._stack.env, "WATCH_NAMESPACES": self.namespace}
-        return await self.start("plain kopf", "dev.bench.plain_kopf", env, "plain kopf starts")
+        return await self._start("plain kopf", ["dev.bench.plain_kopf"], env, "plain kopf starts")
 
-    async def start(self, name: str, module: str, env: Mapping[str, str], ready_text: str) -> Child:
+    async def _start(self, name: str, module: Sequence[str], env: Mapping[str, str], ready_text: str) -> Child:
         """A program that ends with the installation."""
         child = await Child.start(
-            name, ["-m", module], env=env, on_line=self.lines.append, ready_text=ready_text, seconds=120.0
+            name, ["-m", *module], env=env, on_line=self.lines.append, ready_text=ready_text, seconds=600.0
         )
         self._children.append(child)
         return child
@@ -117,14 +129,18 @@ class Installation:
             return found
 
     async def cloud_calls(self) -> dict[str, int]:
-        """How often the operator's provider was asked, by method."""
-        calls: dict[str, int] = (await self.provider_stats())["calls"]
+        """The calls to the cloud that the adapter of a real operator has made, by method."""
+        calls: dict[str, int] = {}
+        for name, value in (await self.operator_metrics()).items():
+            if found := _CLOUD_CALLS.match(name):
+                calls[found[1]] = calls.get(found[1], 0) + int(value)
         return calls
 
     async def end_at_cloud(self, external_names: list[str]) -> float:
         """Have those jobs complete at the cloud; when they did, by the wall clock."""
         url = f"http://127.0.0.1:{self.control_port}/end"
         async with aiohttp.ClientSession() as http, http.post(url, json=external_names) as answer:
+            answer.raise_for_status()
             return float(await answer.text())
 
     async def operator_metrics(self) -> dict[str, float]:

@@ -22,6 +22,7 @@ from controller.domain.phases import Phase
 from controller.domain.resources import Profiles, resolve
 from controller.kube import paths
 from controller.kube.client import MERGE_PATCH, load_configuration, open_session
+from controller.ports import Observation
 from controller.reconcile import statuses
 from controller.reconcile.draft import Draft
 from dev.bench import callers, instant
@@ -102,9 +103,10 @@ async def _lead_all(client: Client, jobs: int, concurrency: int, patches: float)
     await asyncio.gather(*(lead() for _ in range(concurrency)))
 
 
-def job_object(name: str, namespace: str) -> dict[str, object]:
+def job_object(name: str, namespace: str, args: Sequence[str] = ()) -> dict[str, object]:
     """The object that SubmitJob would make."""
     spec = mapping.job_spec(callers.request(name, **ENVIRONMENT), tenant_id=TENANT, job_id=name)
+    spec = msgspec.structs.replace(spec, args=tuple(args) or spec.args)
     return mapping.job_object(spec, namespace=namespace, at=datetime.now(UTC))
 
 
@@ -115,15 +117,15 @@ def status_patches() -> Iterator[dict[str, object]]:
     metadata = {"name": "bench", "uid": _A_UID, "resourceVersion": "1", "creationTimestamp": now.isoformat()}
     job = parse({**raw, "metadata": {**msgspec.to_builtins(raw["metadata"]), **metadata}})
     for phase in LIFE:
-        job, patch = next_status(job, phase, now)
+        seen = instant.observation(job.external_name, job.key, phase, now)
+        job, patch = next_status(job, seen, now)
         yield patch
 
 
-def next_status(job: Job, phase: Phase, at: datetime) -> tuple[Job, dict[str, object]]:
-    """The job as the operator has it once that phase was observed, and the status patch that makes it so."""
+def next_status(job: Job, seen: Observation, at: datetime) -> tuple[Job, dict[str, object]]:
+    """The job as the operator has it once that was seen, and the status patch that makes it so."""
     draft = Draft(job, resolve(job.spec, Profiles()))
     if not job.is_accepted:
         draft.set_status(statuses.accepted(job, tenant_id=TENANT, provider=instant.NAME), at)
-    seen = instant.observation(job.external_name, job.key, phase, job.status.submitted_at or at)
     draft.set_status(statuses.observed(draft.job, seen, at), at)
     return draft.job, draft.patch()

@@ -1,7 +1,7 @@
 """The parts cold, idle and detect: an operator beside many active jobs, of which few or none change.
 
-The jobs are seeded, the operator starts and finds them (cold), is left alone (idle), and then some of them end at the
-cloud (detect). The cloud is `InstantProvider`: what an adapter costs a round is in gcp.json, aws.json and azure.json.
+The jobs are seeded. The operator starts and finds them (cold), and is left alone (idle): ``jennah operator`` with the
+adapter of Google Cloud Batch, on its stand-in. Of the same jobs at `InstantProvider` some end (detect).
 """
 
 import asyncio
@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from dev.bench import completions, usage
+from controller.domain.job import Job
+from dev.bench import completions, seeding, usage
 from dev.bench.installation import Cpu, Installation, installation
 from dev.bench.results import percentiles
-from dev.bench.seeding import Seeded, seed
 from dev.processes import Child
 
 PARTS = ("cold", "idle", "detect")
@@ -48,22 +48,29 @@ async def measure(
     """The figures of those parts, by the number of jobs. `sizes`: only those; none: all that a part has."""
     wanted = {part: tuple(sizes) or SIZES[part] for part in parts}
     found: dict[str, dict[str, object]] = {part: {} for part in parts}
-    for size in sorted({size for part in parts for size in wanted[part]}):
+
+    def keep(part: str, size: int, figures: dict[str, object]) -> None:
+        if part in parts and size in wanted[part]:
+            found[part][str(size)] = figures
+            say(f"{part} with {size} jobs: {figures}")
+
+    for size in sorted({size for part in parts if part != "detect" for size in wanted[part]}):
+        async with seeding.gcp() as (run, cloud), installation(kubeconfig=kubeconfig) as made:
+            say(f"seeding {size} jobs")
+            await seeding.seed(made, size, run)
+            operator, figures = await cold(made, size, {**cloud, **intervals})
+            keep("cold", size, figures)
+            if "idle" in parts and size in wanted["idle"]:
+                keep("idle", size, await idle(made, operator, size, seconds))
+    for size in wanted.get("detect", ()):
         async with installation(kubeconfig=kubeconfig) as made:
             say(f"seeding {size} jobs")
-            seeded = await seed(made, size)
-            for part in PARTS:
-                if part == "cold" or (part in parts and size in wanted[part]):
-                    match part:
-                        case "cold":
-                            operator, figures = await cold(made, size, intervals)
-                        case "idle":
-                            figures = await idle(made, operator, size, seconds)
-                        case _:
-                            figures = await detect(made, seeded, seconds, intervals)
-                    if part in parts and size in wanted[part]:
-                        found[part][str(size)] = figures
-                        say(f"{part} with {size} jobs: {figures}")
+            seeded = await seeding.seed(made, size, seeding.run_instantly)
+            await made.start_operator(intervals)
+            await has_looked_at_all(made, size)
+            while not await _rounds(made):  # the first, which shows them to the operator as they are
+                await asyncio.sleep(POLL_SECONDS)
+            keep("detect", size, await detect(made, seeded, seconds, intervals))
     for part in parts:
         found[part]["aims"] = AIMS[part]
     if "idle" in parts:
@@ -71,13 +78,12 @@ async def measure(
     return found
 
 
-async def cold(made: Installation, size: int, intervals: Mapping[str, str]) -> tuple[Child, dict[str, object]]:
+async def cold(made: Installation, size: int, settings: Mapping[str, str]) -> tuple[Child, dict[str, object]]:
     """Start the operator, and wait until it has looked at each job."""
     version, begin = await made.version(), time.monotonic()
-    operator = await made.start_operator(intervals)
+    operator = await made.start_real_operator(settings)
     watches = time.monotonic() - begin
-    while not await _has_looked_at_all(made, size):
-        await asyncio.sleep(POLL_SECONDS)
+    await has_looked_at_all(made, size)
     took = time.monotonic() - begin
     calls, writes = await made.operator_calls(), await made.version() - version
     leases = calls.get("PUT", 0) + calls.get("POST", 0)
@@ -91,28 +97,39 @@ async def cold(made: Installation, size: int, intervals: Mapping[str, str]) -> t
     }
 
 
-async def _has_looked_at_all(made: Installation, size: int) -> bool:
-    metrics = await made.operator_metrics()
-    done = sum(value for name, value in metrics.items() if name.startswith("jennah_reconciles_total"))
-    return done >= size and metrics["jennah_queue_depth"] == 0
+async def has_looked_at_all(made: Installation, size: int) -> None:
+    """Until the operator has."""
+    while True:
+        metrics = await made.operator_metrics()
+        done = sum(value for name, value in metrics.items() if name.startswith("jennah_reconciles_total"))
+        if done >= size and metrics["jennah_queue_depth"] == 0:
+            return
+        await asyncio.sleep(POLL_SECONDS)
 
 
 async def idle(made: Installation, operator: Child, size: int, seconds: float) -> dict[str, object]:
     """Leave it alone."""
     await asyncio.sleep(min(SETTLE_SECONDS, seconds))
     pid = operator.process.pid
-    version, calls, cloud = await made.version(), await made.operator_calls(), await made.cloud_calls()
+    version, calls, cloud, rounds = (
+        await made.version(),
+        await made.operator_calls(),
+        await made.cloud_calls(),
+        await _rounds(made),
+    )
     cpu = Cpu(operator=pid)
     await asyncio.sleep(seconds)
     share = cpu.shares()["operator"]
     after = await made.operator_calls()
-    minutes, rounds = seconds / 60, (await made.cloud_calls()).get("observe", 0) - cloud.get("observe", 0)
+    asked = sum((await made.cloud_calls()).values()) - sum(cloud.values())
+    minutes, rounds = seconds / 60, await _rounds(made) - rounds
     return {
         "cpu_share": share,
         "cpu_share_of_10000_jobs": round(share * 10_000 / size, 4),
         "rss_mib": usage.rss_mib(pid),
         "observation_rounds": rounds,
-        "cloud_calls_a_minute": round((sum((await made.cloud_calls()).values()) - sum(cloud.values())) / minutes, 1),
+        "cloud_calls_a_minute": round(asked / minutes, 1),
+        "cloud_calls_a_round": round(asked / max(rounds, 1), 1),
         "kubernetes_calls_a_minute": {
             method: round((count - calls.get(method, 0)) / minutes, 1) for method, count in after.items()
         },
@@ -120,8 +137,13 @@ async def idle(made: Installation, operator: Child, size: int, seconds: float) -
     }
 
 
+async def _rounds(made: Installation) -> float:
+    metrics = await made.operator_metrics()
+    return sum(value for name, value in metrics.items() if name.startswith("jennah_observation_seconds_count"))
+
+
 async def detect(
-    made: Installation, seeded: Sequence[Seeded], seconds: float, intervals: Mapping[str, str]
+    made: Installation, seeded: Sequence[Job], seconds: float, intervals: Mapping[str, str]
 ) -> dict[str, object]:
     """Have a job end while nothing moves, then others at any time, and see when Kubernetes tells."""
     dice = random.Random(SEED)
@@ -131,12 +153,12 @@ async def detect(
         begun = await made.end_at_cloud([first.external_name])
         await completed.wait_for(1)
         for job in ending:
-            ended[job.name] = await made.end_at_cloud([job.external_name])
+            ended[job.metadata.name] = await made.end_at_cloud([job.external_name])
             await asyncio.sleep(dice.expovariate(ENDS_A_SECOND))
         await completed.wait_for(1 + len(ending))
     latencies = [completed.at[name] - at for name, at in ended.items()]
     return {
-        "seconds_of_the_first_after_quiet": round(completed.at[first.name] - begun, 2),
+        "seconds_of_the_first_after_quiet": round(completed.at[first.metadata.name] - begun, 2),
         "longest_interval_seconds": float(intervals["OBSERVE_MAX_SECONDS"]),
         "changes": len(latencies),
         "seed": SEED,

@@ -35,7 +35,8 @@ async def controlling(provider: InstantProvider, port: int) -> AsyncIterator[Non
 
     async def end(request: web.Request) -> web.Response:
         for name in msgspec.json.decode(await request.read(), type=list[str]):
-            provider.end(name)
+            if not provider.end(name):
+                raise web.HTTPNotFound(text=name)
         return _json(time.time())
 
     app = web.Application(client_max_size=2**26)
