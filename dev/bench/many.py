@@ -68,8 +68,8 @@ async def measure(
             seeded = await seeding.seed(made, size, seeding.run_instantly)
             await made.start_operator(intervals)
             await has_looked_at_all(made, size)
-            while not await _rounds(made):  # the first, which shows them to the operator as they are
-                await asyncio.sleep(POLL_SECONDS)
+            while (await made.operator_metrics()).get('jennah_observed_jobs{provider="gcp"}', 0) < size:
+                await asyncio.sleep(POLL_SECONDS)  # until a round has told the operator how they all stand
             keep("detect", size, await detect(made, seeded, seconds, intervals))
     for part in parts:
         found[part]["aims"] = AIMS[part]
