@@ -10,10 +10,7 @@ nothing as well.
 import argparse
 import asyncio
 import itertools
-import json
 import os
-import platform
-import re
 import statistics
 import tempfile
 import time
@@ -21,18 +18,16 @@ import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 from api import mapping
-from api.gen import deployment_pb2 as pb
 from controller.kube import paths
 from controller.kube.client import KubeClient
+from dev.bench import results, usage
+from dev.bench.callers import Connection, request
+from dev.bench.installation import TENANT
 from dev.stack import Stack, free_port
 
-RESULT = Path(__file__).parents[2] / "bench" / "results" / "api.json"
-RPC = "/jennah.v1.DeploymentService/SubmitJob"
-TENANT = "bench"
 AIM_RATIO, AIM_P50_MS = 0.6, 20.0
 TURNS = 4
 
@@ -48,9 +43,7 @@ def main() -> int:
     )
     options = parser.parse_args()
     result = asyncio.run(measure(options.callers, options.seconds))
-    RESULT.parent.mkdir(parents=True, exist_ok=True)
-    RESULT.write_text(json.dumps(result, indent=2) + "\n")
-    print(json.dumps(result, indent=2))
+    print(results.write("api", result).read_text(), end="")
     return 0
 
 
@@ -66,7 +59,7 @@ async def measure(callers: int, seconds: float) -> dict[str, object]:
             bare, api, few = Load(pids), Load(pids), Load(pids)
             async with await stack.client() as kube:
                 by_hand = [bare_call(kube)] * callers
-                through_api = [(await Connection.open(stack.api_port)).call for _ in range(callers)]
+                through_api = [api_call(await Connection.open(stack.api_port)) for _ in range(callers)]
                 await Load(pids).run(through_api, 2.0)  # warm-up
                 for _ in range(TURNS):
                     await bare.run(by_hand, seconds / 2 / TURNS)
@@ -80,52 +73,16 @@ async def measure(callers: int, seconds: float) -> dict[str, object]:
         "bare_client": {"callers": callers, **bare.summary()},
         "ratio_to_bare_client": round(api.per_second / bare.per_second, 3),
         "aims": {"ratio_to_bare_client": AIM_RATIO, "p50_ms_at_10_callers": AIM_P50_MS},
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores shared by client, API and API server",
-        "versions": {"python": platform.python_version(), "aiohttp": version("aiohttp")},
-        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
 
-class Connection(asyncio.Protocol):
-    """One caller of SubmitJob, as the Gateway sends it: binary, gzip accepted, with an id that it made."""
+def api_call(connection: Connection) -> Call:
+    """Through the API."""
 
-    def __init__(self) -> None:
-        self._data = b""
-        self._answer: asyncio.Future[bool] | None = None
-        self._transport: asyncio.Transport | None = None
+    async def call(job_id: str) -> bool:
+        return await connection.send(request(job_id))
 
-    @classmethod
-    async def open(cls, port: int) -> "Connection":
-        _, connection = await asyncio.get_running_loop().create_connection(cls, "127.0.0.1", port)
-        return connection
-
-    async def call(self, job_id: str) -> bool:
-        assert self._transport is not None
-        body = request(job_id).SerializeToString()
-        self._data, self._answer = b"", asyncio.get_running_loop().create_future()
-        self._transport.write(HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body)
-        return await self._answer
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        self._data += data
-        head, end, body = self._data.partition(b"\r\n\r\n")
-        length = re.search(rb"(?i)content-length: (\d+)", head)
-        if end and length and len(body) >= int(length[1]) and self._answer is not None:
-            self._answer.set_result(head.startswith(b"HTTP/1.1 200"))
-
-    def connection_lost(self, error: Exception | None) -> None:
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(error or ConnectionResetError())
-
-
-HEAD = (
-    f"POST {RPC} HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: connect-go\r\nX-Tenant-Id: {TENANT}\r\n"
-    "Content-Type: application/proto\r\nConnect-Protocol-Version: 1\r\nAccept-Encoding: gzip\r\n"
-).encode()
+    return call
 
 
 def bare_call(kube: KubeClient) -> Call:
@@ -137,12 +94,6 @@ def bare_call(kube: KubeClient) -> Call:
         return True
 
     return call
-
-
-def request(job_id: str) -> pb.SubmitJobRequest:
-    return pb.SubmitJobRequest(
-        job_id=job_id, image_uri="busybox:1.36", name="bench", commands=["sh", "-c", "true"], resource_profile="small"
-    )
 
 
 class Load:
@@ -189,13 +140,7 @@ class Load:
         }
 
     def _cpu_seconds(self) -> Counter[str]:
-        return Counter({name: _cpu_seconds(pid) for name, pid in self._pids.items()})
-
-
-def _cpu_seconds(pid: int) -> float:
-    """User and system time of that process so far (Linux)."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return Counter({name: usage.cpu_seconds(pid) for name, pid in self._pids.items()})
 
 
 if __name__ == "__main__":

@@ -7,16 +7,11 @@ with ten variables in its environment, and run for ever.
 
 import argparse
 import asyncio
-import json
-import os
-import platform
 import statistics
 import sys
 import time
 import uuid
 from datetime import UTC, datetime
-from importlib.metadata import version
-from pathlib import Path
 
 from controller.clock import SystemClock
 from controller.cloud_settings import AwsSettings
@@ -26,9 +21,9 @@ from controller.domain.phases import Phase
 from controller.domain.resources import ResourceSet
 from controller.ports import JobRef, SubmitRequest
 from controller.providers.aws.provider import AwsProvider
-from dev.bench import observing
+from dev.bench import observing, results, usage
 
-RESULT = Path(__file__).parents[2] / "bench" / "results" / "aws.json"
+LIBRARIES = ("boto3",)
 DEFAULT_CALLS_PER_SECOND = 10
 SUBMITTERS = 16
 ENDED_SHARE = 100
@@ -43,9 +38,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=10)
     options = parser.parse_args()
     result = asyncio.run(measure(options.jobs, options.rounds))
-    RESULT.parent.mkdir(parents=True, exist_ok=True)
-    RESULT.write_text(json.dumps(result, indent=2) + "\n")
-    print(json.dumps(result, indent=2))
+    print(results.write("aws", result, libraries=LIBRARIES).read_text(), end="")
     return 0
 
 
@@ -62,12 +55,12 @@ async def measure(jobs: int, rounds: int) -> dict[str, object]:
         )
         provider = AwsProvider(settings, SystemClock())
         await provider.open()
-        empty = observing.rss_mib()
+        empty = usage.rss_mib()
         begin = time.perf_counter()
         refs = await submit(provider, jobs)
         submits_per_second = jobs / (time.perf_counter() - begin)
         await asyncio.sleep(1)  # until all of them run
-        before = observing.rss_mib()
+        before = usage.rss_mib()
         first = [await observe(provider, refs)]
         while first[-1]["told"] < jobs:  # a round describes 5,000 new jobs at most
             first.append(await observe(provider, refs))
@@ -78,7 +71,7 @@ async def measure(jobs: int, rounds: int) -> dict[str, object]:
             await asyncio.gather(*(provider.cancel(ref, reason="bench") for ref in ending))
             await asyncio.sleep(0.3)
             busy.append(await observe(provider, refs))
-        after = observing.rss_mib()
+        after = usage.rss_mib()
         await provider.close()
     return {
         "jobs": jobs,
@@ -87,9 +80,6 @@ async def measure(jobs: int, rounds: int) -> dict[str, object]:
         "round_in_which_1_percent_ended": median(busy),
         "rss_mib": {"without_jobs": empty, "after_submitting": before, "after_all_rounds": after},
         "submits_per_second": round(submits_per_second, 1),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores shared by adapter and stand-in",
-        "versions": {"python": platform.python_version(), "boto3": version("boto3")},
-        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
 

@@ -7,15 +7,10 @@ end, and full lists, as there is one every ten minutes.
 
 import argparse
 import asyncio
-import json
-import os
-import platform
 import statistics
 import time
 import uuid
 from datetime import UTC, datetime
-from importlib.metadata import version
-from pathlib import Path
 
 from controller.clock import SystemClock
 from controller.cloud_settings import AzureSettings
@@ -25,10 +20,10 @@ from controller.domain.resources import ResourceSet
 from controller.ports import JobRef, SubmitRequest
 from controller.providers.azure import listing
 from controller.providers.azure.provider import AzureProvider
-from dev.bench import observing
+from dev.bench import observing, results, usage
 from dev.emulators.azure import auth
 
-RESULT = Path(__file__).parents[2] / "bench" / "results" / "azure.json"
+LIBRARIES = ("azure-batch", "azure-core", "aiohttp", "msgspec")
 SUBMITTERS = 32
 IDLE_INTERVAL_SECONDS = 30.0
 """OBSERVE_MAX_SECONDS: the pause between two rounds while nothing moves."""
@@ -56,16 +51,8 @@ def main() -> int:
     result: dict[str, object] = {
         "active_jobs": options.jobs,
         **asyncio.run(measure(options.jobs, options.rounds)),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores shared with the stand-in",
-        "versions": {
-            "python": platform.python_version(),
-            **{name: version(name) for name in ("azure-batch", "azure-core", "aiohttp", "msgspec")},
-        },
-        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    RESULT.parent.mkdir(parents=True, exist_ok=True)
-    RESULT.write_text(json.dumps(result, indent=2) + "\n")
-    print(json.dumps(result, indent=2))
+    print(results.write("azure", result, libraries=LIBRARIES).read_text(), end="")
     return 0
 
 
@@ -87,7 +74,7 @@ async def measure(jobs: int, rounds: int) -> dict[str, object]:
         clock = SkippingClock()
         provider = AzureProvider(settings, clock)
         await provider.open()
-        before_mib = observing.rss_mib()
+        before_mib = usage.rss_mib()
         begin = time.perf_counter()
         refs = await submitted(provider, jobs, FOREVER)
         submit_seconds = time.perf_counter() - begin
@@ -112,7 +99,7 @@ async def measure(jobs: int, rounds: int) -> dict[str, object]:
         f"cpu_share_at_a_round_every_{IDLE_INTERVAL_SECONDS:g}_s": round(idle.cpu_a_round / IDLE_INTERVAL_SECONDS, 5),
         "a_hundredth_ends_and_as_many_begin": moving.figures(),
         "full_list": full.figures(),
-        "rss_mib": {"after_open": before_mib, "with_all_observed": observing.rss_mib(), "peak": observing.peak_mib()},
+        "rss_mib": {"after_open": before_mib, "with_all_observed": usage.rss_mib(), "peak": observing.peak_mib()},
         "submits_per_second": round(jobs / submit_seconds),
     }
 

@@ -8,25 +8,21 @@ that job is at the service, as its status says.
 import argparse
 import asyncio
 import json
-import os
-import platform
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 from controller.domain import names
 from controller.domain.job import parse
 from controller.kube import paths
 from controller.kube.client import KubeClient
+from dev.bench import results
 from dev.processes import Child
 from dev.stack import Stack, free_port
 
-RESULT = Path(__file__).parents[2] / "bench" / "results" / "failover.json"
 ORIGINAL_SECONDS = (26, 31)
 """kill -9 of the original worker, until another took over (contract §4)."""
 POLL_SECONDS = 0.02
@@ -146,7 +142,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=20, help="of each kind")
     parser.add_argument("--ttl", type=int, default=15, help="WORKER_LEASE_TTL_SECONDS")
     parser.add_argument("--interval", type=float, default=2.0, help="WORKER_CLAIM_INTERVAL_SECONDS")
-    parser.add_argument("--result", type=Path, default=RESULT)
+    parser.add_argument("--results", type=Path, default=results.FOLDER)
     found = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="jennah-failover-") as folder:
         times = asyncio.run(measure(found.kills, found.ttl, found.interval, Path(folder)))
@@ -156,10 +152,8 @@ def main() -> int:
         "kills_of_each": found.kills,
         "seconds": {signal: {what: summary(values) for what, values in both.items()} for signal, both in times.items()},
         "original_seconds_after_kill": ORIGINAL_SECONDS,
-        "machine": {"cores": os.cpu_count(), "python": platform.python_version(), "kopf": version("kopf")},
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    found.result.write_text(json.dumps(result, indent=2) + "\n")
+    results.write("failover", result, found.results)
     print(json.dumps(result["seconds"], indent=2))
     return 0
 

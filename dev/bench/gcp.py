@@ -8,16 +8,12 @@ memory is their own. A round is what the observer does: one `observe` of all job
 import argparse
 import asyncio
 import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
 import time
 import uuid
 from datetime import UTC, datetime
-from importlib.metadata import version
-from pathlib import Path
 
 from controller.clock import SystemClock
 from controller.cloud_settings import GcpSettings
@@ -26,9 +22,9 @@ from controller.domain.job import JobSpec
 from controller.domain.resources import ResourceSet
 from controller.ports import JobRef, SubmitRequest
 from controller.providers.gcp.provider import GcpProvider
-from dev.bench import observing
+from dev.bench import observing, results, usage
 
-RESULT = Path(__file__).parents[2] / "bench" / "results" / "gcp.json"
+LIBRARIES = ("google-cloud-batch", "grpcio", "protobuf")
 MODES = {"honour": "field_mask_honoured", "ignore": "field_mask_ignored"}
 SUBMITTERS = 32
 AIM_LIST_CALLS, AIM_CPU_SHARE, AIM_RSS_MIB = 12, 0.1, 300
@@ -55,16 +51,8 @@ def main() -> int:
             f"cpu_share_at_a_round_every_{IDLE_INTERVAL_SECONDS:g}_s": AIM_CPU_SHARE,
             "rss_mib": AIM_RSS_MIB,
         },
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores shared with the stand-in",
-        "versions": {
-            "python": platform.python_version(),
-            **{name: version(name) for name in ("google-cloud-batch", "grpcio", "protobuf")},
-        },
-        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    RESULT.parent.mkdir(parents=True, exist_ok=True)
-    RESULT.write_text(json.dumps(result, indent=2) + "\n")
-    print(json.dumps(result, indent=2))
+    print(results.write("gcp", result, libraries=LIBRARIES).read_text(), end="")
     return 0
 
 
@@ -88,7 +76,7 @@ async def measure(mode: str, jobs: int, rounds: int) -> dict[str, object]:
         )
         provider = GcpProvider(settings, SystemClock())
         await provider.open()
-        before_mib = observing.rss_mib()
+        before_mib = usage.rss_mib()
         begin = time.perf_counter()
         refs = await submitted(provider, jobs)
         submit_seconds = time.perf_counter() - begin
@@ -109,7 +97,7 @@ async def measure(mode: str, jobs: int, rounds: int) -> dict[str, object]:
         "cpu_seconds_per_round": round(cpu_seconds, 3),
         f"cpu_share_at_a_round_every_{IDLE_INTERVAL_SECONDS:g}_s": round(cpu_seconds / IDLE_INTERVAL_SECONDS, 4),
         "round_seconds_median": round(statistics.median(walls), 3),
-        "rss_mib": {"after_open": before_mib, "with_all_observed": observing.rss_mib(), "peak": observing.peak_mib()},
+        "rss_mib": {"after_open": before_mib, "with_all_observed": usage.rss_mib(), "peak": observing.peak_mib()},
         "observations_that_changed_without_need": changed,
         "submits_per_second": round(jobs / submit_seconds),
     }

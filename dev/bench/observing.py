@@ -5,7 +5,6 @@ import contextlib
 import resource
 import sys
 from collections.abc import AsyncIterator, Collection
-from pathlib import Path
 
 from controller.domain.phases import Phase
 from controller.metrics import PROVIDER_CALLS
@@ -48,12 +47,6 @@ def calls(*methods: str) -> float:
         for sample in metric.samples
         if sample.name.endswith("_total") and sample.labels["method"].startswith(methods or ("",))
     )
-
-
-def rss_mib() -> int:
-    """The memory of this process now."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize() // 2**20
 
 
 def peak_mib() -> int:

@@ -11,16 +11,13 @@ import asyncio
 import contextlib
 import functools
 import itertools
-import json
 import os
-import platform
 import statistics
 import sys
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -31,9 +28,9 @@ from controller.ports import RecordFailure
 from controller.stores.postgres import PostgresStore
 from controller.stores.postgres_schema import PostgresMigrations
 from controller.stores.writer import GROUP_ROWS, GroupWriter
+from dev.bench import results
 from dev.postgres import HOW_TO_GET, Server, find_binaries
 
-RESULT = Path(__file__).parents[2] / "bench" / "results" / "record.json"
 LIFE = (Phase.PENDING, Phase.SCHEDULED, Phase.RUNNING, Phase.COMPLETED)
 TENANTS = 20
 HISTORY_JOBS = 5000
@@ -51,8 +48,7 @@ def main() -> int:
     with server_url() as url:
         result = asyncio.run(measure(url, options.callers, options.seconds, options.rounds))
     print(table(result))
-    RESULT.parent.mkdir(parents=True, exist_ok=True)
-    RESULT.write_text(json.dumps(result, indent=2) + "\n")
+    results.write("record", result, libraries=("psycopg",))
     return 0
 
 
@@ -94,9 +90,7 @@ async def measure(url: str, callers: int, seconds: float, rounds: int) -> dict[s
         "group_commit_per_second": {"median": round(b), "rounds": [round(r) for r in grouped]},
         "ratio": round(b / a, 1),
         "aims": {"per_second": AIM_PER_SECOND, "ratio": AIM_RATIO},
-        "machine": machine(),
-        "versions": versions(url),
-        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "postgresql": server_version(url),
     }
 
 
@@ -198,20 +192,10 @@ def _check(result: Recorded | RecordFailure, transition: Transition) -> None:
     assert result == Recorded(number=transition.number, phase=transition.row.status), result
 
 
-def machine() -> dict[str, object]:
-    names = [
-        line.partition(":")[2].strip()
-        for line in Path("/proc/cpuinfo").read_text().splitlines()
-        if line.startswith("model name")
-    ]
-    return {"cores": os.cpu_count(), "cpu": names[0] if names else platform.machine(), "load": os.getloadavg()[0]}
-
-
-def versions(url: str) -> dict[str, str]:
+def server_version(url: str) -> str:
     with psycopg.connect(url) as connection:
-        info = connection.info
-        server = f"{info.server_version // 10000}.{info.server_version % 10000}"
-    return {"postgresql": server, "psycopg": psycopg.__version__, "python": platform.python_version()}
+        number = connection.info.server_version
+    return f"{number // 10000}.{number % 10000}"
 
 
 def table(result: dict[str, object]) -> str:

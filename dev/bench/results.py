@@ -15,13 +15,13 @@ LIBRARIES = ("aiohttp", "kopf", "kubernetes", "msgspec")
 Figures = Mapping[str, object]
 
 
-def write(part: str, figures: Figures, folder: Path = FOLDER) -> Path:
+def write(part: str, figures: Figures, folder: Path = FOLDER, *, libraries: Sequence[str] = LIBRARIES) -> Path:
     """Write the part's file, with the machine, the versions and the date."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{part}.json"
     surroundings = {
         "machine": machine(),
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in libraries}},
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     path.write_text(json.dumps({**figures, **surroundings}, indent=2) + "\n")

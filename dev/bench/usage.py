@@ -11,7 +11,7 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def rss_mib(pid: int) -> float:
-    """Its memory now."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+def rss_mib(pid: int | None = None) -> float:
+    """Its memory now; of this process where none is named."""
+    pages = int(Path(f"/proc/{pid or 'self'}/statm").read_text().split()[1])
     return round(pages * resource.getpagesize() / 2**20, 1)
