@@ -48,7 +48,7 @@ async def run(options: argparse.Namespace) -> None:
         figures = await churn.measure(
             rate=options.rate,
             seconds=options.seconds or 300,
-            database=options.database,
+            database=(options.database or DATABASES)[0],
             kubeconfig=options.kubeconfig,
             say=_say,
         )
@@ -62,7 +62,7 @@ async def _compare(part: str, options: argparse.Namespace) -> None:
         jobs=options.jobs,
         peer_jobs=min(options.jobs, options.peer_jobs),
         rounds=options.rounds,
-        database=options.database,
+        databases=options.database or DATABASES,
         kubeconfig=options.kubeconfig,
         say=_say,
     )
@@ -88,7 +88,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, help="of idle and detect (60), of churn (300)")
     parser.add_argument("--rate", type=float, default=100, help="of churn, submissions a second (100)")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each way (3)")
-    parser.add_argument("--database", choices=DATABASES, default="sqlite", help="of life")
+    parser.add_argument(
+        "--database", choices=DATABASES, action="append", help="of life and churn (both; churn: SQLite)"
+    )
     parser.add_argument("--kubeconfig", type=Path, help="a cluster with the CRD in place of the in-memory API server")
     parser.add_argument("--results", type=Path, default=results.FOLDER, help="where files are written")
     return parser

@@ -1,7 +1,7 @@
 """The parts limit, life and peer: the same jobs in three ways, which take turns on servers of their own."""
 
 import functools
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 from dev.bench import life, limit, peer
@@ -23,13 +23,24 @@ Way = Callable[[Installation, int], Awaitable[Turn]]
 
 
 async def measure(
-    ways: Sequence[str], *, jobs: int, peer_jobs: int, rounds: int, database: str, kubeconfig: Path | None, say: Say
+    ways: Sequence[str],
+    *,
+    jobs: int,
+    peer_jobs: int,
+    rounds: int,
+    databases: Sequence[str],
+    kubeconfig: Path | None,
+    say: Say,
 ) -> dict[str, dict[str, object]]:
-    """The figures of those ways. Each round has a turn of each, so that they meet the same machine."""
-    turns: dict[str, list[Turn]] = {way: [] for way in ways}
+    """The figures of those ways. Each round has a turn of each, so that they meet the same machine.
+
+    life is measured with each of the databases; its figures are those with the first, the others' are in it by name.
+    """
+    turns: dict[tuple[str, str], list[Turn]] = {}
     concurrency, patches = 0, float(len(limit.LIFE))
+    order = [(way, database) for way in ways for database in (databases if way == "life" else databases[:1])]
     for number in range(rounds):
-        for way in ways:
+        for way, database in order:
             if way == "limit" and not concurrency:
                 concurrency = await best_concurrency(max(jobs // 4, 20), kubeconfig, say)
             take_turn: dict[str, Way] = {
@@ -39,20 +50,29 @@ async def measure(
             }
             async with installation(kubeconfig=kubeconfig, database=database) as made:
                 turn = await take_turn[way](made, peer_jobs if way == "peer" else jobs)
-            turns[way].append(turn)
+            turns.setdefault((way, database), []).append(turn)
             if way == "life":
                 patches = turn.counts_a_job["status_patches"]
-            say(f"round {number + 1} of {rounds}: {way}: {turn.per_second:.0f} jobs/s")
-    found = {way: summary(turns[way]) for way in ways}
+            on = f" on {database}" if way == "life" else ""
+            say(f"round {number + 1} of {rounds}: {way}{on}: {turn.per_second:.0f} jobs/s")
+    first = databases[0]
+    found = {way: summary(turns[way, first]) for way in ways}
     if "limit" in ways:
         found["limit"]["concurrency"] = concurrency
     if "life" in ways:
-        found["life"] |= {"callers": life.CALLERS, "database": database}
-        found["life"] |= {f"ratio_to_{way}": ratio(turns["life"], turns[way]) for way in ways if way != "life"}
-        if "limit" in ways:
-            found["life"]["cpu_ratio_to_limit"] = cpu_ratio(turns["life"], turns["limit"])
+        others = {way: turns[way, first] for way in ways if way != "life"}
+        found["life"] |= {"callers": life.CALLERS, "database": first, **_ratios(turns["life", first], others)}
+        for database in databases[1:]:
+            mine = turns["life", database]
+            found["life"][database] = summary(mine) | _ratios(mine, others)
         found["life"]["aims"] = AIMS
     return found
+
+
+def _ratios(mine: Sequence[Turn], others: Mapping[str, Sequence[Turn]]) -> dict[str, float]:
+    """To each other way, by rate and by CPU."""
+    by_rate = {f"ratio_to_{way}": ratio(mine, turns) for way, turns in others.items()}
+    return by_rate | {f"cpu_ratio_to_{way}": cpu_ratio(mine, turns) for way, turns in others.items()}
 
 
 async def best_concurrency(jobs: int, kubeconfig: Path | None, say: Say) -> int:

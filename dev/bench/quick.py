@@ -23,7 +23,7 @@ class OutOfLine(Exception):
 async def measure(say: Say) -> Mapping[str, object]:
     """The figures of life."""
     found = await compare.measure(
-        compare.WAYS, jobs=JOBS, peer_jobs=PEER_JOBS, rounds=1, database="sqlite", kubeconfig=None, say=say
+        compare.WAYS, jobs=JOBS, peer_jobs=PEER_JOBS, rounds=1, databases=("sqlite",), kubeconfig=None, say=say
     )
     return found["life"]
 
