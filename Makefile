@@ -63,14 +63,9 @@ proto: $(DEV_STAMP) ## Generate api/gen from the .proto
 manifests: $(DEV_STAMP) ## Make what is derived from the chart and the CRD: the chart's README, manifests/install.yaml
 	@$(BIN)/python -m dev.manifests
 
-bench: $(DEV_STAMP) ## Measure (25 min): jobs' lives beside what Kubernetes allows, idle, cold start, churn, ...; results go to bench/results
+bench: $(DEV_STAMP) ## Measure all (25 min), or ARGS="life --jobs 500"; results go to bench/results
 	@$(BIN)/python -m dev.bench $(ARGS)
-	@$(BIN)/python -m dev.bench.api
-	@$(BIN)/python -m dev.bench.record
-	@$(BIN)/python -m dev.bench.gcp
-	@$(BIN)/python -m dev.bench.aws
-	@$(BIN)/python -m dev.bench.azure
-	@$(BIN)/python -m dev.bench.failover
+	@test -n "$(ARGS)" || for part in api record gcp aws azure failover; do $(BIN)/python -m dev.bench.$$part || exit; done
 
 bench-quick: $(DEV_STAMP) ## Measure a small life (30 s); fails where ratios are less than half of those in bench/results
 	@$(BIN)/python -m dev.bench quick
