@@ -254,8 +254,11 @@ class Reconciler:
                 case actions.Submit():
                     await self._freshness.confirm(draft.base)
                     if await self._submitting.is_first(draft):
+                        accepted = draft.job.status
                         seen, pause = await self._submitting.submit(draft)
-                        if pause is not None and await self._recorder.flush(draft):
+                        # That it was accepted is told together with what comes of it.
+                        is_told_later = not draft.base.is_accepted and draft.job.status == accepted
+                        if pause is not None and (is_told_later or await self._recorder.flush(draft)):
                             return pause
                     elif draft.job.is_finished:
                         await self._submitting.learn_the_end(draft)

@@ -228,6 +228,7 @@ async def test_a_job_waits_for_its_secret_without_writing_while_the_api_may_be_m
     job = world.kube.create()
     world.kube.env = EnvironmentMissing("secret job-env does not exist")
     assert await world.reconcile(job) == pytest.approx(0.05)
+    assert world.kube.writes == 0
     world.kube.env = Environment(values={"A": "1"}, shown={"A": "1"})
     await world.reconcile(job)
     assert world.provider.submissions[0].env == {"A": "1"}
