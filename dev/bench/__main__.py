@@ -28,7 +28,7 @@ def main() -> int:
 
 async def run(options: argparse.Namespace) -> None:
     if QUICK in options.parts:
-        quick.check(await quick.measure(_say), results.FOLDER)
+        await quick.check(results.FOLDER, _say)
         return
     parts = options.parts or PARTS
     many_parts = [part for part in many.PARTS if part in parts]
