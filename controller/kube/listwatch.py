@@ -6,6 +6,7 @@ comes, not even a bookmark) is noticed: `fault` says whether what was told can b
 """
 
 import contextlib
+import logging
 from collections.abc import Callable, Sequence
 from typing import Generic, Protocol, TypeVar
 
@@ -15,6 +16,8 @@ from controller.backoff import Backoff
 from controller.domain.errors import Expired, JennahError, Throttled, Unavailable
 from controller.kube.client import KubeClient
 from controller.ports import Clock
+
+log = logging.getLogger(__name__)
 
 PAGE = 500
 WATCH_SECONDS = 30
@@ -131,6 +134,12 @@ class ListWatch(Generic[T]):
                 if not isinstance(error, Unavailable | Throttled):
                     self._version = ""
                 self._is_well(str(error))
+                failures += 1
+            except Exception:
+                # A surprise in one object must not leave us deaf for good.
+                log.exception("unexpected failure of the watch of %s", self._path)
+                self._version = ""
+                self._is_well(f"unexpected failure of the watch of {self._path}")
                 failures += 1
             if failures > 1 or self._trouble:
                 await self._clock.sleep(BACKOFF.pause(failures - 1))

@@ -31,10 +31,12 @@ class _Held(msgspec.Struct):
     """Whether it has ended and all of its Pods were known then."""
 
 
-class _Gone(msgspec.Struct, frozen=True):
+class _Gone(msgspec.Struct):
     job_uid: str
     seen: Observation
     at: float
+    is_sure: bool
+    """Whether it is known that it was deleted. A watch also stops telling of a Job whose labels somebody edits."""
 
 
 class Held:
@@ -61,6 +63,11 @@ class Held:
             held.seen = observation.observation(held.job, self._of(held.job))
         return held.seen
 
+    def is_unsure(self, place: Place) -> bool:
+        """Whether the Job there may be there still, though the watch says that it is gone."""
+        gone = self._gone.get(place)
+        return gone is not None and not gone.is_sure and place not in self._jobs
+
     def job(self, place: Place) -> Job | None:
         """The Job that is there."""
         held = self._jobs.get(place)
@@ -86,9 +93,18 @@ class Held:
         if held is not None and held.job.metadata.uid == job.metadata.uid:
             self._fix(held, seen)
 
-    def bury(self, job: Job) -> None:
-        """A call says that this Job is there no more: the watch will."""
-        self.remove_job(job)
+    def bury(self, place: Place, known: Job | None) -> None:
+        """A call says that no Job is there, where that one was known before: the watch will."""
+        if known is not None:
+            self.remove_job(known)
+        gone = self._gone.get(place)
+        if gone is not None and place not in self._jobs:
+            gone.is_sure = True
+
+    def unbury(self, job: Job) -> None:
+        """A call says that this Job is there, though the watch had told that it is gone."""
+        if self.is_unsure(_place(job)) and self._gone[_place(job)].job_uid == job.metadata.uid:
+            del self._gone[_place(job)]
 
     # --- what the watch tells --------------------------------------------------------------------------
 
@@ -123,9 +139,10 @@ class Held:
         self._places.pop(job.metadata.uid, None)
         self._attempts.pop(job.metadata.uid, None)
         if seen is not None:
-            deleted = job.metadata.deletion_timestamp or self._clock.now()
-            ended = observation.removed(seen, deleted)
-            self._gone[place] = _Gone(job.metadata.uid, ended, self._clock.monotonic())
+            deleted = job.metadata.deletion_timestamp
+            ended = observation.removed(seen, deleted or self._clock.now())
+            is_sure = deleted is not None or seen.has_ended
+            self._gone[place] = _Gone(job.metadata.uid, ended, self._clock.monotonic(), is_sure)
         self._forget_the_oldest()
 
     def replace_jobs(self, jobs: Sequence[Job], version: int, namespace: str) -> None:
@@ -173,7 +190,8 @@ class Held:
         for uid, known in list(self._attempts.items()):
             for name, attempt in list(known.items()):
                 is_covered = not namespace or attempt.namespace == namespace
-                if is_covered and not attempt.has_ended and name not in there.get(uid, ()):
+                is_kept = attempt.has_ended and uid in self._places  # it ran: that it was cleared away changes nothing
+                if is_covered and not is_kept and name not in there.get(uid, ()):
                     del known[name]
             if not known:
                 del self._attempts[uid]

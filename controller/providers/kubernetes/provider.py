@@ -5,6 +5,7 @@ adopted if it carries our uid. Jobs are not asked for at intervals: a watch tell
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from datetime import datetime
 
@@ -33,6 +34,9 @@ CALL_SECONDS = 11.0
 """For all calls of a submission or of a cancellation together: shorter than what the reconciler gives it."""
 TRIES = 5
 """To delete a Job as it was read: it may move meanwhile."""
+UNWATCHED_SECONDS = 10.0
+"""Between two questions for a Job that is there and that the watch does not tell of: one that was made before
+JENNAH_INSTANCE or a namespace was changed, or whose labels somebody edited."""
 BREATH = 2000
 """Jobs that are gone through before others get the event loop again."""
 
@@ -47,7 +51,10 @@ class KubernetesProvider:
         self.region = settings.region
         self._settings = settings
         self._cluster = Cluster(settings, clock)
+        self._clock = clock
         self._held = self._cluster.held
+        self._unwatched: dict[str, tuple[float, Observation]] = {}
+        """By external name: when it was asked for last, and how it stood."""
 
     def on_change(self, call: Callable[[], None]) -> None:
         self._cluster.on_change(call)
@@ -84,11 +91,16 @@ class KubernetesProvider:
         place = self._place(ref)
         known = self._held.job(place)
         job = await self._cluster.job(place)
-        if job is not None:
-            return await self._observed(job)
-        if known is not None:
-            self._held.bury(known)
-        return self._held.seen(place)
+        if job is None:
+            self._held.bury(place, known)
+            self._unwatched.pop(ref.external_name, None)
+            return self._held.seen(place)
+        seen = await self._observed(job)
+        if seen.uid == ref.uid and known is None:
+            self._held.unbury(job)
+            if self._held.seen(place) is None:
+                self._unwatched[ref.external_name] = (self._clock.monotonic(), seen)
+        return seen
 
     async def observe(self, refs: Collection[JobRef]) -> Mapping[str, Observation]:
         if not refs:
@@ -96,10 +108,13 @@ class KubernetesProvider:
         await self._cluster.be_current()
         found: dict[str, Observation] = {}
         unexplained: dict[str, Job] = {}
+        singly: list[JobRef] = []
         for number, ref in enumerate(refs, 1):
             place = self._place(ref)
             seen = self._held.seen(place)
-            if seen is not None and seen.uid == ref.uid:
+            if self._held.is_unsure(place) or (seen is None and ref.external_name in self._unwatched):
+                singly.append(ref)
+            elif seen is not None and seen.uid == ref.uid:
                 job = self._held.unexplained(place) if seen.has_ended else None
                 if job is None:
                     found[ref.external_name] = seen
@@ -111,6 +126,7 @@ class KubernetesProvider:
             # Its Pods are behind on their own watch, or were cleared away before we came: asked for once.
             found[name] = await self._observed(job)
             self._held.explain(job, found[name])
+        await self._ask_for_unwatched(singly, found)
         return found
 
     async def unclaimed(self, claimed: Set[str], *, ended_since: datetime | None = None) -> Sequence[OwnedJob]:
@@ -218,6 +234,20 @@ class KubernetesProvider:
             return
 
     # --- small helpers ---------------------------------------------------------------------------------
+
+    async def _ask_for_unwatched(self, refs: Sequence[JobRef], found: dict[str, Observation]) -> None:
+        """What becomes of Jobs that the watch does not tell of. What nobody asks for any more is forgotten."""
+        self._unwatched = {
+            ref.external_name: self._unwatched[ref.external_name]
+            for ref in refs
+            if ref.external_name in self._unwatched
+        }
+        for ref in refs:
+            asked_at, seen = self._unwatched.get(ref.external_name, (-math.inf, None))
+            if self._clock.monotonic() - asked_at >= UNWATCHED_SECONDS:
+                seen = await self.get(ref)
+            if seen is not None and seen.uid == ref.uid:
+                found[ref.external_name] = seen
 
     async def _observed(self, job: Job) -> Observation:
         return observation.observation(job, await self._cluster.attempts(job))

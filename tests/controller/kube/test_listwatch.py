@@ -193,3 +193,19 @@ async def test_silence_ends_the_watch_itself(setting: Setting) -> None:
         async with contextlib.aclosing(lines):
             async for _ in lines:
                 pass
+
+
+async def test_a_surprise_in_one_object_is_got_over(setting: Setting) -> None:
+    await setting.until(lambda: setting.watch.fault() == "")
+    put, surprises = setting.known.put, [RuntimeError("surprise")]
+
+    def surprised(item: dict[str, Any]) -> None:
+        if surprises:
+            raise surprises.pop()
+        put(item)
+
+    setting.known.put = surprised  # type: ignore[method-assign]
+    await setting.make("a")
+    await setting.until(lambda: setting.known.names == {"a"} and not surprises)
+    await setting.make("b")
+    await setting.until(lambda: setting.known.names == {"a", "b"} and not setting.watch.fault())

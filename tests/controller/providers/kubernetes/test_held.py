@@ -122,7 +122,7 @@ def test_a_job_that_was_deleted_at_once_ended_when_we_heard_of_it(held: Held) ->
 
 def test_late_news_of_a_job_that_is_gone_do_not_bring_it_back(held: Held) -> None:
     held.put_job(version(10))
-    held.bury(held.job(HERE))
+    held.bury(HERE, held.job(HERE))
     held.put_job(version(11))
     assert held.seen(HERE).phase is Phase.CANCELLED
 
@@ -167,3 +167,12 @@ def test_all_jobs_that_are_there_are_told(held: Held) -> None:
     assert [(one.metadata.name, seen.uid) for one, seen in held.all()] == [(NAME, held.seen(HERE).uid)]
     held.remove_job(job())
     assert list(held.all()) == []
+
+
+def test_ends_of_pods_are_not_kept_for_jobs_that_are_gone(held: Held) -> None:
+    """The watch may tell of a Pod after its Job, and miss that the Pod went as well."""
+    held.put_job(job())
+    held.remove_job(job())
+    held.put_pod(pod("Failed", state=terminated(3)))
+    held.replace_pods([], 99, "")
+    assert held._attempts == {}
