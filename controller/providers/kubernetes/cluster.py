@@ -1,7 +1,7 @@
 """One cluster: the calls, one method each, and the watch. The only part that talks to the API server."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -34,7 +34,8 @@ class Cluster:
         self._clock = clock
         self.held = Held(clock)
         self._clients: tuple[KubeClient, ...] = ()
-        self._watches: list[ListWatch[Job] | ListWatch[Pod]] = []
+        self._watches: list[tuple[str, ListWatch[Job] | ListWatch[Pod]]] = []
+        """Each with its namespace."""
         self._tasks: list[asyncio.Task[None]] = []
         self._making = asyncio.Lock()
         self._changed = asyncio.Event()
@@ -62,18 +63,21 @@ class Cluster:
     # --- the watch -------------------------------------------------------------------------------------
 
     async def be_current(self) -> None:
-        """Return once what is `held` is the truth. Raises Unavailable while the watch is broken."""
+        """Return once what is `held` is the truth. Raises Unavailable while a watch is broken."""
+        for fault in (await self.faults()).values():
+            raise Unavailable(f"Jobs cannot be observed: {fault}")
+
+    async def faults(self) -> Mapping[str, str]:
+        """Why what is `held` of a namespace is not the truth now, by namespace, of those where it is not."""
         await self.client()
         until = self._clock.monotonic() + FIRST_LIST_SECONDS
-        while not all(watch.was_tried for watch in self._watches):
+        while not all(watch.was_tried for _, watch in self._watches):
             left = until - self._clock.monotonic()
             if left <= 0:
                 break
             self._changed.clear()
             await wait_for_event(self._changed, left, self._clock)
-        fault = next(filter(None, (watch.fault() for watch in self._watches)), "")
-        if fault:
-            raise Unavailable(f"Jobs cannot be observed: {fault}")
+        return {namespace: fault for namespace, watch in self._watches if (fault := watch.fault())}
 
     def _watch(self, client: KubeClient) -> None:
         selector, clock = labels.selector(self._settings.instance), self._clock
@@ -96,7 +100,7 @@ class Cluster:
                 clock=clock,
                 changed=self._tell,
             )
-            self._watches += [jobs, pods]
+            self._watches += [(namespace, jobs), (namespace, pods)]
             self._tasks += [asyncio.create_task(jobs.run()), asyncio.create_task(pods.run())]
 
     def _tell(self) -> None:

@@ -5,6 +5,7 @@ adopted if it carries our uid. Jobs are not asked for at intervals: a watch tell
 """
 
 import asyncio
+import logging
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from datetime import datetime
@@ -27,6 +28,8 @@ from controller.providers.kubernetes import labels, observation, places, request
 from controller.providers.kubernetes.cluster import Cluster
 from controller.providers.kubernetes.places import Place
 from controller.providers.kubernetes.wire import Job
+
+log = logging.getLogger(__name__)
 
 OLDEST = (1, 29)
 """Of Kubernetes: podFailurePolicy and backoffLimitPerIndex are there by default since then."""
@@ -55,6 +58,7 @@ class KubernetesProvider:
         self._held = self._cluster.held
         self._unwatched: dict[str, tuple[float, Observation]] = {}
         """By external name: when it was asked for last, and how it stood."""
+        self._failing: frozenset[str] = frozenset()
 
     def on_change(self, call: Callable[[], None]) -> None:
         self._cluster.on_change(call)
@@ -103,16 +107,23 @@ class KubernetesProvider:
         return seen
 
     async def observe(self, refs: Collection[JobRef]) -> Mapping[str, Observation]:
+        """From what the watch told. Jobs of a namespace that cannot be watched stay as they were last seen; raises
+        where none can."""
         if not refs:
             return {}
-        await self._cluster.be_current()
+        faults = await self._cluster.faults()
+        if len(faults) == len(self._cluster.namespaces):
+            raise Unavailable(f"Jobs cannot be observed: {next(iter(faults.values()))}")
+        self._tell(faults)
         found: dict[str, Observation] = {}
         unexplained: dict[str, Job] = {}
         singly: list[JobRef] = []
         for number, ref in enumerate(refs, 1):
             place = self._place(ref)
             seen = self._held.seen(place)
-            if self._held.is_unsure(place) or (seen is None and ref.external_name in self._unwatched):
+            if place.namespace in faults:
+                found |= _as_it_was(ref, seen)
+            elif self._held.is_unsure(place) or (seen is None and ref.external_name in self._unwatched):
                 singly.append(ref)
             elif seen is not None and seen.uid == ref.uid:
                 job = self._held.unexplained(place) if seen.has_ended else None
@@ -235,6 +246,13 @@ class KubernetesProvider:
 
     # --- small helpers ---------------------------------------------------------------------------------
 
+    def _tell(self, faults: Mapping[str, str]) -> None:
+        """What cannot be watched, once for as long as it cannot."""
+        for namespace, fault in faults.items():
+            if namespace not in self._failing:
+                log.warning("the Jobs of %s cannot be observed: %s", namespace or "all namespaces", fault)
+        self._failing = frozenset(faults)
+
     async def _ask_for_unwatched(self, refs: Sequence[JobRef], found: dict[str, Observation]) -> None:
         """What becomes of Jobs that the watch does not tell of. What nobody asks for any more is forgotten."""
         self._unwatched = {
@@ -254,3 +272,16 @@ class KubernetesProvider:
 
     def _place(self, ref: JobRef) -> Place:
         return places.place_of(ref, self._settings.namespace)
+
+
+def _as_it_was(ref: JobRef, last: Observation | None) -> dict[str, Observation]:
+    """A job that cannot be observed now, by its name. That its Job has ended or gone is told when that is sure."""
+    if last is not None and last.uid == ref.uid and not last.has_ended:
+        return {ref.external_name: last}
+    if ref.resource_path is None:
+        return {}
+    return {
+        ref.external_name: Observation(
+            external_name=ref.external_name, uid=ref.uid, resource_path=ref.resource_path, phase=None
+        )
+    }

@@ -1,13 +1,19 @@
 """Jobs that are there and that the watch does not tell of: of another JENNAH_INSTANCE, or with edited labels."""
 
+import asyncio
+
+import msgspec
 import pytest
 
 from controller.domain import reasons
+from controller.domain.errors import Unavailable
 from controller.domain.phases import Phase
+from controller.ports import JobRef
 from controller.providers.kubernetes import labels
 from controller.providers.kubernetes import provider as adapter
-from tests.controller.providers.kubernetes.harness import wanted
+from tests.controller.providers.kubernetes.harness import fresh, wanted
 from tests.controller.providers.kubernetes.service import Service, path_of, ref_of, until
+from tests.faulty_kube import status
 
 
 async def test_a_job_of_before_the_instance_was_renamed_is_asked_for_now_and_then(service: Service) -> None:
@@ -53,3 +59,31 @@ async def test_a_job_whose_labels_somebody_takes_off_has_not_gone(
     end = await until(provider, request, lambda one: one is not None and one.has_ended)
     assert end is not None
     assert end.failed_unless_asked == reasons.DELETED_EXTERNALLY
+
+
+async def test_a_namespace_that_cannot_be_watched_holds_up_no_other(service: Service) -> None:
+    """Who rules over a namespace can take our rights in it; its jobs stay as they were last seen."""
+    await service.client.post("/api/v1/namespaces", {"metadata": {"name": "team-b"}})
+    provider = service.provider(watch_namespaces=("team-a", "team-b"))
+    one, other, late = fresh(), msgspec.structs.replace(fresh(), namespace="team-b"), fresh(name="late")
+    for request in (one, other):
+        await provider.submit(request)
+    refs = [ref_of(one), ref_of(other)]
+    before = await provider.observe(refs)
+    assert len(before) == 2
+    service.front.rule = lambda asked: status(403, "Forbidden") if "/team-b/" in asked.path else None
+    service.front.drop_watches()
+    unseen = JobRef(external_name="late-1", uid=late.uid, namespace="team-b", resource_path="/x")
+    await until(provider, one, lambda _: bool(provider._failing))
+    await service.complete(one)
+    await until(provider, one, lambda seen: seen is not None and seen.has_ended)
+    found = await provider.observe([*refs, unseen])
+    assert found[other.external_name] == before[other.external_name]
+    assert found["late-1"].phase is None, "not in doubt: it cannot be looked up either"
+    service.front.rule = lambda asked: status(403, "Forbidden")
+    service.front.drop_watches()
+    async with asyncio.timeout(30):
+        with pytest.raises(Unavailable):
+            while True:
+                await provider.observe(refs)
+                await asyncio.sleep(0.01)
