@@ -61,6 +61,14 @@ WRONG: list[tuple[Values, str]] = [
         {"database": {"endpoint": "postgresql://me:secret@host/db", "endpointSecret": {"name": ""}}},
         "database.endpoint holds a password",
     ),
+    (
+        {"database": {"endpoint": "postgresql://host/db?user=me&password=secret", "endpointSecret": {"name": ""}}},
+        "database.endpoint holds a password",
+    ),
+    (
+        {"provider": {"azure": {"output": {"url": "https://a.blob.core.windows.net/c?sv=1&sig=secret"}}}},
+        "provider.azure.output.url holds a signature",
+    ),
     ({"database": {"provider": "spanner"}}, "database.instance is required with database.provider=spanner"),
     ({"database": {"provider": "dynamodb"}}, "database.region is required with database.provider=dynamodb"),
     ({"controller": {"orphans": "cancel"}}, "controller.orphans=cancel needs provider.instance"),

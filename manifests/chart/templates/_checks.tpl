@@ -54,6 +54,9 @@ provider.azure.registry.server is required with an identity or a Secret of a reg
 {{- if and .output.url .output.secretName }}
 provider.azure.output.url and provider.azure.output.secretName are the same variable: set one of them
 {{- end -}}
+{{- if regexMatch "[?&]sig=" .output.url }}
+provider.azure.output.url holds a signature: put the URL into a Secret and name that in provider.azure.output.secretName
+{{- end -}}
 {{- if and (hasPrefix "http://" .endpoint) (not .keySecret.name) }}
 provider.azure.endpoint is plain http: that needs provider.azure.keySecret.name, tokens are sent by https only
 {{- end -}}
@@ -70,7 +73,7 @@ database.provider=sqlite is a file of one machine, which the operators' and the 
 {{- if and .endpoint .endpointSecret.name }}
 database.endpoint and database.endpointSecret.name are the same variable: set one of them
 {{- end -}}
-{{- if regexMatch "://[^/@]*:[^/@]*@" .endpoint }}
+{{- if regexMatch "(?i)://[^/@]*:[^/@]*@|\\bpassword\\s*=" .endpoint }}
 database.endpoint holds a password: put the URL into a Secret and name that in database.endpointSecret.name
 {{- end -}}
 {{- if $isOurs -}}
