@@ -14,7 +14,7 @@ import msgspec
 from api.tenancy import Tenancy
 from controller.domain import job as jobs
 from controller.domain import names
-from controller.domain.errors import NotFound, Unavailable
+from controller.domain.errors import Forbidden, NotFound, Unavailable
 from controller.domain.job import Job
 from controller.domain.records import JobRow
 from controller.kube import paths
@@ -132,8 +132,18 @@ class JobObjects:
         await self._client.merge_patch(paths.job(job.metadata.namespace, job.metadata.name), patch)
 
     async def _list(self, **query: str) -> list[Job]:
-        found = [await self._list_at(paths.jobs(namespace), query) for namespace in self._read_namespaces]
+        found = await asyncio.gather(*(self._list_in(namespace, query) for namespace in self._read_namespaces))
         return [job for jobs_there in found for job in jobs_there]
+
+    async def _list_in(self, namespace: str | None, query: dict[str, str]) -> list[Job]:
+        """Nothing of a watched namespace that we may not read any more, or that is gone and our rights with it."""
+        try:
+            return await self._list_at(paths.jobs(namespace), query)
+        except Forbidden as error:
+            if namespace in (None, self._namespace):
+                raise
+            LOG.warning("the jobs of namespace %s are not shown: %s", namespace, error)
+            return []
 
     async def _list_at(self, path: str, query: dict[str, str]) -> list[Job]:
         found: list[Job] = []

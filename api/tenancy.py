@@ -29,9 +29,10 @@ class Tenancy:
     async def tenant_of(self, job: Job) -> str:
         """What the controller settled on, else what it will; "" where we may not look. Raises Unavailable.
 
-        A job that names another tenant than its namespace's label is not shown to that one: it will not run.
+        A job that names another tenant than its namespace's label is not shown to that one: it will not run. The
+        object's own label says nothing: it is the controller's, and before that anybody's.
         """
-        namespace, wanted = job.metadata.namespace, job.spec.tenant_id or job.metadata.labels.get(names.LABEL_TENANT)
+        namespace, wanted = job.metadata.namespace, job.spec.tenant_id
         if job.status.tenant_id or (wanted and namespace == self._own_namespace):
             return job.status.tenant_id or wanted or ""
         label = await self._label_of(namespace)

@@ -73,6 +73,30 @@ async def test_a_job_that_names_another_tenant_than_its_namespace_is_not_shown_t
     assert (await api.call("CancelJob", {"job_id": "a"})).code == "not_found"
 
 
+async def test_a_label_of_the_object_gives_its_job_to_nobody(api: Api) -> None:
+    """Anybody who creates it can set that; the controller does not look at it and makes it the tenant's."""
+    item = await api.apply("a")
+    patch = {"metadata": {"labels": {names.LABEL_TENANT: TENANT}}}
+    await api.kube.merge_patch(paths.job("default", "a"), patch)
+    assert await listed(api) == []
+    assert (await api.call("CancelJob", {"job_id": item["metadata"]["uid"]})).code == "not_found"
+    (job,) = (await api.call("ListJobs", tenant="default")).json["jobs"]
+    assert job["jobId"] == item["metadata"]["uid"]
+
+
+async def test_a_watched_namespace_that_may_not_be_read_hides_no_other(kube: KubeClient, store: SqliteStore) -> None:
+    client = FaultyClient(kube)
+    client.refused.add(paths.jobs("hidden"))
+    async with serving(cast("Any", client), store, api_settings(watch_namespaces=("readable", "hidden"))) as api:
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "readable"}}
+        await kube.post("/api/v1/namespaces", body)
+        await api.apply("a", namespace="readable", tenantId=TENANT, jobId="a")
+        assert await listed(api) == ["a"]
+        assert (await api.call("CancelJob", {"job_id": "a"})).json == {"jobId": "a", "status": "PENDING"}
+        client.refused.add(paths.jobs("default"))
+        assert (await api.call("GetJob", {"job_id": "b"})).code == "unavailable", "its own it must read"
+
+
 async def test_jobs_of_the_watched_namespaces_are_shown_without_rights_to_read_others(
     kube: KubeClient, store: SqliteStore
 ) -> None:
