@@ -36,6 +36,8 @@ class JobObjects:
         watched = tuple(watch_namespaces)
         self._read_namespaces = tuple(dict.fromkeys((namespace, *watched))) if watched else (None,)
         self._tenancy = tenancy
+        self._hidden: set[str] = set()
+        """Watched namespaces of which it was told that they may not be read."""
 
     @property
     def namespace(self) -> str:
@@ -138,12 +140,16 @@ class JobObjects:
     async def _list_in(self, namespace: str | None, query: dict[str, str]) -> list[Job]:
         """Nothing of a watched namespace that we may not read any more, or that is gone and our rights with it."""
         try:
-            return await self._list_at(paths.jobs(namespace), query)
+            found = await self._list_at(paths.jobs(namespace), query)
         except Forbidden as error:
-            if namespace in (None, self._namespace):
+            if namespace is None or namespace == self._namespace:
                 raise
-            LOG.warning("the jobs of namespace %s are not shown: %s", namespace, error)
+            if namespace not in self._hidden:
+                LOG.warning("the jobs of namespace %s are not shown: %s", namespace, error)
+            self._hidden.add(namespace)
             return []
+        self._hidden.discard(namespace or "")
+        return found
 
     async def _list_at(self, path: str, query: dict[str, str]) -> list[Job]:
         found: list[Job] = []
