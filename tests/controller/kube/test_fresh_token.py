@@ -2,6 +2,7 @@
 
 import json
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,16 @@ async def test_a_token_that_is_good_is_kept(tmp_path: Path, expiry: str) -> None
     configuration = await loaded(kubeconfig(tmp_path, plugin(tmp_path, expiry)), clock)
     clock.now += 10 * fresh_token.LOOK_SECONDS
     assert await token(configuration) == "Bearer token-1"
+
+
+async def test_a_plugin_that_hands_out_its_token_to_the_end_is_asked_again_at_the_end(tmp_path: Path) -> None:
+    clock = Clock()
+    expiry = datetime.now(UTC) + timedelta(seconds=30)
+    user = plugin(tmp_path, expiry.isoformat(timespec="seconds").replace("+00:00", "Z"))
+    configuration = await loaded(kubeconfig(tmp_path, user), clock)
+    assert await token(configuration) == "Bearer token-1"
+    clock.now += 31
+    assert await token(configuration) == "Bearer token-2"
 
 
 async def test_a_plugin_that_fails_leaves_the_token_that_there_is(tmp_path: Path) -> None:
