@@ -5,7 +5,7 @@ FailureTarget), and Complete or Failed only once all of its Pods have ended.
 """
 
 from collections.abc import Collection, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 import msgspec
@@ -34,6 +34,9 @@ class State(StrEnum):
     DELETING = "deleting"
     COMPLETE = "complete"
     FAILED = "failed"
+    BROKEN_OFF = "broken off"
+    """It failed while it was being deleted: the Job controller counts the Pods that end by that as failures, and the
+    last one may use up the limit before the Job goes (pkg/controller/job, syncJob)."""
 
 
 PHASES: Mapping[State, Phase | None] = {
@@ -45,6 +48,7 @@ PHASES: Mapping[State, Phase | None] = {
     State.DELETING: None,
     State.COMPLETE: Phase.COMPLETED,
     State.FAILED: Phase.FAILED,
+    State.BROKEN_OFF: Phase.CANCELLED,
 }
 """Total. None: the phase stays as it was."""
 
@@ -53,6 +57,9 @@ JOB_REASONS: Mapping[str, str] = {"DeadlineExceeded": reasons.DEADLINE_EXCEEDED}
 PodFailurePolicy only say that a Pod failed."""
 
 
+_OVER = (State.COMPLETE, State.FAILED, State.BROKEN_OFF)
+CLOCKS = timedelta(seconds=10)
+"""How far the clocks of a control plane may be apart."""
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
@@ -60,9 +67,11 @@ def state_of(job: Job, attempts: Collection[Attempt]) -> State:
     """What the Job is. An end is one even while the Job is being deleted."""
     if _has(job, "Complete"):
         return State.COMPLETE
-    if _has(job, "Failed"):
-        return State.FAILED
-    if job.metadata.deletion_timestamp is not None:
+    failed, deleted = _find(job, "Failed"), job.metadata.deletion_timestamp
+    if failed is not None:
+        is_before = deleted is None or (failed.last_transition_time or _EPOCH) < deleted - CLOCKS
+        return State.FAILED if is_before else State.BROKEN_OFF
+    if deleted is not None:
         return State.DELETING
     if _has(job, "SuccessCriteriaMet") or _has(job, "FailureTarget"):
         return State.ENDING
@@ -113,7 +122,8 @@ def observation(job: Job, attempts: Collection[Attempt]) -> Observation:
         exit_code=exit_code,
         retries=_retries(job, counts, is_over=is_over),
         tasks=counts,
-        reason=reason,
+        reason=reasons.CANCELLED if state is State.BROKEN_OFF else reason,
+        failed_unless_asked=reason if state is State.BROKEN_OFF else None,
         message=message,
         waits_because=waits_because,
         waits_reason=waits_reason or reasons.WAITING_FOR_CAPACITY,
@@ -173,11 +183,11 @@ def _counts(job: Job, attempts: Collection[Attempt], state: State) -> TaskCounts
     total = _total(job)
     succeeded = total if state is State.COMPLETE else min(job.status.succeeded, total)
     failed = len(indexes(job.status.failed_indexes))
-    if state is State.FAILED and not failed:
+    if state in (State.FAILED, State.BROKEN_OFF) and not failed:
         failed = max(job.status.failed, 1)
     failed = min(failed, total - succeeded)
     running = 0
-    if state not in (State.COMPLETE, State.FAILED):
+    if state not in _OVER:
         running = len({one.index for one in attempts if one.state is pods.State.RUNNING})
     running = min(running, total - succeeded - failed)
     pending = total - succeeded - failed - running
@@ -197,7 +207,7 @@ def _outcome(job: Job, attempts: Collection[Attempt], state: State) -> tuple[int
     if state is State.COMPLETE:
         return 0, None, None
     end = _find(job, "Failed")
-    if state is not State.FAILED or end is None:
+    if state not in _OVER or end is None:
         return None, None, None
     told = end.message or end.reason or "the Job failed"
     if end.reason in JOB_REASONS:

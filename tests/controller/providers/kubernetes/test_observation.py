@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from controller.domain import reasons
+from controller.domain.job import TaskCounts
 from controller.domain.phases import Phase
 from controller.ports import Observation
 from controller.providers.kubernetes import attempts, observation
@@ -67,6 +68,18 @@ def test_a_job_that_is_being_deleted_is_being_cancelled_and_one_that_ended_befor
     assert (going.phase, going.is_cancelling) == (None, True)
     over = seen(job(*COMPLETE, meta=gone, succeeded=1, completionTime=at(9)))
     assert (over.phase, over.is_cancelling) == (Phase.COMPLETED, False)
+
+
+def test_a_job_that_fails_while_it_is_deleted_was_cancelled_if_it_was_we_who_asked() -> None:
+    """Its Pods end by the deletion, and the Job controller counts them as failures."""
+    killed = pod("Failed", state=terminated(143))
+    failed = condition("Failed", reason="BackoffLimitExceeded")
+    found = seen(job(failed, meta={"deletionTimestamp": at(9)}, failed=1), killed)
+    assert (found.phase, found.reason, found.exit_code) == (Phase.CANCELLED, reasons.CANCELLED, 143)
+    assert found.failed_unless_asked == reasons.NON_ZERO_EXIT
+    assert found.tasks == TaskCounts(total=1, failed=1)
+    before = seen(job(failed, meta={"deletionTimestamp": at(10)}, failed=1), killed)
+    assert (before.phase, before.failed_unless_asked) == (Phase.FAILED, None)
 
 
 def test_times_are_the_pods_and_the_jobs() -> None:

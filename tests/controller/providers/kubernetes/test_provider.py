@@ -224,6 +224,23 @@ async def test_cancelling_deletes_the_job_and_its_pods_in_the_foreground(service
     assert await provider.cancel(ref_of(request), reason="again"), "it was there"
 
 
+async def test_a_cancelled_job_is_cancelled_though_its_pods_failed_by_that(service: Service) -> None:
+    """The Job controller counts them as failures, also of a Job that is about to go."""
+    provider, request = service.provider(), wanted()
+    await provider.submit(request)
+    await service.client.merge_patch(path_of(request), {"metadata": {"finalizers": ["example.com/hold"]}})
+    assert await provider.cancel(ref_of(request), reason="because")
+    now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    failed = {"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", "lastTransitionTime": now}
+    patch = {"status": {"failed": 1, "startTime": now, "conditions": [{**failed, "type": "FailureTarget"}, failed]}}
+    await service.client.merge_patch(f"{path_of(request)}/status", patch)
+    end = await until(provider, request, lambda one: one is not None and one.has_ended)
+    assert (end.phase, end.failed_unless_asked) == (Phase.CANCELLED, reasons.FAILED)
+    await service.client.merge_patch(path_of(request), {"metadata": {"finalizers": None}})
+    await until(provider, request, lambda one: provider._held.job(provider._place(ref_of(request))) is None)
+    assert await provider.get(ref_of(request)) == end
+
+
 async def test_a_job_that_ends_while_it_is_cancelled_keeps_its_end(service: Service) -> None:
     """The deletion is of the Job as it was read: one that has moved is read again, and one that has ended is left."""
     provider, request = service.provider(), wanted()
