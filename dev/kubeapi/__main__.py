@@ -38,6 +38,11 @@ def main() -> None:
         help="what tokens of service accounts may do: everything (default), or what roles grant them",
     )
     parser.add_argument("--audit-log", type=Path, help="a file that gets a JSON line for each request")
+    parser.add_argument(
+        "--without-controllers",
+        action="store_true",
+        help="collect no garbage and empty no namespaces, as an API server that has nothing beside it",
+    )
     arguments = parser.parse_args()
     server = KubeApiServer(
         arguments.data_dir,
@@ -45,6 +50,7 @@ def main() -> None:
         token=arguments.token,
         has_rbac=arguments.authorization == "rbac",
         audit_log=arguments.audit_log,
+        has_controllers=not arguments.without_controllers,
     )
     asyncio.run(run(server))
 

@@ -25,7 +25,9 @@ _ITEMS_PER_TURN = 50
 
 
 class Cleanup:
-    def __init__(self, store: Store, registry: Registry) -> None:
+    def __init__(self, store: Store, registry: Registry, *, has_controllers: bool = True) -> None:
+        """`has_controllers`: whether more is done than kube-apiserver does itself, which is to empty CRDs."""
+        self._has_controllers = has_controllers
         self._store = store
         self._registry = registry
         self._collector = GarbageCollector(store, registry)
@@ -66,14 +68,21 @@ class Cleanup:
 
     def _notice_object(self, storage: str, stored: Stored) -> None:
         if stored.is_being_deleted:
-            if storage == _NAMESPACES:
+            if storage == _NAMESPACES and self._has_controllers:
                 self._add(partial(self._empty_namespace, stored.name))
             elif storage == crds.STORAGE:
                 self._add(partial(self._empty_crd, stored.name))
-        if stored.metadata.get("ownerReferences") or stored.is_being_deleted:
+        if self._has_controllers and (stored.metadata.get("ownerReferences") or stored.is_being_deleted):
             self._add(partial(self._collector.examine, (storage, stored.key)))
 
     def _notice_deletion(self, storage: str, stored: Stored) -> None:
+        if self._has_controllers:
+            self._notice_dependents(stored)
+        crd = self._store.get(crds.STORAGE, ("", storage))
+        if crd is not None and crd.is_being_deleted:
+            self._add(partial(self._finish_crd, storage))
+
+    def _notice_dependents(self, stored: Stored) -> None:
         for address in self._store.dependents(stored.uid):
             self._add(partial(self._collector.examine, address))
         for reference in stored.metadata.get("ownerReferences", ()):
@@ -83,9 +92,6 @@ class Cleanup:
         namespace = self._store.get(_NAMESPACES, ("", stored.key[0]))
         if namespace is not None and namespace.is_being_deleted:
             self._add(partial(self._finish_namespace, stored.key[0]))
-        crd = self._store.get(crds.STORAGE, ("", storage))
-        if crd is not None and crd.is_being_deleted:
-            self._add(partial(self._finish_crd, storage))
 
     # --- namespaces
 

@@ -149,7 +149,7 @@ class Handler:
 
     async def _get(self, request: web.BaseRequest, route: Route, query: dict[str, str]) -> web.StreamResponse:
         resource = route.resource
-        if resource.is_review or route.subresource == "token":
+        if resource.is_review or route.subresource in ("token", "finalize"):
             raise status.method_not_allowed()
         view = views.view_for(resource, request.headers.get("Accept", ""), query.get("includeObject", ""))
         if requests.is_true(query.get("watch")):
@@ -198,6 +198,8 @@ class Handler:
 
     async def _patch(self, request: web.BaseRequest, route: Route, query: dict[str, str], user: User) -> web.Response:
         _require_name(route)
+        if route.subresource == "finalize":
+            raise status.method_not_allowed()
         resource, duplicates = route.resource, list[str]()
         kind, body = await requests.read_patch(request, _wanted(duplicates, query), strategic=not resource.is_custom)
         options = requests.write_options(query, duplicates, request.headers.get("User-Agent", ""), user)

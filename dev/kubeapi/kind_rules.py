@@ -35,6 +35,8 @@ def _prepare_namespace(obj: JsonObject, old: JsonObject | None) -> None:
     if old is None:
         obj["spec"] = {"finalizers": ["kubernetes"]}
         obj["status"] = {"phase": "Active"}
+    else:  # its finalizers change at namespaces/finalize
+        obj["spec"] = old["spec"]
 
 
 def _prepare_secret(obj: JsonObject, old: JsonObject | None) -> list[FieldError]:

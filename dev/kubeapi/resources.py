@@ -66,7 +66,12 @@ class Resource:
 
     @property
     def subresources(self) -> tuple[str, ...]:
-        has = {"status": self.has_status, "log": self.storage == "pods", "token": self.has_token}
+        has = {
+            "status": self.has_status,
+            "log": self.storage == "pods",
+            "token": self.has_token,
+            "finalize": self.storage == "namespaces",
+        }
         return tuple(name for name in has if has[name])
 
     @property

@@ -41,12 +41,13 @@ class KubeApiServer:
         history_limit: int = HISTORY_LIMIT,
         has_rbac: bool = False,
         audit_log: Path | None = None,
+        has_controllers: bool = True,
     ) -> None:
         """`port` 0 takes a free one; without a `token` one is made and kept in `data_dir`.
 
         `token` may do everything. Service accounts' tokens may as well, but with `has_rbac` only what roles grant.
         `history_limit` is how many changes of each kind watches can at least go back. `audit_log` gets a JSON line
-        for each request.
+        for each request. Without controllers nobody collects garbage, empties namespaces or makes service accounts.
         """
         self._data_dir = data_dir
         self.port = port
@@ -55,6 +56,7 @@ class KubeApiServer:
         self._history_limit = history_limit
         self._has_rbac = has_rbac
         self._audit_log = audit_log
+        self._has_controllers = has_controllers
         self._audit: AuditLog | None = None
         self._store: Store | None = None
         self._runner: web.ServerRunner | None = None
@@ -84,10 +86,10 @@ class KubeApiServer:
         registry = Registry(kinds.built_in())
         _load(store, registry)
         custom_kinds.CustomKinds(store, registry)
-        cleanup = Cleanup(store, registry)
+        cleanup = Cleanup(store, registry, has_controllers=self._has_controllers)
         _ensure_namespaces(store, registry)
         if self._has_rbac:
-            setup.install(store, registry)
+            setup.install(store, registry, has_accounts=self._has_controllers)
         self._cleanup = asyncio.create_task(cleanup.run(), name="kubeapi-cleanup")
         # Watches hear of a client that leaves by being cancelled; writes never wait half done.
         handler = Handler(

@@ -152,6 +152,9 @@ class Writer:
         if subresource == "status":
             errors = admission.check_uid(obj, old)
             obj = _with_status(before, obj)
+        elif subresource == "finalize":
+            errors = admission.check_uid(obj, old)
+            obj = {**before, "spec": {"finalizers": list((obj.get("spec") or {}).get("finalizers") or ())}}
         else:
             errors = metadata.prepare_update(obj["metadata"], before["metadata"])
             if resource.has_status:

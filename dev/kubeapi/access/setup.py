@@ -11,8 +11,8 @@ from . import bootstrap
 from .rbac import GROUP
 
 
-def install(store: Store, registry: Registry) -> None:
-    """Create what is missing now, and each namespace's account from now on."""
+def install(store: Store, registry: Registry, *, has_accounts: bool) -> None:
+    """Create what is missing now, and each namespace's account from now on (a controller's work in a cluster)."""
     writer = Writer(store, registry)
     for plural, objects in (
         ("clusterroles", bootstrap.cluster_roles()),
@@ -23,6 +23,8 @@ def install(store: Store, registry: Registry) -> None:
         for obj in objects:
             if store.get(resource.storage, ("", obj["metadata"]["name"])) is None:
                 writer.create(resource, "", obj, WriteOptions())
+    if not has_accounts:
+        return
     for namespace in store.objects("namespaces"):
         _ensure_account(store, registry, namespace.name)
     store.listeners.append(partial(_notice, store, registry))
