@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import signal
+import sys
 from collections.abc import Awaitable, Callable
 
 from controller.backoff import Backoff
@@ -67,5 +68,7 @@ def collect_less_often() -> None:
 
 
 def say(line: str) -> None:
-    """A line for who starts the program; on stdout, at once."""
-    print(line, flush=True)  # noqa: T201 - these lines are the program's output, as they were the original's
+    """A line for who starts the program; on stdout, at once, and whole: print writes its end by itself, and then a log
+    line of another thread can come in between."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()

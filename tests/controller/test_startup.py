@@ -1,12 +1,14 @@
 """Waiting for what a program needs: patiently, in growing pauses that differ, and with one line a change."""
 
 import asyncio
+import contextlib
+import io
 import logging
 
 import pytest
 
 from controller.domain.errors import ConfigError, Throttled, Unavailable
-from controller.startup import patiently
+from controller.startup import patiently, say
 from tests.controller.fakes import FakeClock, settle
 
 
@@ -64,3 +66,22 @@ async def test_a_stop_ends_the_wait_and_what_cannot_heal_is_raised() -> None:
     assert not await waiting
     with pytest.raises(ConfigError):
         await patiently(Needed(clock, ConfigError(["wrong"])), clock=clock, stop=asyncio.Event())
+
+
+class Recorder(io.StringIO):
+    """Where each write goes out by itself, as with PYTHONUNBUFFERED."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[str] = []
+
+    def write(self, text: str) -> int:
+        self.writes.append(text)
+        return len(text)
+
+
+def test_a_line_is_said_in_one_piece_so_that_no_log_line_comes_into_it() -> None:
+    out = Recorder()
+    with contextlib.redirect_stdout(out):
+        say("Leading as a_1")
+    assert out.writes == ["Leading as a_1\n"]
