@@ -5,14 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from controller.domain.errors import Invalid
 from controller.kube import paths
 from controller.kube.client import KubeClient
 from tests.kubeapi import serving
-
-SAMPLES = sorted((Path(__file__).parents[2] / "manifests" / "samples").glob("*.yaml"))
 
 
 @pytest.fixture
@@ -136,11 +133,3 @@ async def test_jobs_can_be_selected_by_tenant_provider_and_phase(client: KubeCli
     assert await names("spec.provider=local") == ["b"]
     assert await names("status.phase=Running") == ["b"]
     assert await names("status.phase=") == ["a"], "not seen by a controller yet"
-
-
-@pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.stem)
-async def test_each_sample_is_accepted_strictly(client: KubeClient, sample: Path) -> None:
-    for document in yaml.safe_load_all(sample.read_text()):
-        if document["kind"] == "JennahJob":
-            query = {"fieldValidation": "Strict"}
-            await client.call("POST", paths.jobs("default"), body=document, query=query)
