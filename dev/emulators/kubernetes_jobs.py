@@ -23,20 +23,21 @@ def main() -> int:
     parser.add_argument("--kubeconfig", type=Path, default=os.environ.get("KUBECONFIG"), help="default: KUBECONFIG")
     parser.add_argument("--control-port", type=int, default=0, help="GET /ledger; 0: any free one")
     parser.add_argument("--step-seconds", type=float, default=0.05, help="in the queue, and until a container runs")
+    parser.add_argument("--selector", default="", help="only Jobs with these labels are played: name=value,name=value")
     options = parser.parse_args()
     if options.kubeconfig is None:
         parser.error("--kubeconfig or KUBECONFIG is needed")
-    asyncio.run(serve(Path(options.kubeconfig).resolve(), options.control_port, options.step_seconds))
+    asyncio.run(serve(Path(options.kubeconfig).resolve(), options))
     return 0
 
 
-async def serve(kubeconfig: Path, control_port: int, step_seconds: float) -> None:
+async def serve(kubeconfig: Path, options: argparse.Namespace) -> None:
     """Until SIGTERM or SIGINT."""
     stop = asyncio.Event()
     stop_on_signals(stop)
     async with KubeClient(await load_configuration(str(kubeconfig)), connections=0) as client:
-        controller = JobController(client, step_seconds=step_seconds)
-        async with controller.running(), control.serving(controller.ledger, None, control_port) as port:
+        controller = JobController(client, step_seconds=options.step_seconds, selector=options.selector)
+        async with controller.running(), control.serving(controller.ledger, None, options.control_port) as port:
             say(f"ready: {kubeconfig} control: 127.0.0.1:{port}")
             await stop.wait()
 

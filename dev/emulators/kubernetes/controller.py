@@ -27,7 +27,9 @@ FOREGROUND = "foregroundDeletion"
 class JobController:
     """Use as ``async with JobController(client).running()``."""
 
-    def __init__(self, client: KubeClient, *, step_seconds: float = 0.05) -> None:
+    def __init__(self, client: KubeClient, *, step_seconds: float = 0.05, selector: str = "") -> None:
+        """`selector`: labels of the Jobs that are played; by default all are."""
+        self._selector = selector
         self._client = client
         self._kubelet = Kubelet(client, step_seconds)
         self._runs: dict[str, JobRun] = {}
@@ -43,7 +45,7 @@ class JobController:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["JobController"]:
         pods = self._watch(PODS, OWNED, _Sink(self._put_pod, self._remove_pod, self._are_pods_known.set))
-        jobs = self._watch(JOBS, "", _Sink(self._put_job, self._remove_job))
+        jobs = self._watch(JOBS, self._selector, _Sink(self._put_job, self._remove_job))
         watches = [asyncio.create_task(watch.run()) for watch in (pods, jobs)]
         try:
             yield self
