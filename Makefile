@@ -9,10 +9,10 @@ UV_COMPILE := $(BIN)/uv pip compile --generate-hashes --universal --python-versi
   --custom-compile-command "make lock" -q
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run test check lint types imports format proto manifests bench bench-quick soak lock clean
+.PHONY: help install demo run test e2e kind check lint types imports format proto manifests bench bench-quick soak lock clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(STAMP) ## Make .venv from requirements.lock (the other targets do what they need of it)
 
@@ -59,6 +59,13 @@ format: $(DEV_STAMP) ## Format the code
 
 proto: $(DEV_STAMP) ## Generate api/gen from the .proto
 	@$(BIN)/python -m api.proto.generate
+
+# KUBECONFIG here, or in the environment, is the cluster's; pytest itself must not see one by chance.
+e2e: $(DEV_STAMP) ## Run the end-to-end suite on a cluster: KUBECONFIG=FILE; E2E_PROVIDER=kubernetes, E2E_DATABASE=postgres
+	@$(if $(KUBECONFIG),E2E_KUBECONFIG=$(abspath $(KUBECONFIG))) $(BIN)/pytest -rs tests/cluster $(ARGS)
+
+kind: $(DEV_STAMP) ## Install the chart on a kind cluster and run the suite against it; KEEP=1 keeps the cluster
+	@$(BIN)/python -m dev.kind
 
 manifests: $(DEV_STAMP) ## Make what is derived from the chart and the CRD: the chart's README, manifests/install.yaml
 	@$(BIN)/python -m dev.manifests

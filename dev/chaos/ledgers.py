@@ -120,7 +120,7 @@ def _faults(one: Asked, job: Job | None, record: Record, entries: Sequence[Ledge
         return found  # forced away before it was submitted, while nobody watched: the row stays
     if job is not None and row.status is not job.status.phase:
         found.append(f"{job.status.phase} in Kubernetes, {row.status} in the database")
-    found += _path_faults(row, audit)
+    found += path_faults(row, audit)
     notes = record.notifications.get(one.name, ())
     if [note.final_status for note in notes] != [row.status.wire]:
         found.append(f"notifications {[note.final_status for note in notes]} of a job that is {row.status.wire}")
@@ -128,7 +128,7 @@ def _faults(one: Asked, job: Job | None, record: Record, entries: Sequence[Ledge
     return found + (_end_faults(one, job, row, ran[0]) if len(ran) == 1 else [])
 
 
-def _path_faults(row: JobRow, audit: Sequence[TransitionRow]) -> list[str]:
+def path_faults(row: JobRow, audit: Sequence[TransitionRow]) -> list[str]:
     """What is no legal life in the audit rows: it begins, each step begins where the one before ended, it ends once."""
     path = [(step.from_status, step.to_status) for step in audit]
     ends = [to for _, to in path if Phase.from_wire(to) in TERMINAL]

@@ -10,6 +10,8 @@ import msgspec
 import yaml
 
 from controller.domain.resources import Profiles
+from tests.cluster import installed
+from tests.cluster.setup import LEASE
 from tests.kubeapi import serving
 from tests.manifests import chart
 
@@ -87,6 +89,23 @@ def test_the_chart_takes_its_values() -> None:
     assert {one["metadata"]["name"] for one in chart.workloads(objects)} >= {"jennah-controller", "jennah-api"}
     config_map = next(one for one in objects if one["kind"] == "ConfigMap" and "profiles.json" in one["data"])
     assert msgspec.json.decode(config_map["data"]["profiles.json"], type=Profiles).resource_profiles
+
+
+def test_the_suite_finds_what_the_chart_installs() -> None:
+    """By the names that `tests/cluster/installed.py` goes by."""
+    objects = chart.render(yaml.safe_load((HERE / "values.yaml").read_text()))
+    operator, api = (chart.only(objects, "Deployment", name) for name in (installed.OPERATOR, installed.API))
+    assert installed.job_namespace_of(api) == "jennah-jobs"
+    [container] = chart.containers(operator)
+    variables = chart.variables(container)
+    assert (variables["LEASE_NAME"], variables["BATCH_PROVIDER"]) == (LEASE, "kubernetes")
+    # A leader's pod is known by its identity, which begins with the pod's name.
+    assert variables.get("WORKER_ID", "metadata.name") == "metadata.name"
+    assert chart.only(objects, "Service", installed.API)["spec"]["ports"][0]["port"] == 8081
+    for deployment, component in ((operator, "controller"), (api, "api")):
+        labels = deployment["spec"]["template"]["metadata"]["labels"]
+        assert labels["app.kubernetes.io/component"] == component
+        assert labels["app.kubernetes.io/name"] == "jennah"
 
 
 async def test_an_api_server_takes_its_postgresql(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 
 from controller.domain.job import Job, parse
+from controller.domain.phases import Phase
 from controller.kube import paths
 from controller.kube.client import KubeClient
 
@@ -44,18 +45,27 @@ def let_go(marks: Path) -> None:
 
 
 async def wait_for(
-    kube: KubeClient, names: Iterable[str], condition: Callable[[Job], bool], what: str
+    kube: KubeClient,
+    names: Iterable[str],
+    condition: Callable[[Job], bool],
+    what: str,
+    namespace: str = "default",
+    limit: float = LIMIT_SECONDS,
 ) -> dict[str, Job]:
     """The jobs of those names, once the condition holds for all of them."""
-    wanted, end, jobs = set(names), time.monotonic() + LIMIT_SECONDS, {}
+    wanted, end, jobs = set(names), time.monotonic() + limit, {}
     while time.monotonic() < end:
-        listed = await kube.get(paths.jobs("default"))
+        listed = await kube.get(paths.jobs(namespace))
         jobs = {job.metadata.name: job for job in map(parse, listed["items"]) if job.metadata.name in wanted}
         if len(jobs) == len(wanted) and all(map(condition, jobs.values())):
             return jobs
         await asyncio.sleep(0.1)
-    raise AssertionError(f"not {what} in {LIMIT_SECONDS:g} s: {[(n, j.status.phase) for n, j in jobs.items()]}")
+    raise AssertionError(f"not {what} in {limit:g} s: {[(n, j.status.phase) for n, j in jobs.items()]}")
 
 
 def is_finished(job: Job) -> bool:
     return job.is_finished
+
+
+def is_running(job: Job) -> bool:
+    return job.status.phase is Phase.RUNNING
