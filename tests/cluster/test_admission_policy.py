@@ -1,0 +1,213 @@
+"""The chart's admission policies: whose a job is, and who writes its status. One test a rule.
+
+They are bound to namespaces of this file only; where the chart is installed (E2E_INSTALLED) its own are tried, if it
+has them. Writers are played by impersonation, as `kubectl --as` does it.
+"""
+
+import asyncio
+import contextlib
+import json
+import secrets
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import pytest
+import pytest_asyncio
+
+from controller.domain import names
+from controller.kube import paths
+from controller.kube.client import MERGE_PATCH, Object, open_session
+from tests.cluster import accounts, belongings, clusters, options
+
+MASTERS = "system:masters"
+LIMIT_SECONDS = 60.0
+VALUES: dict[str, Any] = {
+    "provider": {"name": "gcp", "region": "r", "gcp": {"projectId": "p"}},
+    "database": {"provider": "postgres", "endpointSecret": {"name": "unused"}},
+}
+
+
+class Tenants:
+    """Namespaces under the policies: `team`, labelled with the tenant blue, and `plain`, without a label."""
+
+    def __init__(self, cluster: clusters.Cluster, session: aiohttp.ClientSession, host: str, token: str) -> None:
+        self.cluster = cluster
+        self._session = session
+        self._host = host
+        self._token = token
+        suffix = secrets.token_hex(3)
+        self.system = options.read().installed or f"policy-{suffix}"
+        self.team, self.plain = f"policy-{suffix}-team", f"policy-{suffix}-plain"
+        self.api = f"system:serviceaccount:{self.system}:jennah-api"
+        self.controller = f"system:serviceaccount:{self.system}:jennah-controller"
+        self.user = "ann"
+
+    async def create(self, user: str, namespace: str, *, keep: bool = False, labels: Any = None, **spec: str) -> str:
+        """Create a job as that user; what the refusal says, empty where there is none. Without `keep` a dry run."""
+        metadata = {"name": f"j-{secrets.token_hex(4)}" if not keep else "kept", "labels": labels or {}}
+        body = {
+            "apiVersion": names.API_VERSION,
+            "kind": names.KIND,
+            "metadata": metadata,
+            "spec": {"image": "busybox:1.36", **spec},
+        }
+        return await self._write(user, "POST", paths.jobs(namespace), body, dry_run=not keep)
+
+    async def change(self, user: str, namespace: str, patch: Object, *, status: bool = False) -> str:
+        """Change the kept job as that user."""
+        path = paths.job_status(namespace, "kept") if status else paths.job(namespace, "kept")
+        return await self._write(user, "PATCH", path, patch, dry_run=False)
+
+    async def _write(self, user: str, method: str, path: str, body: Object, *, dry_run: bool) -> str:
+        headers = {"Impersonate-User": user, "Impersonate-Group": MASTERS}
+        headers["Content-Type"] = MERGE_PATCH if method == "PATCH" else "application/json"
+        if self._token:
+            headers["Authorization"] = self._token
+        query = {"dryRun": "All"} if dry_run else {}
+        url = self._host + path
+        async with self._session.request(method, url, json=body, headers=headers, params=query) as response:
+            reply = await response.json()
+        if response.status < 300:
+            return ""
+        assert (response.status, reply["reason"]) == (403, "Forbidden"), reply
+        message = str(reply["message"])
+        assert "ValidatingAdmissionPolicy" in message
+        return message.partition("denied request: ")[2]
+
+    async def until(self, is_refused: bool) -> None:
+        """Until the policies hold, or hold no longer: an API server learns of them by a watch."""
+        async with asyncio.timeout(LIMIT_SECONDS):
+            for namespace in (self.team, self.plain):
+                while bool(await self.create(self.user, namespace, jobId="probe")) != is_refused:
+                    await asyncio.sleep(0.1)
+
+
+POLICIES = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
+BINDINGS = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings"
+
+
+async def policies(tenants: Tenants) -> list[Object]:
+    """What is to be made; nothing where an installed chart has them already."""
+    if options.read().installed:
+        found = (await tenants.cluster.client.get(POLICIES))["items"]
+        if not any("jennah-controller" in json.dumps(each) for each in found):
+            pytest.skip("the chart is installed without its admission policies")
+        return []
+    own = {"watchNamespaces": [tenants.team, tenants.plain], "jobNamespace": {"name": tenants.plain, "create": False}}
+    rendered = accounts.render(tenants.system, VALUES | own)
+    return [doc for doc in rendered if doc["apiVersion"].startswith("admissionregistration.k8s.io/")]
+
+
+@contextlib.asynccontextmanager
+async def connected(cluster: clusters.Cluster) -> AsyncIterator[Tenants]:
+    configuration = await clusters.configuration_of(cluster.kubeconfig)
+    token = await configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
+    async with open_session(configuration, limit=4) as session:
+        yield Tenants(cluster, session, configuration.host, token or "")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="package")
+async def tenants(cluster: clusters.Cluster) -> AsyncIterator[Tenants]:
+    async with contextlib.AsyncExitStack() as stack:
+        made = await stack.enter_async_context(connected(cluster))
+        await stack.enter_async_context(belongings.crd(cluster))
+        labels: dict[str, dict[str, str]] = {made.team: {names.LABEL_TENANT: "blue"}, made.plain: {}}
+        await stack.enter_async_context(belongings.namespaces(cluster, labels))
+        await stack.enter_async_context(belongings.objects(cluster, await policies(made)))
+        await made.until(is_refused=True)
+        yield made
+
+
+async def test_a_job_belongs_to_the_tenant_of_its_namespaces_label(tenants: Tenants) -> None:
+    assert not await tenants.create(tenants.user, tenants.team)
+    assert not await tenants.create(tenants.user, tenants.team, tenantId="blue")
+    refusal = await tenants.create(tenants.user, tenants.team, tenantId="red")
+    where = f"jobs of the namespace {tenants.team} belong to the tenant blue"
+    assert refusal == f"spec.tenantId is red, but {where}"
+    assert await tenants.create(tenants.user, tenants.team, tenantId=tenants.team)
+
+
+async def test_without_a_label_the_namespace_is_the_tenant(tenants: Tenants) -> None:
+    assert not await tenants.create(tenants.user, tenants.plain, tenantId=tenants.plain)
+    assert "belong to the tenant" in await tenants.create(tenants.user, tenants.plain, tenantId="red")
+
+
+async def test_only_the_api_sets_another_tenant_or_a_job_id(tenants: Tenants) -> None:
+    for namespace in (tenants.team, tenants.plain):
+        assert not await tenants.create(tenants.api, namespace, tenantId="red", jobId="one")
+        for user in (tenants.user, tenants.controller):
+            assert await tenants.create(user, namespace, jobId="one") == "only Jennah's API sets spec.jobId"
+            assert await tenants.create(user, namespace, tenantId="red")
+
+
+async def test_a_jobs_tenant_label_is_that_of_its_tenant(tenants: Tenants) -> None:
+    def labelled(tenant: str) -> dict[str, str]:
+        return {names.LABEL_TENANT: tenant, "team": "a"}
+
+    told = f"the label {names.LABEL_TENANT} of a job is that of its tenant"
+    assert not await tenants.create(tenants.user, tenants.team, labels=labelled("blue"))
+    assert await tenants.create(tenants.user, tenants.team, labels=labelled("red")) == told
+    assert await tenants.create(tenants.user, tenants.plain, labels=labelled("blue")) == told
+    assert not await tenants.create(tenants.api, tenants.team, labels=labelled("red"), tenantId="red")
+
+
+@pytest_asyncio.fixture(loop_scope="package")
+async def kept(tenants: Tenants) -> AsyncIterator[Tenants]:
+    """With a job of the API in `plain`, of the tenant red."""
+    labels = {names.LABEL_TENANT: "red", names.LABEL_JOB_ID: "kept"}
+    assert not await tenants.create(tenants.api, tenants.plain, keep=True, labels=labels, tenantId="red", jobId="kept")
+    yield tenants
+    await tenants.cluster.client.delete(paths.job(tenants.plain, "kept"))
+
+
+async def test_a_job_of_another_tenant_can_be_cancelled_and_annotated_by_who_may_change_it(kept: Tenants) -> None:
+    for user in (kept.user, kept.api, kept.controller):
+        change = {"metadata": {"annotations": {"note": user}}, "spec": {"cancel": True}}
+        assert not await kept.change(user, kept.plain, change)
+    for label in ("red", None):
+        assert not await kept.change(kept.user, kept.plain, {"metadata": {"labels": {names.LABEL_TENANT: label}}})
+
+
+async def test_only_the_controller_moves_a_jobs_tenant_label(kept: Tenants) -> None:
+    moved = {"metadata": {"labels": {names.LABEL_TENANT: "green"}}}
+    assert await kept.change(kept.user, kept.plain, moved)
+    assert not await kept.change(kept.controller, kept.plain, moved)
+    # What is there already is nobody's fault.
+    assert not await kept.change(kept.user, kept.plain, {"metadata": {"annotations": {"note": "x"}}})
+
+
+async def test_only_the_controller_writes_a_status(kept: Tenants) -> None:
+    status = {"status": {"phase": "Completed"}}
+    told = "only Jennah's controller writes the status of a job"
+    for user in (kept.user, kept.api):
+        assert await kept.change(user, kept.plain, status, status=True) == told
+    assert not await kept.change(kept.controller, kept.plain, status, status=True)
+
+
+async def test_a_job_that_is_older_than_its_namespaces_label_goes_on(kept: Tenants) -> None:
+    namespace, label = paths.namespace(kept.plain), names.LABEL_TENANT
+    await kept.cluster.client.merge_patch(namespace, {"metadata": {"labels": {label: "green"}}})
+    try:
+        for user in (kept.user, kept.controller):
+            change = {"metadata": {"finalizers": [names.FINALIZER]}, "spec": {"suspend": True}}
+            assert not await kept.change(user, kept.plain, change)
+            assert not await kept.change(user, kept.plain, {"metadata": {"finalizers": None}})
+    finally:
+        await kept.cluster.client.merge_patch(namespace, {"metadata": {"labels": {label: None}}})
+
+
+@pytest.mark.skipif(bool(options.read().installed), reason="the policies are not the suite's to take back")
+async def test_an_administrator_takes_the_policies_back_by_their_bindings(cluster: clusters.Cluster) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        made = await stack.enter_async_context(connected(cluster))
+        await stack.enter_async_context(belongings.crd(cluster))
+        namespaces: dict[str, dict[str, str]] = {made.team: {names.LABEL_TENANT: "blue"}, made.plain: {}}
+        await stack.enter_async_context(belongings.namespaces(cluster, namespaces))
+        made_policies = await policies(made)
+        await stack.enter_async_context(belongings.objects(cluster, made_policies))
+        await made.until(is_refused=True)
+        for doc in made_policies:
+            if doc["kind"] == "ValidatingAdmissionPolicyBinding":
+                await cluster.client.delete(f"{BINDINGS}/{doc['metadata']['name']}")
+        await made.until(is_refused=False)
