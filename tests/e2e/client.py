@@ -1,6 +1,8 @@
 """A user of the stack: calls, and waits that end as soon as what they wait for is there."""
 
 import asyncio
+import os
+import sys
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -15,6 +17,18 @@ from controller.kube.client import KubeClient
 
 RPC = "/jennah.v1.DeploymentService/"
 LIMIT_SECONDS = 40.0
+
+
+async def logs(kubeconfig: Path, *arguments: str) -> tuple[int, str, str]:
+    """``jennah logs``: its exit code, and what it writes to stdout and stderr."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "api.cli", "logs", *arguments),
+        env={"KUBECONFIG": str(kubeconfig), "PATH": os.environ["PATH"]},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    return process.returncode or 0, out.decode(), err.decode()
 
 
 async def call(url: str, method: str, request: dict[str, Any], tenant: str = "t") -> dict[str, Any]:

@@ -9,8 +9,7 @@ import pytest
 from controller.domain.phases import Phase
 from dev.emulators import clouds
 from dev.stack import Stack, free_port
-from tests.e2e.client import call, is_finished, submit, wait_for
-from tests.e2e.test_logs import logs
+from tests.e2e.client import call, is_finished, logs, submit, wait_for
 
 
 @pytest.fixture(params=sorted(clouds.STAND_INS))
@@ -35,7 +34,7 @@ async def test_jobs_come_to_their_ends_and_are_linked_to_the_console(stack: Stac
         assert (status.phase, status.exit_code) == (Phase.COMPLETED, 0)
         assert status.resource_path
         if status.provider == "kubernetes":  # it has no console, and its stand-in has logs
-            assert await logs(stack, good) == (0, "sh -c sleep 0.2; exit 0\n", "")
+            assert await logs(stack.kubeconfig, good) == (0, "sh -c sleep 0.2; exit 0\n", "")
         else:
             assert status.console_url.startswith("https://")
         array = await submit(stack.api_url, "exit 0", env_vars={"JENNAH_TASK_COUNT": "4"})
