@@ -44,9 +44,6 @@ log = logging.getLogger(__name__)
 MAX_STEPS = 24
 """Actions in one pass. A healthy pass has at most eight; a rule that never comes to rest stops here and backs off."""
 
-_ROW_OF_ANOTHER = (reasons.RECORD_REJECTED, reasons.TENANT_MISMATCH)
-"""Failed with one of these, the row of a job's id may be another object's."""
-
 
 class Reconciler:
     """Brings jobs to rest. One instance a process; its collaborators are the ports."""
@@ -231,15 +228,15 @@ class Reconciler:
             action = decide(draft.job, seen, self._clock.now(), self._policy, doubt)
             match action:
                 case actions.Wait(seconds=seconds):
-                    if await self._recorder.flush(draft):
+                    if await self._flush(draft):
                         self._track(draft.job)
                         return seconds
                 case actions.Release():
-                    if await self._recorder.flush(draft):
+                    if await self._flush(draft):
                         await self._release(draft.job)
                         return None
                 case actions.Delete(reason=reason, message=message):
-                    if await self._recorder.flush(draft):
+                    if await self._flush(draft):
                         self._resources.post_event(draft.job, kind="Normal", reason=reason, message=message)
                         await self._resources.delete(draft.job)
                         return None
@@ -249,7 +246,7 @@ class Reconciler:
                     if not await self._cancel(draft, reason):
                         seen = Unseen.IN_DOUBT
                 case actions.EndDuplicates():
-                    if await self._recorder.flush(draft):
+                    if await self._flush(draft):
                         seen = await self._end_duplicates(draft, seen)
                 case actions.Submit():
                     await self._freshness.confirm(draft.base)
@@ -258,10 +255,10 @@ class Reconciler:
                         seen, pause = await self._submitting.submit(draft)
                         # That it was accepted is told together with what comes of it.
                         is_told_later = not draft.base.is_accepted and draft.job.status == accepted
-                        if pause is not None and (is_told_later or await self._recorder.flush(draft)):
+                        if pause is not None and (is_told_later or await self._flush(draft)):
                             return pause
-                    elif draft.job.is_finished:
-                        await self._submitting.learn_the_end(draft)
+                    else:
+                        await self._learn_the_end(draft)
                 case actions.SubmitMore() if isinstance(seen, Observation):
                     self._track(draft.job)  # also if that fails for long: what runs is to be observed
                     await self._freshness.confirm(draft.base)
@@ -286,6 +283,18 @@ class Reconciler:
                     # Nobody looks at it any more: if the service should have it after all, it is not to run on.
                     await self._provider(draft.job).cancel(ref_of(draft.job), reason=reason)
                 draft.finish(phase, reason=reason, message=message, now=self._clock.now())
+
+    async def _flush(self, draft: Draft) -> bool:
+        """Write the draft. False: the record knew better, decide again."""
+        is_written = await self._recorder.flush(draft)
+        if not is_written:
+            await self._learn_the_end(draft)
+        return is_written
+
+    async def _learn_the_end(self, draft: Draft) -> None:
+        """Where what the record knew is an end that Kubernetes has lost, what belongs to it is asked for."""
+        if draft.job.is_finished and draft.job.status.provider in self._providers:
+            await self._submitting.learn_the_end(draft)
 
     # --- one method an action ------------------------------------------------------------------------
 
@@ -385,11 +394,16 @@ class Reconciler:
             await self._freshness.confirm(job)
         if job.is_purged and job.is_submitted and provider and job.spec.deletion_policy != "Orphan":
             await provider.delete(ref_of(job))
-        if job.is_purged and job.status.reason not in _ROW_OF_ANOTHER:
-            await self._store.delete_job(await self._tenancy.tenant_of(job), job.job_id)
+        if job.is_purged:
+            await self._delete_row(job)
         await self._resources.release(job)
         self._untrack(job)
         log.info("released", extra=log_fields(job))
+
+    async def _delete_row(self, job: Job) -> None:
+        row = await self._store.get_job(await self._tenancy.tenant_of(job), job.job_id)
+        if row is not None and await self._recorder.is_of(job, row):
+            await self._store.delete_job(row.tenant_id, row.job_id)
 
     # --- small helpers -------------------------------------------------------------------------------
 

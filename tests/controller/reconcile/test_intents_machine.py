@@ -145,3 +145,15 @@ class Submissions(RuleBasedStateMachine):
 
 TestSubmissions = Submissions.TestCase
 TestSubmissions.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+
+
+def test_an_end_that_was_recorded_and_not_written_keeps_its_path_though_the_intent_is_in_doubt() -> None:
+    """Found by the machine: the next process learned of the end from the record alone."""
+    state = Submissions()
+    state.begin(hidden=0, first="the process dies", sent=True)
+    state.reconcile(n=0)
+    state.finish()
+    state.wait(seconds=43)
+    state.fault(kind="the process dies", point="before status")
+    state.a_minute_passes(n=0)
+    state.teardown()

@@ -371,6 +371,17 @@ async def test_a_purged_job_takes_its_row_with_it_and_does_not_bring_it_back(wor
     assert not world.record.rows
 
 
+async def test_an_object_that_names_anothers_job_and_asks_for_its_purge_leaves_the_row(world: World) -> None:
+    job = world.kube.create()
+    await world.reconcile(job)
+    forged = world.kube.create("forged", job_id="job", suspend=True)
+    world.kube.edit(forged, metadata={"annotations": {names.ANNOTATION_PURGE: "true"}})
+    while len(world.kube.objects) == 2:
+        await world.reconcile(forged)
+    assert [left.metadata.name for left in world.kube.objects.values()] == ["job"]
+    assert world.record.owners["tenant", "job"] == job.key
+
+
 @pytest.mark.parametrize("point", ["cancel", "before status", "after status", "release", "delete row"])
 async def test_a_crash_at_any_step_of_deleting_still_ends_the_job_and_frees_the_object(
     world: World, point: str
