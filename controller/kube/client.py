@@ -61,10 +61,8 @@ async def load_configuration(kubeconfig: str = "") -> kube.Configuration:
             fresh_token.keep_fresh(configuration, loader)
         else:
             kube_config.load_incluster_config(client_configuration=configuration)
-    except (kube_config.ConfigException, OSError) as error:
-        raise Unavailable(
-            f"no Kubernetes configuration: {kubeconfig or 'KUBECONFIG'} is not usable and this is no pod ({error})"
-        ) from error
+    except Exception as error:  # ConfigException, OSError; YAML's own and TypeError for what is no kubeconfig at all
+        raise Unavailable(f"no Kubernetes configuration: {_unusable(path, error)}") from error
     configuration.connection_pool_maxsize = 64
     return configuration
 
@@ -73,6 +71,14 @@ def _kubeconfig() -> str | None:
     """KUBECONFIG (one path, or several as kubectl takes them), else the user's own file where it exists."""
     home = Path("~/.kube/config").expanduser()
     return os.environ.get("KUBECONFIG") or (str(home) if home.exists() else None)
+
+
+def _unusable(path: str | None, error: Exception) -> str:
+    if path is None:
+        return f"no KUBECONFIG, no ~/.kube/config, and this is no pod ({error})"
+    if not any(Path(each).expanduser().exists() for each in path.split(os.pathsep)):
+        return f"{path} does not exist"
+    return f"{path} is not usable ({' '.join(str(error).split())})"
 
 
 class KubeClient:
