@@ -6,7 +6,7 @@ from controller.domain import conditions, names
 from controller.domain.errors import ConfigError, NotFound
 from controller.domain.job import Job, parse
 from controller.kube import paths
-from controller.kube.client import KubeClient, load_configuration
+from controller.kube.client import KubeClient, load_configuration, namespace_of_context
 from controller.startup import say
 
 _WAITS = {
@@ -17,9 +17,12 @@ _WAITS = {
 
 
 async def show(namespace: str, name: str) -> None:
-    """Print the lines of the job of that name or job id. Raises NotFound, ConfigError, Forbidden, Unavailable."""
+    """Print the lines of the job of that name or job id. `namespace`: empty means the one of the kubeconfig's context.
+
+    Raises NotFound, ConfigError, Forbidden, Unavailable.
+    """
     async with KubeClient(await load_configuration()) as client:
-        job = await _find(client, namespace, name)
+        job = await _find(client, namespace or namespace_of_context(), name)
     if not job.is_submitted:
         raise NotFound(f"{job.metadata.name} was not submitted{_why(job)}")
     async for line in _lines(job):

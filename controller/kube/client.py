@@ -67,6 +67,19 @@ async def load_configuration(kubeconfig: str = "") -> kube.Configuration:
     return configuration
 
 
+def namespace_of_context() -> str:
+    """The namespace of the kubeconfig's current context, as kubectl takes it; else ``default``.
+
+    A kubeconfig that cannot be read is for `load_configuration` to tell.
+    """
+    path = _kubeconfig()
+    try:
+        _, current = kube_config.list_kube_config_contexts(config_file=path) if path else ((), {})
+        return str(current["context"]["namespace"] or "default")
+    except Exception:
+        return "default"
+
+
 def _kubeconfig() -> str | None:
     """KUBECONFIG (one path, or several as kubectl takes them), else the user's own file where it exists."""
     home = Path("~/.kube/config").expanduser()

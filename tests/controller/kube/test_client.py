@@ -217,6 +217,35 @@ async def test_a_kubeconfig_that_cannot_be_used_is_named(
         await load_configuration()
 
 
+@pytest.mark.parametrize(
+    ("context", "namespace"),
+    [
+        ("{cluster: c, user: u, namespace: team-a}", "team-a"),
+        ("{cluster: c, user: u}", "default"),
+        ("{cluster: c, user: u, namespace: }", "default"),
+    ],
+)
+def test_the_namespace_is_that_of_the_context_as_with_kubectl(
+    context: str, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "mine"
+    others = "clusters: [{name: c, cluster: {server: s}}]\nusers: [{name: u, user: {}}]"
+    path.write_text(f"kind: Config\ncurrent-context: x\ncontexts: [{{name: x, context: {context}}}]\n{others}\n")
+    monkeypatch.setenv("KUBECONFIG", str(path))
+    assert client_module.namespace_of_context() == namespace
+
+
+@pytest.mark.parametrize("content", [None, "no mapping", "kind: Config\n"])
+def test_a_kubeconfig_without_a_context_means_the_namespace_default(
+    content: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "mine"
+    if content is not None:
+        path.write_text(content)
+    monkeypatch.setenv("KUBECONFIG", str(path))
+    assert client_module.namespace_of_context() == "default"
+
+
 async def test_without_any_configuration_the_error_says_where_it_was_looked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
