@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 from controller.domain import conditions, names
 from controller.domain.errors import ConfigError, NotFound
 from controller.domain.job import Job, parse
-from controller.kube import paths
-from controller.kube.client import KubeClient, load_configuration, namespace_of_context
+from controller.kube import kubeconfigs, paths
+from controller.kube.client import KubeClient, load_configuration
 from controller.startup import say
 
 _WAITS = {
@@ -22,7 +22,7 @@ async def show(namespace: str, name: str) -> None:
     Raises NotFound, ConfigError, Forbidden, Unavailable.
     """
     async with KubeClient(await load_configuration()) as client:
-        job = await _find(client, namespace or namespace_of_context(), name)
+        job = await _find(client, namespace or kubeconfigs.namespace(), name)
     if not job.is_submitted:
         raise NotFound(f"{job.metadata.name} was not submitted{_why(job)}")
     async for line in _lines(job):

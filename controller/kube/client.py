@@ -10,7 +10,6 @@ import json
 import os
 import ssl
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlencode
@@ -32,7 +31,7 @@ from controller.domain.errors import (
     Throttled,
     Unavailable,
 )
-from controller.kube import fresh_token
+from controller.kube import fresh_token, kubeconfigs
 
 METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 MERGE_PATCH = "application/merge-patch+json"
@@ -54,7 +53,7 @@ async def load_configuration(kubeconfig: str = "") -> kube.Configuration:
     Raises Unavailable where there is none of them.
     """
     configuration = kube.Configuration()
-    path = kubeconfig or _kubeconfig()
+    path = kubeconfig or kubeconfigs.path()
     try:
         if path is not None:
             loader = await kube_config.load_kube_config(config_file=path, client_configuration=configuration)
@@ -62,36 +61,9 @@ async def load_configuration(kubeconfig: str = "") -> kube.Configuration:
         else:
             kube_config.load_incluster_config(client_configuration=configuration)
     except Exception as error:  # ConfigException, OSError; YAML's own and TypeError for what is no kubeconfig at all
-        raise Unavailable(f"no Kubernetes configuration: {_unusable(path, error)}") from error
+        raise Unavailable(f"no Kubernetes configuration: {kubeconfigs.fault(path, error)}") from error
     configuration.connection_pool_maxsize = 64
     return configuration
-
-
-def namespace_of_context() -> str:
-    """The namespace of the kubeconfig's current context, as kubectl takes it; else ``default``.
-
-    A kubeconfig that cannot be read is for `load_configuration` to tell.
-    """
-    path = _kubeconfig()
-    try:
-        _, current = kube_config.list_kube_config_contexts(config_file=path) if path else ((), {})
-        return str(current["context"]["namespace"] or "default")
-    except Exception:
-        return "default"
-
-
-def _kubeconfig() -> str | None:
-    """KUBECONFIG (one path, or several as kubectl takes them), else the user's own file where it exists."""
-    home = Path("~/.kube/config").expanduser()
-    return os.environ.get("KUBECONFIG") or (str(home) if home.exists() else None)
-
-
-def _unusable(path: str | None, error: Exception) -> str:
-    if path is None:
-        return f"no KUBECONFIG, no ~/.kube/config, and this is no pod ({error})"
-    if not any(Path(each).expanduser().exists() for each in path.split(os.pathsep)):
-        return f"{path} does not exist"
-    return f"{path} is not usable ({' '.join(str(error).split())})"
 
 
 class KubeClient:

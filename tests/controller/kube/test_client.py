@@ -11,6 +11,7 @@ from kubernetes.aio import client as kube
 
 from controller.domain.errors import AlreadyExists, Conflict, Invalid, JennahError, NotFound, Throttled, Unavailable
 from controller.kube import client as client_module
+from controller.kube import kubeconfigs
 from controller.kube.client import KubeClient, load_configuration
 
 Reply = Callable[[web.Request], Awaitable[web.Response]]
@@ -232,7 +233,7 @@ def test_the_namespace_is_that_of_the_context_as_with_kubectl(
     others = "clusters: [{name: c, cluster: {server: s}}]\nusers: [{name: u, user: {}}]"
     path.write_text(f"kind: Config\ncurrent-context: x\ncontexts: [{{name: x, context: {context}}}]\n{others}\n")
     monkeypatch.setenv("KUBECONFIG", str(path))
-    assert client_module.namespace_of_context() == namespace
+    assert kubeconfigs.namespace() == namespace
 
 
 @pytest.mark.parametrize("content", [None, "no mapping", "kind: Config\n"])
@@ -243,7 +244,7 @@ def test_a_kubeconfig_without_a_context_means_the_namespace_default(
     if content is not None:
         path.write_text(content)
     monkeypatch.setenv("KUBECONFIG", str(path))
-    assert client_module.namespace_of_context() == "default"
+    assert kubeconfigs.namespace() == "default"
 
 
 async def test_without_any_configuration_the_error_says_where_it_was_looked_for(
