@@ -37,7 +37,7 @@ demo: $(STAMP) ## Run the whole system and 24 jobs through it; exits 0 if each e
 	@$(BIN)/python -m dev demo
 
 # The clouds' SDKs are not in the small install: another provider than local needs the large one.
-run: $(if $(filter-out local,$(BATCH_PROVIDER)),$(DEV_STAMP),$(STAMP)) ## Run the whole system until Ctrl-C; BATCH_PROVIDER=gcp, aws or azure: on a stand-in
+run: $(if $(filter-out local,$(BATCH_PROVIDER)),$(DEV_STAMP),$(STAMP)) ## Run the whole system until Ctrl-C; BATCH_PROVIDER=gcp, aws, azure or kubernetes: on a stand-in
 	@$(BIN)/python -m dev run
 
 test: $(DEV_STAMP) ## Run the tests; ARGS="-k name" narrows them

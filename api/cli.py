@@ -74,7 +74,9 @@ def _parser() -> argparse.ArgumentParser:
     migrate.add_argument("--dry-run", action="store_true", help="print the statements and run none")
     logs = commands.add_parser("logs", help="print what a job has written so far")
     logs.add_argument("job", metavar="JOB", help="the name of the JennahJob, or its job id")
-    logs.add_argument("-n", "--namespace", default="default", help="the JennahJob's namespace (default: default)")
+    logs.add_argument(
+        "-n", "--namespace", default="", help="the JennahJob's namespace (default: the context's, as with kubectl)"
+    )
     return parser
 
 

@@ -25,10 +25,15 @@ async def serving(port: int, is_ready: Callable[[], bool], *, host: str | None =
     async def get_metrics(_: web.Request) -> web.Response:
         return web.Response(body=generate_latest(metrics.REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
+    async def others(_: web.Request) -> web.Response:
+        # While the API starts: by a 404 its callers would take its methods for missing, and not try again.
+        return web.Response(status=404) if is_ready() else web.Response(status=503, text="not ready")
+
     app = web.Application()
     app.router.add_get("/livez", livez)
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/metrics", get_metrics)
+    app.router.add_route("*", "/{path:.*}", others)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, host, port).start()

@@ -2,18 +2,29 @@
 
 from collections.abc import AsyncIterator
 
-from controller.domain import names
+from controller.domain import conditions, names
 from controller.domain.errors import ConfigError, NotFound
 from controller.domain.job import Job, parse
-from controller.kube import paths
+from controller.kube import kubeconfigs, paths
 from controller.kube.client import KubeClient, load_configuration
 from controller.startup import say
 
+_WAITS = {
+    (conditions.SUBMITTED, "False"),
+    (conditions.ENVIRONMENT_READY, "False"),
+    (conditions.SUSPENDED, "True"),
+}  # fmt: skip
+
 
 async def show(namespace: str, name: str) -> None:
-    """Print the lines of the job of that name or job id. Raises NotFound, ConfigError, Forbidden, Unavailable."""
+    """Print the lines of the job of that name or job id. `namespace`: empty means the one of the kubeconfig's context.
+
+    Raises NotFound, ConfigError, Forbidden, Unavailable.
+    """
     async with KubeClient(await load_configuration()) as client:
-        job = await _find(client, namespace, name)
+        job = await _find(client, namespace or kubeconfigs.namespace(), name)
+    if not job.is_submitted:
+        raise NotFound(f"{job.metadata.name} was not submitted{_why(job)}")
     async for line in _lines(job):
         say(line)
 
@@ -27,6 +38,12 @@ async def _find(client: KubeClient, namespace: str, name: str) -> Job:
         if not found["items"]:
             raise NotFound(f"no JennahJob {name!r} in namespace {namespace}") from None
         return parse(found["items"][0])
+
+
+def _why(job: Job) -> str:
+    """What its status says about that: how it ended, or what it waits for."""
+    waits = (found.message for found in job.status.conditions if (found.type, found.status) in _WAITS)
+    return next((f": {message}" for message in (job.status.message, *waits) if message), " yet")
 
 
 def _lines(job: Job) -> AsyncIterator[str]:
@@ -55,4 +72,4 @@ def _lines(job: Job) -> AsyncIterator[str]:
                 return kubernetes.lines(job)
     except ModuleNotFoundError as error:
         raise ConfigError([f"reading logs needs an extra: pip install 'jennah-controller[{provider}]'"]) from error
-    raise NotFound(f"{job.metadata.name} has not been taken on by the controller yet")
+    raise NotFound(f"{job.metadata.name} is at the provider {provider!r}, whose logs cannot be read")

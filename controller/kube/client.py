@@ -10,7 +10,6 @@ import json
 import os
 import ssl
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlencode
@@ -32,7 +31,7 @@ from controller.domain.errors import (
     Throttled,
     Unavailable,
 )
-from controller.kube import fresh_token
+from controller.kube import fresh_token, kubeconfigs
 
 METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 MERGE_PATCH = "application/merge-patch+json"
@@ -54,25 +53,17 @@ async def load_configuration(kubeconfig: str = "") -> kube.Configuration:
     Raises Unavailable where there is none of them.
     """
     configuration = kube.Configuration()
-    path = kubeconfig or _kubeconfig()
+    path = kubeconfig or kubeconfigs.path()
     try:
         if path is not None:
             loader = await kube_config.load_kube_config(config_file=path, client_configuration=configuration)
             fresh_token.keep_fresh(configuration, loader)
         else:
             kube_config.load_incluster_config(client_configuration=configuration)
-    except (kube_config.ConfigException, OSError) as error:
-        raise Unavailable(
-            f"no Kubernetes configuration: {kubeconfig or 'KUBECONFIG'} is not usable and this is no pod ({error})"
-        ) from error
+    except Exception as error:  # ConfigException, OSError; YAML's own and TypeError for what is no kubeconfig at all
+        raise Unavailable(f"no Kubernetes configuration: {kubeconfigs.fault(path, error)}") from error
     configuration.connection_pool_maxsize = 64
     return configuration
-
-
-def _kubeconfig() -> str | None:
-    """KUBECONFIG (one path, or several as kubectl takes them), else the user's own file where it exists."""
-    home = Path("~/.kube/config").expanduser()
-    return os.environ.get("KUBECONFIG") or (str(home) if home.exists() else None)
 
 
 class KubeClient:

@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from controller.domain.errors import Invalid
 from controller.kube import paths
 from controller.kube.client import KubeClient
-from tests.kubeapi import serving
+from dev.kubeapi import columns
+from tests.kubeapi import CRD, serving
 
 
 @pytest.fixture
@@ -133,3 +135,13 @@ async def test_jobs_can_be_selected_by_tenant_provider_and_phase(client: KubeCli
     assert await names("spec.provider=local") == ["b"]
     assert await names("status.phase=Running") == ["b"]
     assert await names("status.phase=") == ["a"], "not seen by a controller yet"
+
+
+@pytest.mark.parametrize(("status", "reason"), [("True", "Submitted"), ("False", "ProviderNotConfigured")])
+def test_the_wide_table_says_whether_the_service_has_the_job_or_why_not(status: str, reason: str) -> None:
+    [version] = yaml.safe_load(CRD.read_text())["spec"]["versions"]
+    [column] = [each for each in version["additionalPrinterColumns"] if each["name"] == "Submission"]
+    other = {"type": "ParallelismHonoured", "status": "False", "reason": "NotSupported"}
+    shown = {"status": {"conditions": [other, {"type": "Submitted", "status": status, "reason": reason}]}}
+    assert columns.printer_column(column).value(shown) == reason
+    assert columns.printer_column(column).value({}) is None

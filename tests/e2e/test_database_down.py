@@ -51,6 +51,8 @@ async def test_it_waits_alive_and_not_ready_and_says_so_once(command: str, tmp_p
             lines.append((await asyncio.wait_for(process.stdout.readline(), 30)).decode())
         async with http.get("/livez") as alive, http.get("/readyz") as ready:
             assert (alive.status, ready.status) == (200, 503)
+        async with http.get("/health") as health, http.post("/jennah.v1.DeploymentService/ListJobs") as call:
+            assert (health.status, call.status) == (503, 503)
         process.send_signal(signal.SIGTERM)
         rest, _ = await process.communicate()
         output = "".join(lines) + rest.decode()

@@ -211,11 +211,12 @@ CASES: dict[str, dict[str, Any]] = {
     "monitoring": merged(
         DEFAULT,
         {
+            "networkPolicy": {"metricsFrom": [{"namespaceSelector": {}}]},
             "metrics": {
                 "port": 9100,
                 "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
                 "prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}},
-            }
+            },
         },
     ),
     "pods as the cluster wants them": merged(

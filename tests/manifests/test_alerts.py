@@ -8,6 +8,7 @@ import promql_parser
 import pytest
 
 from controller import metrics
+from dev.manifests.files import ROOT
 from tests.manifests import chart
 from tests.manifests.cases import CASES
 
@@ -42,6 +43,11 @@ def _labels() -> Iterator[tuple[str, set[str]]]:
 
 
 LABELS = dict(_labels())
+
+
+def test_each_alert_has_a_line_that_says_what_to_do() -> None:
+    told = re.findall(r"^\| (Jennah\w+) \|", (ROOT / "docs" / "operations.md").read_text(), re.M)
+    assert told == [rule["alert"] for rule in RULES]
 
 
 def test_two_alerts_have_no_name_in_common() -> None:

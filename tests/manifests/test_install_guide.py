@@ -46,6 +46,13 @@ def test_a_refusal_reads_as_it_is_shown() -> None:
         assert line.removesuffix("…") in str(refused.value)
 
 
+def test_what_is_rendered_for_kubectl_has_the_rights_and_no_hooks() -> None:
+    [command] = re.findall(r"^\$ helm (template jennah .*)$", GUIDE, re.M)
+    objects = [found for found in yaml.safe_load_all(helm.run(*command.split())) if found]
+    assert chart.only(objects, "ClusterRole", "jennah-controller-jobs")
+    assert not [found for found in objects if "helm.sh/hook" in (found["metadata"].get("annotations") or {})]
+
+
 class Metadata(BaseHTTPRequestHandler):
     """Cloud Run's metadata server, as far as tokens go."""
 

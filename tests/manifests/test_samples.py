@@ -1,5 +1,6 @@
 """The samples: one of each feature, listed, and such that the services they are for would take them."""
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -134,3 +135,16 @@ def test_each_sample_says_what_it_shows_and_is_in_the_list() -> None:
 def test_the_block_that_only_one_provider_has_is_shown_for_each() -> None:
     own = set(PROVIDERS) - {"local"}
     assert own == {name for name in own for job in JOBS.values() if getattr(job.spec, name) is not None}
+
+
+TOLD = {"aws": {"AWS_BATCH_JOB_ARRAY_INDEX"}}
+"""Variables that a service sets itself; else those that it shares with the others."""
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_commands_read_variables_that_are_there(name: str) -> None:
+    job = JOBS[name]
+    spec = job.spec
+    read = set(re.findall(r"\$([A-Z_]+)", " ".join((*(spec.command or ()), *(spec.args or ())))))
+    own = {variable.name for variable in spec.env or ()} | ({"REGION"} if spec.env_from else set())
+    assert read - own <= TOLD.get(spec.provider or "", {"BATCH_TASK_INDEX", "BATCH_TASK_COUNT"})

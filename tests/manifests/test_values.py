@@ -82,6 +82,8 @@ WRONG: list[tuple[Values, str]] = [
     ({"api": {"auth": {"kind": "token"}}}, "api.auth.tokensSecret.name is required with api.auth.kind=token"),
     ({"api": {"ingress": {"enabled": True}}}, "api.ingress.hosts is required with api.ingress.enabled"),
     ({"api": {"service": {"type": "LoadBalancer"}}}, "networkPolicy.apiFrom is required with an Ingress or a Service"),
+    ({"metrics": {"serviceMonitor": {"enabled": True}}}, "networkPolicy.metricsFrom is required with metrics.serviceM"),
+    ({"metrics": {"service": False, "serviceMonitor": {"enabled": True}}}, "metrics.serviceMonitor.enabled needs"),
     ({"api": {"autoscaling": {"enabled": True, "minReplicas": 11}}}, "api.autoscaling.minReplicas is greater"),
 ]
 

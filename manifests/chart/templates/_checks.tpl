@@ -5,7 +5,8 @@
       (include "jennah.checks.provider" . | splitList "\n")
       (include "jennah.checks.database" . | splitList "\n")
       (include "jennah.checks.controller" . | splitList "\n")
-      (include "jennah.checks.api" . | splitList "\n") | compact -}}
+      (include "jennah.checks.api" . | splitList "\n")
+      (include "jennah.checks.metrics" . | splitList "\n") | compact -}}
 {{- if $faults -}}
 {{- printf "\n\n%s\n" (join "\n" $faults) | fail -}}
 {{- end -}}
@@ -145,6 +146,17 @@ networkPolicy.apiFrom is required with an Ingress or a Service of type NodePort 
 {{- if and .autoscaling.enabled (gt (int .autoscaling.minReplicas) (int .autoscaling.maxReplicas)) }}
 api.autoscaling.minReplicas is greater than api.autoscaling.maxReplicas
 {{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "jennah.checks.metrics" -}}
+{{- if .Values.metrics.serviceMonitor.enabled -}}
+{{- if not .Values.metrics.service }}
+metrics.serviceMonitor.enabled needs metrics.service: that Service is what Prometheus finds the pods by
+{{- end -}}
+{{- if and .Values.networkPolicy.enabled (not .Values.networkPolicy.metricsFrom) }}
+networkPolicy.metricsFrom is required with metrics.serviceMonitor.enabled: without it only pods of this namespace read the metrics
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -10,6 +11,7 @@ from kubernetes.aio import client as kube
 
 from controller.domain.errors import AlreadyExists, Conflict, Invalid, JennahError, NotFound, Throttled, Unavailable
 from controller.kube import client as client_module
+from controller.kube import kubeconfigs
 from controller.kube.client import KubeClient, load_configuration
 
 Reply = Callable[[web.Request], Awaitable[web.Response]]
@@ -196,7 +198,60 @@ async def test_text_that_is_no_unicode_is_sent_escaped(setting: tuple[Setting, K
     assert bodies == [b'{"message": "broken \\udc80 text"}']
 
 
-async def test_without_any_configuration_the_error_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KUBECONFIG", "/does/not/exist")
-    with pytest.raises(Unavailable, match="no Kubernetes configuration"):
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, r"no Kubernetes configuration: /\S+/mine does not exist$"),
+        ("kind: Config\n", r"no Kubernetes configuration: /\S+/mine is not usable \(.*current-context"),
+        ("no mapping", r"no Kubernetes configuration: /\S+/mine is not usable \("),
+        ("a: b: c", r"no Kubernetes configuration: /\S+/mine is not usable \("),
+    ],
+)
+async def test_a_kubeconfig_that_cannot_be_used_is_named(
+    content: str | None, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "mine"
+    if content is not None:
+        path.write_text(content)
+    monkeypatch.setenv("KUBECONFIG", str(path))
+    with pytest.raises(Unavailable, match=words):
+        await load_configuration()
+
+
+@pytest.mark.parametrize(
+    ("context", "namespace"),
+    [
+        ("{cluster: c, user: u, namespace: team-a}", "team-a"),
+        ("{cluster: c, user: u}", "default"),
+        ("{cluster: c, user: u, namespace: }", "default"),
+    ],
+)
+def test_the_namespace_is_that_of_the_context_as_with_kubectl(
+    context: str, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "mine"
+    others = "clusters: [{name: c, cluster: {server: s}}]\nusers: [{name: u, user: {}}]"
+    path.write_text(f"kind: Config\ncurrent-context: x\ncontexts: [{{name: x, context: {context}}}]\n{others}\n")
+    monkeypatch.setenv("KUBECONFIG", str(path))
+    assert kubeconfigs.namespace() == namespace
+
+
+@pytest.mark.parametrize("content", [None, "no mapping", "kind: Config\n"])
+def test_a_kubeconfig_without_a_context_means_the_namespace_default(
+    content: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "mine"
+    if content is not None:
+        path.write_text(content)
+    monkeypatch.setenv("KUBECONFIG", str(path))
+    assert kubeconfigs.namespace() == "default"
+
+
+async def test_without_any_configuration_the_error_says_where_it_was_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(Unavailable, match=r"no KUBECONFIG, no ~/\.kube/config, and this is no pod"):
         await load_configuration()
