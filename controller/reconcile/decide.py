@@ -275,7 +275,7 @@ def _removed_by_us(job: Job) -> Action:
     """The end of a job that the service removed because we asked it to, and of which nothing else is known."""
     asked = conditions.find(job.status.conditions, conditions.CANCELLING)
     if asked is not None and asked.reason == reasons.PENDING_DEADLINE_EXCEEDED and not job.wants_end:
-        return Finish(phase=Phase.FAILED, reason=asked.reason, message="pendingDeadlineSeconds was over")
+        return Finish(phase=Phase.FAILED, reason=asked.reason, message=statuses.too_late(job))
     return Finish(
         phase=Phase.CANCELLED, reason=reasons.CANCELLED, message="the service removed the job, as it was asked"
     )

@@ -73,18 +73,18 @@ def observed(job: Job, seen: Observation, now: datetime, *, unscheduled_after: f
     if conditions.find(status.conditions, conditions.ENVIRONMENT_READY):
         status = _mark(job, status, conditions.ENVIRONMENT_READY, True, reasons.SUBMITTED, "complete", now)
     if conditions.find(status.conditions, conditions.PROGRESSING) and not (seen.tasks_due or seen.has_ended):
-        message = "the next tasks were submitted"
-        status = _mark(job, status, conditions.PROGRESSING, True, reasons.SUBMITTED, message, now)
+        told = "the next tasks were submitted"
+        status = _mark(job, status, conditions.PROGRESSING, True, reasons.SUBMITTED, told, now)
     for remark in seen.remarks:
         status = _mark(job, status, remark.condition, False, remark.reason, remark.message, now)
     phase: Phase = seen.phase or old.phase or Phase.PENDING
-    why = seen.reason
+    why, message = seen.reason, seen.message
     status = _waiting(job, status, seen, phase, now, unscheduled_after)
     if phase is Phase.CANCELLED and _is_too_late(job, seen):
-        phase, why = Phase.FAILED, reasons.PENDING_DEADLINE_EXCEEDED
+        phase, why, message = Phase.FAILED, reasons.PENDING_DEADLINE_EXCEEDED, too_late(job)
     elif phase is Phase.CANCELLED and seen.failed_unless_asked and not _is_asked_to_end(job):
         phase, why = Phase.FAILED, seen.failed_unless_asked
-    return moved(job, status, phase, reason=why, message=seen.message, at=seen.completed_at or now, now=now)
+    return moved(job, status, phase, reason=why, message=message, at=seen.completed_at or now, now=now)
 
 
 def _visible(job: Job, status: JobStatus, seen: Observation, now: datetime) -> JobStatus:
@@ -130,6 +130,13 @@ def _is_too_late(job: Job, seen: Observation) -> bool:
     if not seen.failed_unless_asked or limit is None or since is None or ended is None:
         return False
     return seen.started_at is None and (ended - since).total_seconds() >= limit
+
+
+def too_late(job: Job) -> str:
+    """That a job waited for too long, and what for, as far as that was told."""
+    text = f"the job did not run within {job.spec.pending_deadline_seconds} s (spec.pendingDeadlineSeconds)"
+    told = conditions.find(job.status.conditions, conditions.SCHEDULED)
+    return f"{text}: {told.reason}: {told.message}" if told is not None and not told.is_true else text
 
 
 def _is_asked_to_end(job: Job) -> bool:

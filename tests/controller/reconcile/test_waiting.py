@@ -55,6 +55,8 @@ async def test_a_job_that_waits_longer_than_its_pending_deadline_is_ended_and_fa
     world.provider.move(Phase.CANCELLED, waits_because=None, completed_at=START)
     job = await world.observe(job)
     assert (job.status.phase, job.status.reason) == (Phase.FAILED, reasons.PENDING_DEADLINE_EXCEEDED)
+    told = f"the job did not run within 600 s (spec.pendingDeadlineSeconds): {reasons.QUOTA_EXCEEDED}: {WORDS}"
+    assert job.status.message == told
 
 
 async def test_what_no_longer_holds_a_job_back_is_no_longer_told(world: World) -> None:
