@@ -62,7 +62,7 @@ proto: $(DEV_STAMP) ## Generate api/gen from the .proto
 
 # KUBECONFIG here, or in the environment, is the cluster's; pytest itself must not see one by chance.
 e2e: $(DEV_STAMP) ## Run the end-to-end suite on a cluster: KUBECONFIG=FILE; E2E_PROVIDER=kubernetes, E2E_DATABASE=postgres
-	@$(if $(KUBECONFIG),E2E_KUBECONFIG=$(abspath $(KUBECONFIG))) $(BIN)/pytest -rs tests/cluster $(ARGS)
+	@$(if $(KUBECONFIG),E2E_KUBECONFIG=$(abspath $(KUBECONFIG))) $(BIN)/pytest -rs tests/cluster $(if $(KUBECONFIG),tests/manifests) $(ARGS)
 
 kind: $(DEV_STAMP) ## Install the chart on a kind cluster and run the suite against it; KEEP=1 keeps the cluster
 	@$(BIN)/python -m dev.kind
