@@ -177,7 +177,13 @@ async def _is_used(client: KubeClient) -> bool:
 
 
 async def _let_go_of_jobs(client: KubeClient, namespace: str) -> None:
-    for job in (await client.get(paths.jobs(namespace)))["items"]:
+    try:
+        jobs = (await client.get(paths.jobs(namespace)))["items"]
+    except Unavailable as error:
+        if "404" not in str(error):
+            raise
+        return  # no CRD, no jobs
+    for job in jobs:
         path = paths.job(namespace, job["metadata"]["name"])
         with contextlib.suppress(NotFound):
             await client.delete(path)

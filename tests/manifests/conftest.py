@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from kubernetes.aio import config as kube_config
 
 from controller.kube.client import KubeClient
 from dev.kubeapi.server import KubeApiServer
+from tests.cluster import belongings, clusters
 
 CLUSTERS = ["in-memory", *(["E2E_KUBECONFIG"] if os.environ.get("E2E_KUBECONFIG") else [])]
 
@@ -39,6 +40,12 @@ async def connected(kubeconfig: Path) -> AsyncIterator[KubeClient]:
     await kube_config.load_kube_config(config_file=str(kubeconfig), client_configuration=configuration)
     async with KubeClient(configuration) as client:
         yield client
+
+
+async def remove_namespaces(kubeconfig: Path, names: Iterable[str]) -> None:
+    """Those that a test made, with all that is in them, also where nothing but an API server runs."""
+    async with clusters.existing(kubeconfig) as cluster:
+        await belongings.remove_namespaces(cluster, names)
 
 
 def is_somebodys(kubeconfig: Path) -> bool:

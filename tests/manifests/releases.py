@@ -108,10 +108,9 @@ class Release:
         """Uninstall it, and what outlives a release by intention."""
         with contextlib.suppress(helm.HelmError):
             await self.helm("uninstall")
-        paths = [f"/api/v1/namespaces/{self.jobs}", f"/api/v1/namespaces/{self.name}"]
-        for path in [*([CRD] if await self.owns_the_crd() else []), *paths]:
+        if await self.owns_the_crd():
             with contextlib.suppress(NotFound):
-                await self._client.delete(path)
+                await self._client.delete(CRD)
 
 
 def _ended(well: bool) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from dev.manifests import files, helm
 from tests.manifests import chart
 from tests.manifests.cases import DEFAULT
 from tests.manifests.chart import Values, merged
-from tests.manifests.conftest import is_somebodys
+from tests.manifests.conftest import is_somebodys, remove_namespaces
 from tests.manifests.releases import CRD, Release
 
 
@@ -25,6 +25,8 @@ async def release(client: KubeClient, kubeconfig: Path, tmp_path: Path) -> Async
     async with release.job_controller():
         yield release
         await release.remove()
+    if is_somebodys(kubeconfig):
+        await remove_namespaces(kubeconfig, (release.name, release.jobs))
 
 
 @pytest.fixture

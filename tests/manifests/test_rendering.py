@@ -12,7 +12,7 @@ from controller.kube.client import KubeClient
 from tests.manifests import chart, monitoring
 from tests.manifests.cases import CASES
 from tests.manifests.chart import Object
-from tests.manifests.conftest import connected, is_somebodys
+from tests.manifests.conftest import connected, is_somebodys, remove_namespaces
 
 PLURALS = {
     "Ingress": "ingresses",
@@ -35,7 +35,8 @@ def namespaces(kubeconfig: Path) -> Iterator[None]:
     """Those that the cases speak of: an object's dry run asks for its namespace."""
     made = asyncio.run(_make_namespaces(kubeconfig))
     yield
-    asyncio.run(_remove(kubeconfig, made))
+    if is_somebodys(kubeconfig):
+        asyncio.run(remove_namespaces(kubeconfig, made))
 
 
 async def _make_namespaces(kubeconfig: Path) -> list[str]:
@@ -48,14 +49,8 @@ async def _make_namespaces(kubeconfig: Path) -> list[str]:
                 await client.post(
                     "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
                 )
-                made.append(f"/api/v1/namespaces/{name}")
+                made.append(name)
     return made
-
-
-async def _remove(kubeconfig: Path, paths: list[str]) -> None:
-    async with connected(kubeconfig) as client:
-        for path in paths:
-            await client.delete(path)
 
 
 @every_case
