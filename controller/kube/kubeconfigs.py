@@ -21,7 +21,7 @@ def namespace() -> str:
     try:
         _, current = kube_config.list_kube_config_contexts(config_file=file) if file else ((), {})
         return str(current["context"]["namespace"] or "default")
-    except Exception:
+    except Exception:  # of many types, as in `load_configuration`, which tells it
         return "default"
 
 

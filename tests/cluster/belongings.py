@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from controller.domain import names
-from controller.domain.errors import Conflict, NotFound, Unavailable
+from controller.domain.errors import Conflict, JennahError, NotFound, Unavailable
 from controller.kube import paths
 from controller.kube.client import KubeClient, Object
 from dev.stack import ROOT
@@ -162,7 +162,7 @@ async def _until_served(client: KubeClient) -> None:
             try:
                 await client.get(paths.jobs(), limit="1")
                 return
-            except Exception as error:
+            except JennahError as error:
                 if "404" not in str(error):
                     raise
                 await asyncio.sleep(0.1)

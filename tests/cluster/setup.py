@@ -19,7 +19,7 @@ from controller.kube.client import Object
 from controller.ports import JobRef
 from controller.providers.kubernetes import labels
 from controller.providers.local.provider import LocalProvider
-from dev.manifests.helm import HelmError
+from dev.manifests import helm
 from dev.processes import Child
 from dev.stack import ROOT
 from tests.cluster import accounts, belongings
@@ -133,9 +133,10 @@ def _access(made: Installation, watched: list[str]) -> list[Object]:
     if made.options.provider == "local":  # the chart has none; which cloud makes no difference to rights
         values["provider"] = {"name": "gcp", "region": "r", "gcp": {"projectId": "p"}}
     try:
-        return accounts.manifests(made.system, values)
-    except HelmError as error:
+        helm.program()
+    except helm.HelmError as error:
         pytest.skip(f"the roles come from the chart: {error}")
+    return accounts.manifests(made.system, values)
 
 
 async def _kubeconfig(made: Installation, account: str) -> str:

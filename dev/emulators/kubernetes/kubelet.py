@@ -3,6 +3,7 @@
 import asyncio
 import time
 from enum import Enum, auto
+from functools import partial
 from typing import Any
 
 from controller.domain.errors import AlreadyExists, Forbidden, NotFound, Retryable
@@ -141,7 +142,7 @@ class Kubelet:
         for source in container.get("envFrom") or ():
             name, is_told = source["secretRef"]["name"], False
             while not played.gone.is_set():
-                if await until_done(lambda name=name: self._client.get(f"{path}/{name}")):  # type: ignore[misc]
+                if await until_done(partial(self._client.get, f"{path}/{name}")):
                     break
                 if not is_told:
                     is_told = True
