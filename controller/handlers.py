@@ -1,7 +1,7 @@
 """What kopf calls: its handlers, its credentials, and its settings. Nothing is decided here; `watching` runs it.
 
-Only ``@kopf.on.event`` is used, and everything that kopf would write to objects is off: its diff and progress
-storages, posting, peering. Each of those costs writes or a deep copy for every event (design §3).
+Only ``@kopf.on.event`` is used, and everything by which kopf would write to Kubernetes is off: its posting and peering.
+How events get to it without a task and copies for each is `shortcut`'s matter.
 """
 
 import asyncio
@@ -28,10 +28,7 @@ SILENCE_SECONDS = 70
 """A watch on which nothing comes for so long hangs, and is made anew: bookmarks come every minute."""
 
 LIST_PAGE = 1000
-"""Objects in one answer to a list: one of 50,000 jobs would be 80 MB, and as many tasks of kopf at once."""
-IDLE_SECONDS = 0.5
-"""kopf keeps a task and a queue for each object that had an event, until none came for so long."""
-
+"""Objects in one answer to a list: one of 50,000 jobs would be 80 MB."""
 PAUSES = Backoff(first=1, cap=5)
 """Between tries of a request, and between logins whose token is refused."""
 
@@ -44,49 +41,13 @@ class Tries:
 
 
 Remove = Callable[[str, Job | None], None]
-"""Takes a deleted object's uid, and the object as it was at its end: kopf leaves out events that others follow soon."""
-
-
-class NoDiffBase(kopf.DiffBaseStorage):
-    """Keeps no last-seen state: we are level-triggered."""
-
-    def build(self, *, body: kopf.Body, extra_fields: Any = None, ignored_fields: Any = None) -> Any:
-        return {}
-
-    def fetch(self, *, body: kopf.Body) -> Any:
-        return None
-
-    def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: Any) -> None:
-        return
-
-
-class NoProgress(kopf.ProgressStorage):
-    """Keeps no progress: handlers of raw events have none."""
-
-    def fetch(self, *, key: Any, body: kopf.Body) -> Any:
-        return None
-
-    def store(self, *, key: Any, record: Any, body: kopf.Body, patch: kopf.Patch) -> None:
-        return
-
-    def purge(self, *, key: Any, body: kopf.Body, patch: kopf.Patch) -> None:
-        return
-
-    def touch(self, *, body: kopf.Body, patch: kopf.Patch, value: str | None) -> None:
-        return
-
-    def clear(self, *, essence: Any) -> Any:
-        return essence
+"""Takes a deleted object's uid, and the object as it was at its end; None where our types cannot read it."""
 
 
 def registry(
-    configuration: kube.Configuration,
-    *,
-    upsert: Callable[[Job], None],
-    remove: Remove,
-    trace: WatchTrace,
+    configuration: kube.Configuration, *, take: Callable[[kopf.RawEvent], None], trace: WatchTrace
 ) -> kopf.OperatorRegistry:
-    """The handlers: each event's object goes to `upsert`, each deleted object to `remove`."""
+    """The handlers: each event goes to `take`."""
     handlers = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=handlers)
@@ -97,7 +58,7 @@ def registry(
 
     @kopf.on.event(names.GROUP, names.VERSION, names.PLURAL, registry=handlers)
     async def on_event(event: kopf.RawEvent, **_: Any) -> None:
-        take_in(event, upsert, remove)
+        take(event)
 
     return handlers
 
@@ -133,8 +94,6 @@ async def log_in(configuration: kube.Configuration, trace: WatchTrace) -> kopf.A
 def operator_settings() -> kopf.OperatorSettings:
     """kopf with all that writes or copies turned off."""
     settings = kopf.OperatorSettings()
-    settings.persistence.diffbase_storage = NoDiffBase()
-    settings.persistence.progress_storage = NoProgress()
     settings.posting.enabled = False
     settings.scanning.disabled = True
     settings.peering.standalone = True
@@ -142,7 +101,6 @@ def operator_settings() -> kopf.OperatorSettings:
     settings.watching.client_timeout = WATCH_TIMEOUT_SECONDS + 60
     settings.watching.inactivity_timeout = SILENCE_SECONDS
     settings.watching.chunk_size = LIST_PAGE
-    settings.queueing.idle_timeout = IDLE_SECONDS
     settings.networking.request_timeout = 30
     settings.networking.error_backoffs = Tries()
     # kopf that ends by an error would kill the process ten minutes later, though it was started again.

@@ -15,7 +15,7 @@ from typing import Any
 import kopf
 from kubernetes.aio import client as kube
 
-from controller import handlers
+from controller import handlers, shortcut
 from controller.backoff import Backoff
 from controller.domain.job import Job
 from controller.kube.watch_trace import WatchTrace
@@ -89,12 +89,16 @@ class Watch:
 
     async def _run(self, end: asyncio.Event, lists: asyncio.Event, watches: asyncio.Event, trace: WatchTrace) -> str:
         """kopf until it ends, is told to, or turns out to watch nothing; why it did."""
-        registry = handlers.registry(
-            self._configuration,
-            upsert=lambda job: self._at_home(self._upsert, job),
-            remove=lambda key, last: self._at_home(self._remove, key, last),
-            trace=trace,
-        )
+
+        def take(event: kopf.RawEvent) -> None:
+            handlers.take_in(
+                event,
+                lambda job: self._at_home(self._upsert, job),
+                lambda key, last: self._at_home(self._remove, key, last),
+            )
+
+        shortcut.take_events(take)
+        registry = handlers.registry(self._configuration, take=take, trace=trace)
         operator = asyncio.create_task(
             kopf.operator(
                 registry=registry,

@@ -60,5 +60,3 @@ def test_nothing_that_writes_to_objects_is_on() -> None:
     settings = handlers.operator_settings()
     assert not settings.posting.enabled
     assert settings.peering.standalone
-    assert isinstance(settings.persistence.diffbase_storage, handlers.NoDiffBase)
-    assert isinstance(settings.persistence.progress_storage, handlers.NoProgress)
