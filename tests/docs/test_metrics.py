@@ -1,4 +1,4 @@
-"""The table of metrics in docs/operations.md: all that the programs export, from whom and with what labels, no others."""
+"""The table of metrics in docs/operations.md: all that the programs export, whose they are, their labels; no others."""
 
 import re
 
