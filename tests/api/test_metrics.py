@@ -6,10 +6,7 @@ import pytest
 from prometheus_client import generate_latest
 
 from api import metrics
-from api.gen import deployment_pb2 as pb
 from tests.api.harness import SERVICE, Api
-
-METHODS = [method.name for method in pb.DESCRIPTOR.services_by_name["DeploymentService"].methods]
 
 
 class Counted:
@@ -74,11 +71,8 @@ async def test_calls_to_kubernetes_and_commits_are_counted_as_the_operators_are(
 async def test_no_tenant_no_job_and_no_message_is_a_label(api: Api) -> None:
     await api.submit(job_id="job-to-find", tenant="tenant-to-find", env_vars={"NAME": "value-to-find"})
     await api.call("GetJob", {"job_id": "missing-to-find"}, tenant="tenant-to-find")
+    await api.raw("/path-to-find", b"{}")
     assert b"to-find" not in generate_latest(metrics.REGISTRY)
-    known = {*METHODS, metrics.OTHER}
-    for (name, labels), _ in samples():
-        if name.startswith("jennah_api_requests_total"):
-            assert labels[0] in known
 
 
 async def test_the_port_that_callers_reach_has_no_metrics(api: Api) -> None:
