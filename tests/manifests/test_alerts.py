@@ -25,6 +25,24 @@ def test_an_alert_asks_for_what_there_is(rule: dict[str, Any]) -> None:
     assert rule["labels"]["severity"] in ("critical", "warning")
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "sum(jennah_leaders{})",
+        "sum(jennah_leader)",
+        "rate(jennah_provider_calls{}[5m])",
+        "rate(jennah_observation_seconds{}[5m])",
+        'sum(jennah_queue_depth{provider="gcp"})',
+        "sum by (method) (rate(jennah_reconciles_total{}[5m]))",
+        'rate(jennah_api_requests_total{result=~"internal|unavaliable"}[5m])',
+        'rate(jennah_api_requests_total{method="Submit"}[5m])',
+    ],
+)
+def test_a_query_for_what_is_not_exported_is_found(query: str) -> None:
+    with pytest.raises(AssertionError):
+        queries.selectors(query)
+
+
 def test_alerts_about_the_api_are_there_where_the_api_is() -> None:
     without = chart.render(merged(CASES["monitoring"], {"api": {"enabled": False}}))
     [group] = chart.only(without, "PrometheusRule")["spec"]["groups"]

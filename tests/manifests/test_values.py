@@ -85,7 +85,10 @@ WRONG: list[tuple[Values, str]] = [
     ({"metrics": {"serviceMonitor": {"enabled": True}}}, "networkPolicy.metricsFrom is required with metrics.serviceM"),
     ({"metrics": {"service": False, "serviceMonitor": {"enabled": True}}}, "metrics.serviceMonitor.enabled needs"),
     ({"metrics": {"port": 8081}}, "metrics.port is 8081, which the API has for its callers"),
-    ({"metrics": {"dashboard": {"enabled": True, "namespace": "Team_A"}}}, "namespace"),
+    (
+        {"metrics": {"dashboard": {"enabled": True, "namespace": "Team_A"}}},
+        "metrics.dashboard.namespace: Does not match",
+    ),
     ({"api": {"autoscaling": {"enabled": True, "minReplicas": 11}}}, "api.autoscaling.minReplicas is greater"),
 ]
 
