@@ -32,7 +32,7 @@ kubernetes:
            KUBERNETES_GPU_RESOURCE  KUBERNETES_GPU_LABEL
 api:       WORKER_PORT (8081)  WORKER_HOST (0.0.0.0)  JENNAH_NAMESPACE (default)  WATCH_NAMESPACES
            CANCEL_WAIT_SECONDS (5)  MAX_REQUEST_BYTES (4 MiB)  API_AUTH (none, token, kubernetes)
-           API_TOKENS_FILE  ALLOWED_ORIGINS  JOB_TTL_SECONDS
+           API_TOKENS_FILE  ALLOWED_ORIGINS  JOB_TTL_SECONDS  METRICS_PORT  METRICS_HOST
            STOP_DELAY_SECONDS (5)  STOP_GRACE_SECONDS (30)
 
 A missing or wrong variable stops the start with a line that names it, and exit code 2.

@@ -6,6 +6,7 @@ import logging
 
 from aiohttp import web
 
+from api import metrics
 from api.app import PROBES, create_app, make_runner
 from api.service import PATH
 from api.settings import ApiSettings
@@ -25,6 +26,8 @@ async def run(settings: ApiSettings) -> None:
     clock, stop = SystemClock(), asyncio.Event()
     stop_on_signals(stop)
     async with contextlib.AsyncExitStack() as stack:
+        told = health.exposing(metrics.REGISTRY, settings.metrics_port, host=settings.metrics_host)
+        await stack.enter_async_context(told)
         store = databases.make_store(settings.common.database)
         # Meanwhile the probes are answered: a database that is down makes us not ready, not dead.
         async with health.serving(settings.port, lambda: False, host=settings.host):

@@ -23,6 +23,10 @@ class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):
     """WORKER_HOST: the address to listen on."""
     port: int = 8081
     """WORKER_PORT."""
+    metrics_port: int = 0
+    """METRICS_PORT: /metrics, and nothing else; 0 means none. Never the port above, which callers reach."""
+    metrics_host: str = "0.0.0.0"  # noqa: S104
+    """METRICS_HOST: its address; that of WORKER_HOST by default."""
     namespace: str = "default"
     """JENNAH_NAMESPACE: where the API creates jobs."""
     watch_namespaces: tuple[str, ...] = ()
@@ -50,10 +54,13 @@ def read_api(variables: Mapping[str, str] | None = None) -> ApiSettings:
     env = Environment(variables)
     namespace = read_api_namespace(env)
     auth = env.choice("API_AUTH", AUTH_KINDS, "none")
+    host = env.text("WORKER_HOST", "0.0.0.0")  # noqa: S104
     settings = ApiSettings(
         common=read_common(env),
-        host=env.text("WORKER_HOST", "0.0.0.0"),  # noqa: S104
+        host=host,
         port=env.integer("WORKER_PORT", 8081, least=0, most=65535),
+        metrics_port=env.integer("METRICS_PORT", 0, least=0, most=65535),
+        metrics_host=env.text("METRICS_HOST", host),
         namespace=namespace,
         watch_namespaces=read_watch_namespaces(env),
         cancel_wait_seconds=env.number("CANCEL_WAIT_SECONDS", 5, least=0, most=25),
@@ -65,6 +72,8 @@ def read_api(variables: Mapping[str, str] | None = None) -> ApiSettings:
         auth_tokens_file=_tokens_file(env) if auth == "token" else None,
         allowed_origins=_origins(env),
     )
+    if settings.port and settings.metrics_port == settings.port:
+        env.faults.append("METRICS_PORT is WORKER_PORT: metrics have a port of their own, which callers need not reach")
     env.done()
     return settings
 

@@ -54,7 +54,7 @@ async def run(
     async with contextlib.AsyncExitStack() as stack:
         # From the beginning: a database that is down makes us not ready, it is no reason to be restarted.
         is_ready = lambda: is_watching.is_set() and not stop.is_set()  # noqa: E731
-        await stack.enter_async_context(health.serving(settings.health_port, is_ready))
+        await stack.enter_async_context(health.serving(settings.health_port, is_ready, registry=metrics.REGISTRY))
         store = databases.make_store(settings.common.database)
         if not await patiently(store.open, clock=clock, stop=stop):
             return

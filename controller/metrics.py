@@ -3,7 +3,8 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 REGISTRY = CollectorRegistry()
-ProcessCollector(registry=REGISTRY)
+"""The operator's. What the API shares with it is in `api.metrics.REGISTRY` as well."""
+PROCESS = ProcessCollector(registry=REGISTRY)
 
 PROVIDER_CALLS = Counter(
     "jennah_provider_calls_total",

@@ -114,7 +114,7 @@ class OperatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     env_wait_seconds: float
     """ENV_WAIT_SECONDS: how long a job waits for the Secrets and ConfigMaps it refers to."""
     health_port: int
-    """HEALTH_PORT: /livez and /readyz of the operator; 0 means none."""
+    """HEALTH_PORT: /livez, /readyz and /metrics of the operator; 0 means none."""
 
 
 def read_common(env: Environment) -> CommonSettings:

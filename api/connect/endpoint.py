@@ -6,13 +6,14 @@ protocol's headers, who calls, the body, the message, the method. An error is al
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Final
 
 from aiohttp import hdrs, http_exceptions, web
 from google.protobuf.message import Message
 
-from api import errors
+from api import errors, metrics
 from api.connect import codecs, compression, headers
 from api.connect.errors import Code, ConnectError
 from api.connect.methods import Context, Method
@@ -42,8 +43,15 @@ class Endpoint:
         return self._methods.keys()
 
     async def handle(self, request: web.Request) -> web.Response:
-        """Answer one request. Never raises but for cancellation."""
+        """Answer one request, and count it. Never raises but for cancellation."""
+        began = time.perf_counter()
         method = self._methods.get(request.path)
+        response, result = await self._handle(request, method)
+        metrics.count(method.name if method else metrics.OTHER, result, time.perf_counter() - began)
+        return response
+
+    async def _handle(self, request: web.Request, method: Method | None) -> tuple[web.Response, str]:
+        """The answer, and what the metrics call its result."""
         if method is None:
             return _error(ConnectError(Code.UNIMPLEMENTED, "there is no such method"), status=404)
         if request.method != hdrs.METH_POST:
@@ -54,7 +62,7 @@ class Endpoint:
             return _error(error, status=415, **{"Accept-Post": codecs.ACCEPT_POST})
         try:
             answer = await self._within_time(request, method, codec)
-            return await _answer(answer, codec, request.headers.get(hdrs.ACCEPT_ENCODING, ""))
+            return await _answer(answer, codec, request.headers.get(hdrs.ACCEPT_ENCODING, "")), metrics.OK
         except Exception as error:
             return _error(_connect_error(error, method.name))
 
@@ -108,12 +116,12 @@ def _encode(message: Message, codec: codecs.Codec, use_gzip: bool) -> bytes:
     return compression.compress(data) if use_gzip and data else data
 
 
-def _error(error: ConnectError, *, status: int | None = None, **extra: str) -> web.Response:
+def _error(error: ConnectError, *, status: int | None = None, **extra: str) -> tuple[web.Response, str]:
     body, content_type = error.to_json(), codecs.JsonCodec.content_type
     response = web.Response(status=status or error.http_status, body=body, headers={hdrs.CONTENT_TYPE: content_type})
     response.headers.update(extra)
     _describe(response)
-    return response
+    return response, error.code
 
 
 def _describe(response: web.Response) -> None:

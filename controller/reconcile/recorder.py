@@ -5,9 +5,9 @@ from datetime import datetime
 
 import msgspec
 
-from controller.domain import names, reasons
+from controller.domain import conditions, names, reasons
 from controller.domain.errors import Permanent
-from controller.domain.job import Job
+from controller.domain.job import Job, JobStatus
 from controller.domain.phases import Phase
 from controller.domain.records import JobRow, Recorded, Transition
 from controller.ports import Clock, JobResources, JobWriter
@@ -17,6 +17,10 @@ from controller.reconcile.draft import Draft
 from controller.reconcile.freshness import Freshness
 
 log = logging.getLogger(__name__)
+
+WAITS = frozenset({reasons.WAITING_FOR_ENVIRONMENT, reasons.PROVIDER_NOT_CONFIGURED})
+"""What a job waits for until a person sees to it, as the reasons of conditions that are False. Of others there is no
+event: an outage meets all jobs at once."""
 
 
 class Recorder:
@@ -41,12 +45,13 @@ class Recorder:
             return True
         if record and not await self.record(draft):
             return False
-        before = draft.base.status.phase
+        before = draft.base.status
         written = await self._resources.write_status(draft.base, draft.patch())
         self._cache.put(written)
         draft.restart_from(written)
-        if written.status.phase is not before:
+        if written.status.phase is not before.phase:
             self._announce(written)
+        self._announce_waits(written, before)
         self.post_events(draft)
         return True
 
@@ -91,6 +96,14 @@ class Recorder:
         message = status.message or f"the job is {status.phase.value.lower()}"
         self._resources.post_event(job, kind=kind, reason=status.reason or status.phase.value, message=message)
         log.info("phase %s", status.phase.value, extra=log_fields(job))
+
+    def _announce_waits(self, job: Job, before: JobStatus) -> None:
+        """One event when a wait begins, not one a pass."""
+        for condition in job.status.conditions:
+            if condition.reason in WAITS and not condition.is_true:
+                old = conditions.find(before.conditions, condition.type)
+                if old is None or old.reason != condition.reason:
+                    self._resources.post_event(job, kind="Warning", reason=condition.reason, message=condition.message)
 
     def post_events(self, draft: Draft) -> None:
         """Post what the pass wants people to see in ``kubectl describe``."""

@@ -23,6 +23,11 @@ def test_defaults_are_the_originals() -> None:
     assert (settings.auth, settings.allowed_origins) == ("none", ())
 
 
+def test_metrics_are_on_no_port_unless_asked_for_and_then_where_the_api_is() -> None:
+    assert read_api(NEEDED).metrics_port == 0
+    assert read_api(NEEDED | {"WORKER_HOST": "127.0.0.1", "METRICS_PORT": "9100"}).metrics_host == "127.0.0.1"
+
+
 def test_everything_can_be_set(tmp_path: Path) -> None:
     tokens = tmp_path / "tokens"
     tokens.touch()
@@ -31,9 +36,11 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
         | {"WORKER_PORT": "9000", "WORKER_HOST": "127.0.0.1", "JENNAH_NAMESPACE": "jobs", "CANCEL_WAIT_SECONDS": "0.5"}
         | {"JOB_TTL_SECONDS": "3600", "MAX_REQUEST_BYTES": "2048", "STOP_DELAY_SECONDS": "0", "API_AUTH": "token"}
         | {"API_TOKENS_FILE": str(tokens), "ALLOWED_ORIGINS": "https://a.example, http://localhost:3000"}
+        | {"METRICS_PORT": "9100", "METRICS_HOST": "10.0.0.1"}
     )
     assert (settings.port, settings.namespace, settings.auth_tokens_file) == (9000, "jobs", tokens)
     assert settings.job_ttl_seconds == 3600
+    assert (settings.metrics_port, settings.metrics_host) == (9100, "10.0.0.1")
     assert settings.allowed_origins == ("https://a.example", "http://localhost:3000")
 
 
@@ -42,6 +49,8 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
     [
         {"WORKER_PORT": "http"},
         {"WORKER_PORT": "70000"},
+        {"METRICS_PORT": "-1"},
+        {"METRICS_PORT": "8081"},  # WORKER_PORT
         {"JENNAH_NAMESPACE": "Not_A_Namespace"},
         {"WATCH_NAMESPACES": "a,Not_A_Namespace"},
         {"CANCEL_WAIT_SECONDS": "-1"},

@@ -6,6 +6,7 @@ import pytest
 
 from tests.cluster.installation import Installation
 from tests.cluster.kubectl import manifest, needs_kubectl
+from tests.cluster.test_api import SECRET
 
 pytestmark = needs_kubectl
 
@@ -85,6 +86,23 @@ async def test_a_suspended_job_waits_until_it_may_go(jennah: Installation) -> No
     assert await kubectl.field("held", ".status.submittedAt") == ""
     await kubectl("patch", "jj", "held", "--type", "merge", "-p", '{"spec":{"suspend":false}}')
     await kubectl.wait("held", "condition=Complete")
+
+
+async def test_a_job_that_waits_for_a_secret_says_so_once_and_runs_when_it_is_there(jennah: Installation) -> None:
+    kubectl = jennah.kubectl
+    await kubectl.apply(
+        "waits",
+        command="""[sh, -c, 'case "$PASSWORD" in s3*3) exit 0;; esac; exit 1']""",
+        envFrom="[{secretRef: {name: later}}]",
+    )
+    await kubectl.wait("waits", "condition=EnvironmentReady=False")
+    await kubectl("create", "secret", "generic", "later", f"--from-literal=PASSWORD={SECRET}")
+    await kubectl.wait("waits", "condition=Complete")
+    events = await kubectl("get", "events", "--field-selector", "involvedObject.name=waits", "-o", "json")
+    told = [event for event in json.loads(events)["items"] if event["reason"] == "WaitingForEnvironment"]
+    assert [(event["type"], "secret later does not exist" in event["message"]) for event in told] == [("Warning", True)]
+    assert "WaitingForEnvironment" in await kubectl("describe", "jj", "waits")
+    assert SECRET not in events
 
 
 async def test_a_job_that_is_cancelled_ends_as_cancelled(jennah: Installation) -> None:

@@ -331,6 +331,8 @@ class FakeResources:
     def __init__(self, faults: FaultPoints | None = None) -> None:
         self.objects: dict[tuple[str, str], Job] = {}
         self.events: list[tuple[str, str]] = []
+        self.event_messages: list[str] = []
+        """In the order of `events`."""
         self.writes = 0
         self.reads = 0
         self.env: Environment | Exception = Environment(values={}, shown={})
@@ -426,6 +428,7 @@ class FakeResources:
 
     def post_event(self, job: Job, *, kind: str, reason: str, message: str) -> None:
         self.events.append((kind, reason))
+        self.event_messages.append(message)
 
     def _guard(self, job: Job) -> Job:
         current = self.objects.get((job.metadata.namespace, job.metadata.name))

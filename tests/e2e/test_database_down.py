@@ -32,7 +32,7 @@ async def program(command: str, variables: Mapping[str, str]) -> AsyncIterator[a
 
 @pytest.mark.parametrize("command", ["operator", "api"])
 async def test_it_waits_alive_and_not_ready_and_says_so_once(command: str, tmp_path: Path) -> None:
-    port = str(free_port(0))
+    port, metrics_port = str(free_port(0)), str(free_port(0))
     secret = "pa55word"
     variables = {
         "DB_PROVIDER": "postgres",
@@ -43,6 +43,7 @@ async def test_it_waits_alive_and_not_ready_and_says_so_once(command: str, tmp_p
         "HEALTH_PORT": port,
         "WORKER_PORT": port,
         "WORKER_HOST": "127.0.0.1",
+        "METRICS_PORT": metrics_port,
     }
     async with program(command, variables) as process, aiohttp.ClientSession(f"http://127.0.0.1:{port}") as http:
         assert process.stdout is not None
@@ -53,6 +54,9 @@ async def test_it_waits_alive_and_not_ready_and_says_so_once(command: str, tmp_p
             assert (alive.status, ready.status) == (200, 503)
         async with http.get("/health") as health, http.post("/jennah.v1.DeploymentService/ListJobs") as call:
             assert (health.status, call.status) == (503, 503)
+        if command == "api":
+            async with http.get("/metrics") as hidden, http.get(f"http://127.0.0.1:{metrics_port}/metrics") as told:
+                assert (hidden.status, told.status) == (503, 200)
         process.send_signal(signal.SIGTERM)
         rest, _ = await process.communicate()
         output = "".join(lines) + rest.decode()

@@ -216,6 +216,12 @@ CASES: dict[str, dict[str, Any]] = {
                 "port": 9100,
                 "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
                 "prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}},
+                "dashboard": {
+                    "enabled": True,
+                    "namespace": "team-a",
+                    "labels": {"grafana_dashboard": "yes"},
+                    "annotations": {"grafana_folder": "Jennah"},
+                },
             },
         },
     ),

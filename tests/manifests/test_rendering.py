@@ -186,7 +186,7 @@ def test_services_and_policies_open_ports_that_the_pods_have(case: str) -> None:
         if found["kind"] == "Service":
             assert {port["targetPort"] for port in found["spec"]["ports"]} <= ports[name]
         if found["kind"] == "NetworkPolicy":
-            assert {port["port"] for port in found["spec"]["ingress"][0]["ports"]} <= ports[name]
+            assert {port["port"] for rule in found["spec"]["ingress"] for port in rule["ports"]} <= ports[name]
 
 
 @every_case

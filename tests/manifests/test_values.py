@@ -84,6 +84,11 @@ WRONG: list[tuple[Values, str]] = [
     ({"api": {"service": {"type": "LoadBalancer"}}}, "networkPolicy.apiFrom is required with an Ingress or a Service"),
     ({"metrics": {"serviceMonitor": {"enabled": True}}}, "networkPolicy.metricsFrom is required with metrics.serviceM"),
     ({"metrics": {"service": False, "serviceMonitor": {"enabled": True}}}, "metrics.serviceMonitor.enabled needs"),
+    ({"metrics": {"port": 8081}}, "metrics.port is 8081, which the API has for its callers"),
+    (
+        {"metrics": {"dashboard": {"enabled": True, "namespace": "Team_A"}}},
+        "metrics.dashboard.namespace: Does not match",
+    ),
     ({"api": {"autoscaling": {"enabled": True, "minReplicas": 11}}}, "api.autoscaling.minReplicas is greater"),
 ]
 
@@ -153,7 +158,7 @@ def test_each_variable_of_the_documentation_can_be_set_by_a_value() -> None:
     text = (ROOT / "docs" / "configuration.md").read_text()
     documented = {name for row in re.findall(r"^\|([^|]*)\|", text, re.M) for name in re.findall(r"`([A-Z_]+)`", row)}
     # Not for a cluster (the local provider, SQLite), or what the pod's own name and port say already.
-    elsewhere = {"JENNAH_ALLOW_LOCAL_PROVIDER", "JENNAH_DATA_DIR", "WORKER_ID", "WORKER_HOST"}
+    elsewhere = {"JENNAH_ALLOW_LOCAL_PROVIDER", "JENNAH_DATA_DIR", "WORKER_ID", "WORKER_HOST", "METRICS_HOST"}
     rendered = {name for case in CASES for name in _all_variables(case)}
     assert documented - rendered == elsewhere
 

@@ -151,6 +151,9 @@ api.autoscaling.minReplicas is greater than api.autoscaling.maxReplicas
 {{- end -}}
 
 {{- define "jennah.checks.metrics" -}}
+{{- if and .Values.api.enabled (eq (int .Values.metrics.port) 8081) }}
+metrics.port is 8081, which the API has for its callers
+{{- end -}}
 {{- if .Values.metrics.serviceMonitor.enabled -}}
 {{- if not .Values.metrics.service }}
 metrics.serviceMonitor.enabled needs metrics.service: that Service is what Prometheus finds the pods by

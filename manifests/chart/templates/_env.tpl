@@ -159,6 +159,7 @@
 {{- include "jennah.var" (list "JENNAH_NAMESPACE" (include "jennah.jobNamespace" .)) }}
 {{- include "jennah.var" (list "WATCH_NAMESPACES" .Values.watchNamespaces) }}
 {{- include "jennah.var" (list "WORKER_PORT" "8081") }}
+{{- include "jennah.var" (list "METRICS_PORT" .Values.metrics.port) }}
 {{- with .Values.api }}
 {{- include "jennah.var" (list "API_AUTH" .auth.kind) }}
 {{- if eq .auth.kind "token" }}

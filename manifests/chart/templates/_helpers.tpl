@@ -48,6 +48,15 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ include "jennah.controller.ser
 {{/* Where the API creates jobs. */}}
 {{- define "jennah.jobNamespace" -}}{{ .Values.jobNamespace.name | default .Release.Namespace }}{{- end -}}
 
+{{/* A JSON list of what has pods that listen: component, name, and the name of the port that has its metrics. */}}
+{{- define "jennah.servers" -}}
+{{- $servers := list (dict "component" "controller" "name" (include "jennah.controller.fullname" .) "metricsPort" "health") -}}
+{{- if .Values.api.enabled -}}
+{{- $servers = append $servers (dict "component" "api" "name" (include "jennah.api.fullname" .) "metricsPort" "metrics") -}}
+{{- end -}}
+{{- toJson $servers -}}
+{{- end -}}
+
 {{/* Labels by which selectors find a component: they can never change. Takes (list $ COMPONENT). */}}
 {{- define "jennah.selectorLabels" -}}
 app.kubernetes.io/name: jennah

@@ -113,6 +113,10 @@ async def test_what_keeps_the_next_tasks_back_is_told_and_fails_nothing_that_run
         job = world.kube.current(job)
         assert (job.status.phase, progressing(job)) == (Phase.RUNNING, ("False", reason))
         assert conditions.is_true(job.status.conditions, conditions.SUBMITTED)
+    waits = isinstance(error, EnvironmentMissing)
+    assert world.kube.events.count(("Warning", reasons.WAITING_FOR_ENVIRONMENT)) == waits, (
+        "once, where it is to be mended"
+    )
     world.kube.env = Environment(values={}, shown={})
     job = await later(world, job, 40)
     assert progressing(job) == ("True", reasons.SUBMITTED)
