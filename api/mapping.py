@@ -20,16 +20,19 @@ def idempotent_job_id(tenant_id: str, key: str) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"https://{names.GROUP}/idempotency/{tenant_id}/{key}"))
 
 
-def job_spec(request: pb.SubmitJobRequest, *, tenant_id: str, job_id: str, ttl_seconds: int | None = None) -> JobSpec:
+def job_spec(
+    request: pb.SubmitJobRequest, *, tenant_id: str, job_id: str, secret_name: str, ttl_seconds: int | None = None
+) -> JobSpec:
     """The spec of a valid request (`validation.submission`); `ttl_seconds`: how long its object outlives its end.
 
+    `secret_name`: of the Secret that will have its env_vars, where there are any.
     Raises Invalid for wrong task counts.
     """
     counts = tasks.read(request.env_vars)
     return JobSpec(
         image=request.image_uri,
         args=tuple(request.commands) or None,
-        env_from=_env_from(job_id) if request.env_vars else None,
+        env_from=_env_from(secret_name) if request.env_vars else None,
         resources=_resources(request),
         machine_type=request.machine_type or None,
         boot_disk_gib=request.boot_disk_size_gb or None,
@@ -61,7 +64,15 @@ def job_object(spec: JobSpec, *, namespace: str, at: datetime) -> dict[str, Any]
     }
 
 
-def secret_object(env_vars: Mapping[str, str], *, job_name: str, namespace: str, uid: str) -> dict[str, Any]:
+def env_secret(spec: JobSpec) -> str | None:
+    """The name of the Secret that a submitted job has its env_vars from; None where it has none."""
+    refs = [source.secret_ref for source in spec.env_from or ()]
+    if len(refs) == 1 and refs[0] and names.is_env_secret(refs[0].name, spec.job_id or ""):
+        return refs[0].name
+    return None
+
+
+def secret_object(env_vars: Mapping[str, str], *, name: str, job_name: str, namespace: str, uid: str) -> dict[str, Any]:
     """The Secret with the values, owned by the job of that uid: it goes with it."""
     owner = {
         "apiVersion": names.API_VERSION,
@@ -75,7 +86,7 @@ def secret_object(env_vars: Mapping[str, str], *, job_name: str, namespace: str,
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {
-            "name": names.env_secret_name(job_name),
+            "name": name,
             "namespace": namespace,
             "ownerReferences": [owner],
         },
@@ -84,8 +95,8 @@ def secret_object(env_vars: Mapping[str, str], *, job_name: str, namespace: str,
     }
 
 
-def _env_from(job_id: str) -> tuple[EnvFromSource, ...]:
-    return (EnvFromSource(secret_ref=ObjectRef(name=names.env_secret_name(job_id))),)
+def _env_from(secret_name: str) -> tuple[EnvFromSource, ...]:
+    return (EnvFromSource(secret_ref=ObjectRef(name=secret_name)),)
 
 
 def _resources(request: pb.SubmitJobRequest) -> Resources | None:

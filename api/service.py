@@ -9,6 +9,7 @@ from api.gen import deployment_pb2 as pb
 from api.jobs import Filters, Jobs
 from api.rows import Rows
 from api.submissions import Submission, Submissions
+from controller.domain import names
 from controller.domain.errors import NotFound
 from controller.domain.resources import Profiles
 from controller.ports import JobStore
@@ -31,7 +32,7 @@ class DeploymentService:
         job_ttl_seconds: int,
         new_id: Callable[[], str],
     ) -> None:
-        """`new_id` makes up job ids for callers that give none; `job_ttl_seconds` 0: objects of jobs are kept."""
+        """`new_id` makes up UUIDs, job ids among them; `job_ttl_seconds` 0: objects of jobs are kept."""
         self._submissions = submissions
         self._jobs = jobs
         self._store = store
@@ -64,7 +65,10 @@ class DeploymentService:
         validation.submission(request, self._profiles)
         key = None if request.job_id else validation.idempotency_key(context.headers)
         job_id = request.job_id or (mapping.idempotent_job_id(tenant_id, key) if key else self._new_id())
-        spec = mapping.job_spec(request, tenant_id=tenant_id, job_id=job_id, ttl_seconds=self._job_ttl_seconds)
+        secret_name = names.env_secret_name(job_id, self._new_id()[:8])
+        spec = mapping.job_spec(
+            request, tenant_id=tenant_id, job_id=job_id, secret_name=secret_name, ttl_seconds=self._job_ttl_seconds
+        )
         phase = await self._submissions.submit(
             Submission(
                 spec=spec,

@@ -16,9 +16,9 @@ from api.completion import Completions, once_more
 from api.objects import JobObjects
 from api.recording import SubmissionRecorder
 from api.rows import Rows
-from api.secrets import EnvSecret, EnvSecrets
+from api.secrets import EnvSecrets
 from controller.domain.errors import AlreadyExists, Retryable
-from controller.domain.job import Job, JobSpec, Metadata
+from controller.domain.job import EnvFromSource, Job, JobSpec, Metadata, ObjectRef
 from controller.domain.phases import Phase
 from controller.domain.records import JobRow, Transition
 from controller.ports import Clock, JobStore
@@ -28,7 +28,6 @@ LOG = logging.getLogger(__name__)
 TAKEN: Final = "job_id is already in use"
 DIFFERENT: Final = "job_id is already in use by a different request"
 BEING_DELETED: Final = "the job of that job_id is being deleted; try again later or with another job_id"
-SECRET_TAKEN: Final = "job_id cannot be used with env_vars: the Secret for them exists and is not this job's"  # noqa: S105
 
 REQUESTED: Final = (
     "image_uri", "commands", "name", "resource_profile", "machine_type", "boot_disk_size_gb", "use_spot_vms",
@@ -101,26 +100,16 @@ class Submissions:
     async def _known(self, submission: Submission) -> Phase | None:
         """The phase of the same submission made before; None where there is nothing of that job id yet.
 
-        Looked at before anything is created: a job whose object is gone must not run again, and a Secret
-        that is not the job's must not become its environment. Raises AlreadyExists for another request.
+        Looked at before anything is created: a job whose object is gone must not run again. Raises AlreadyExists for
+        another request.
         """
-        secret: EnvSecret | None = None
-        if submission.env_vars:
-            row, secret = await asyncio.gather(self._row(submission), self._secrets.get(submission.job_id))
-        else:
-            row = await self._row(submission)
-        if row is None and secret is None:
+        row = await self._row(submission)
+        if row is None:
             return None
         existing = await self._objects.get(submission.job_id)
         if existing is not None:
             return await self._join(existing, submission)
-        if row is not None:
-            return self._of_row(row, submission)
-        assert secret is not None
-        if secret.owner_uid is None:
-            raise AlreadyExists(SECRET_TAKEN)
-        await self._secrets.delete(submission.job_id, secret)  # left over from a deleted job of that name
-        return None
+        return self._of_row(row, submission)
 
     async def _row(self, submission: Submission) -> JobRow | None:
         try:
@@ -141,10 +130,11 @@ class Submissions:
         return await self._record(existing, submission)
 
     async def _write_secret(self, job: Job, submission: Submission) -> None:
-        if not submission.env_vars:
+        name = mapping.env_secret(job.spec)  # an earlier try's, where it made the job
+        if name is None:
             return
         try:
-            await once_more(lambda: self._secrets.ensure(job, submission.env_vars), self._clock)
+            await once_more(lambda: self._secrets.ensure(job, name, submission.env_vars), self._clock)
         except AlreadyExists:
             raise AlreadyExists(DIFFERENT) from None
 
@@ -172,5 +162,7 @@ class Submissions:
 
 
 def _requested(spec: JobSpec) -> JobSpec:
-    """The spec without what may change after the submission."""
-    return msgspec.structs.replace(spec, cancel=None, suspend=False, ttl_seconds_after_finished=None)
+    """The spec without what may change after the submission, and without the name of the Secret: each try has one."""
+    any_secret = (EnvFromSource(secret_ref=ObjectRef(name="")),)
+    env_from = any_secret if mapping.env_secret(spec) else spec.env_from
+    return msgspec.structs.replace(spec, cancel=None, suspend=False, ttl_seconds_after_finished=None, env_from=env_from)

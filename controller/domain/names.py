@@ -103,6 +103,14 @@ def notification_id(uid: str) -> str:
     return str(uuid.uuid5(_NAMESPACE, f"{uid}/notification"))
 
 
-def env_secret_name(job_name: str) -> str:
-    """The Secret that holds the values of a submitted job's env_vars."""
-    return f"{job_name}-env"
+def env_secret_name(job_name: str, suffix: str) -> str:
+    """The Secret that holds the values of a submitted job's env_vars; `suffix` is this submission's alone.
+
+    A Secret that is there already, left by an earlier job of that name or made by somebody else, is another one.
+    """
+    return f"{job_name}-env-{suffix}"
+
+
+def is_env_secret(secret_name: str, job_name: str) -> bool:
+    """Whether that may be the name of the job's own."""
+    return secret_name.startswith(f"{job_name}-env-")

@@ -59,7 +59,7 @@ class _Resolver:
 
     async def is_owned(self, ref: ObjectRef, job: Job) -> bool:
         """Whether that Secret belongs to this job: the API made it for SubmitJob's env_vars."""
-        if ref.name != names.env_secret_name(job.metadata.name):
+        if not names.is_env_secret(ref.name, job.metadata.name):
             return False
         await self._read("secret", ref.name)
         return job.key in self._owners.get(ref.name, set())

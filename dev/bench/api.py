@@ -89,7 +89,7 @@ def bare_call(kube: KubeClient) -> Call:
     """The same resource, posted by a bare client."""
 
     async def call(job_id: str) -> bool:
-        spec = mapping.job_spec(request(job_id), tenant_id=TENANT, job_id=job_id)
+        spec = mapping.job_spec(request(job_id), tenant_id=TENANT, job_id=job_id, secret_name="")
         await kube.post(paths.jobs("default"), mapping.job_object(spec, namespace="default", at=datetime.now(UTC)))
         return True
 

@@ -45,7 +45,7 @@ class Client:
         self._host = host
         self._namespace = namespace
         self._patches = [msgspec.json.encode({"status": patch}) for patch in status_patches()]
-        secret = mapping.secret_object(ENVIRONMENT, job_name="NAME", namespace=namespace, uid=_A_UID)
+        secret = mapping.secret_object(ENVIRONMENT, name="NAME-env", job_name="NAME", namespace=namespace, uid=_A_UID)
         self._secret = msgspec.json.encode(secret)
 
     async def lead(self, name: str, body: bytes, patches: Sequence[int]) -> None:
@@ -105,7 +105,9 @@ async def _lead_all(client: Client, jobs: int, concurrency: int, patches: float)
 
 def job_object(name: str, namespace: str, args: Sequence[str] = ()) -> dict[str, object]:
     """The object that SubmitJob would make."""
-    spec = mapping.job_spec(callers.request(name, **ENVIRONMENT), tenant_id=TENANT, job_id=name)
+    spec = mapping.job_spec(
+        callers.request(name, **ENVIRONMENT), tenant_id=TENANT, job_id=name, secret_name=f"{name}-env"
+    )
     spec = msgspec.structs.replace(spec, args=tuple(args) or spec.args)
     return mapping.job_object(spec, namespace=namespace, at=datetime.now(UTC))
 

@@ -60,7 +60,7 @@ async def test_every_field_of_the_request_has_its_place(api: Api) -> None:
     assert spec == {
         "image": IMAGE,
         "args": ["python", "-c", "print(1)"],
-        "envFrom": [{"secretRef": {"name": f"{JOB}-env"}}],
+        "envFrom": [{"secretRef": {"name": (await api.secrets())[0]["metadata"]["name"]}}],
         "resources": {"profile": "large", "cpu": "500m", "memory": "512Mi"},
         "machineType": "e2-standard-4",
         "bootDiskGiB": 100,
@@ -83,7 +83,7 @@ async def test_values_of_env_vars_are_in_a_secret_of_the_job_and_nowhere_else(ap
     item = await api.job_object(JOB)
     assert "hidden value" not in json.dumps(item)
     (secret,) = await api.secrets()
-    assert secret["metadata"]["name"] == names.env_secret_name(JOB)
+    assert item["spec"]["envFrom"] == [{"secretRef": {"name": secret["metadata"]["name"]}}]
     assert secret["data"] == {"A": base64.b64encode(b"hidden value").decode(), "_b": ""}
     (owner,) = secret["metadata"]["ownerReferences"]
     assert owner["uid"] == item["metadata"]["uid"]
@@ -171,7 +171,8 @@ async def test_a_job_id_that_is_being_deleted_is_refused_for_now(api: Api) -> No
 
 async def test_a_first_attempt_that_died_before_the_secret_is_completed(api: Api) -> None:
     await api.submit(job_id=JOB, env_vars={"A": "1"})
-    await api.kube.delete(paths.secret("default", names.env_secret_name(JOB)))
+    (secret,) = await api.secrets()
+    await api.kube.delete(paths.secret("default", secret["metadata"]["name"]))
     await api.store.delete_job(TENANT, JOB)
     assert (await api.submit(job_id=JOB, env_vars={"A": "1"})).status == 200
     assert await api.count() == (1, 1, 1)
@@ -187,22 +188,27 @@ async def test_a_finished_job_whose_object_is_gone_does_not_run_again(api: Api) 
     assert not await api.objects()
 
 
-async def test_a_secret_that_is_not_the_jobs_never_becomes_its_environment(api: Api) -> None:
-    body = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": f"{JOB}-env"}, "data": {"A": "MQ=="}}
+async def test_a_secret_that_is_there_already_is_not_the_jobs_and_stays(api: Api) -> None:
+    body = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": f"{JOB}-env"}, "data": {"A": "b2xk"}}
     await api.kube.post(paths.secrets("default"), body)
-    reply = await api.submit(job_id=JOB, env_vars={"A": "1"})
-    assert reply.code == "already_exists"
-    assert "Secret" in reply.message
-    assert not await api.objects()
-
-
-async def test_a_secret_left_over_from_a_deleted_job_is_replaced(api: Api) -> None:
-    owner = {"apiVersion": names.API_VERSION, "kind": names.KIND, "name": JOB, "uid": "gone"}
-    metadata = {"name": f"{JOB}-env", "ownerReferences": [owner]}
-    await api.kube.post(paths.secrets("default"), {"apiVersion": "v1", "kind": "Secret", "metadata": metadata})
     assert (await api.submit(job_id=JOB, env_vars={"A": "1"})).status == 200
-    (secret,) = await api.secrets()
-    assert secret["data"] == {"A": "MQ=="}
+    (ref,) = (await api.job_object(JOB))["spec"]["envFrom"]
+    secrets = {secret["metadata"]["name"]: secret["data"] for secret in await api.secrets()}
+    assert secrets == {f"{JOB}-env": {"A": "b2xk"}, ref["secretRef"]["name"]: {"A": "MQ=="}}
+
+
+async def test_a_job_of_kubectl_with_another_environment_is_another_request(api: Api) -> None:
+    """Its Secret is not there yet: one of the same name must not be made for it."""
+    await api.submit(job_id=JOB, env_vars={"A": "1"})
+    item = await api.job_object(JOB)
+    await api.kube.merge_patch(paths.job("default", JOB), {"metadata": {"finalizers": None}})
+    await api.kube.delete(paths.job("default", JOB))
+    await api.store.delete_job(TENANT, JOB)
+    spec = {**item["spec"], "envFrom": [{"secretRef": {"name": "mine"}}]}
+    metadata = {"name": JOB, "namespace": "default"}
+    await api.kube.post(paths.jobs("default"), {**item, "metadata": metadata, "spec": spec})
+    assert (await api.submit(job_id=JOB, env_vars={"A": "1"})).code == "already_exists"
+    assert "mine" not in {secret["metadata"]["name"] for secret in await api.secrets()}
 
 
 async def test_an_idempotency_key_stands_for_a_job_id_of_the_tenant(api: Api) -> None:

@@ -6,10 +6,10 @@ import base64
 import aiohttp
 import pytest
 
-from controller.domain import names
 from controller.domain.errors import NotFound
 from controller.domain.phases import Phase
 from controller.kube import paths
+from controller.kube.client import Object
 from tests.cluster import accounts
 from tests.cluster.installation import Installation
 from tests.e2e.client import RPC, is_finished, is_running
@@ -52,7 +52,7 @@ async def test_values_of_variables_are_in_a_secret_that_the_job_owns(jennah: Ins
     if jennah.runs_commands:
         assert jobs[good].status.phase is Phase.COMPLETED
     for name in (good, bad):
-        secret = await jennah.kube.get(paths.secret(jennah.namespace, f"{name}-env"))
+        secret = await env_secret(jennah, name)
         owner = secret["metadata"]["ownerReferences"][0]
         assert (owner["kind"], owner["uid"]) == ("JennahJob", jobs[name].metadata.uid)
         assert base64.b64decode(secret["data"]["PASSWORD"]).decode() == SECRET
@@ -60,26 +60,19 @@ async def test_values_of_variables_are_in_a_secret_that_the_job_owns(jennah: Ins
     assert SECRET not in str(await jennah.kube.get(paths.events(jennah.namespace)))
 
 
-@pytest.mark.local_programs  # in the cluster only the API may make a job of this tenant there
-async def test_a_secret_that_an_earlier_job_left_is_not_the_next_ones(jennah: Installation) -> None:
-    """Its owner is gone, and nobody has collected it yet: another's uid stands for that."""
-    other = (await jennah.create(f"other-{jennah.instance}", "exit 0", suspend=True)).metadata
-    owner = {"apiVersion": names.API_VERSION, "kind": names.KIND, "name": other.name, "uid": other.uid}
-    name = f"again-{jennah.instance}"
-    left = {"metadata": {"name": names.env_secret_name(name), "ownerReferences": [owner]}, "stringData": {"A": "old"}}
-    await jennah.kube.post(paths.secrets(jennah.namespace), left)
-    assert await jennah.submit("exit 0", job_id=name, env_vars={"A": "new"}) == name
-    secret = await jennah.kube.get(paths.secret(jennah.namespace, names.env_secret_name(name)))
-    assert base64.b64decode(secret["data"]["A"]) == b"new"
-    await jennah.wait_for([name], is_finished, "finished")
+async def env_secret(jennah: Installation, name: str) -> Object:
+    """The Secret that the API made for a job's env_vars."""
+    (source,) = (await jennah.kube.get(paths.job(jennah.namespace, name)))["spec"]["envFrom"]
+    return await jennah.kube.get(paths.secret(jennah.namespace, source["secretRef"]["name"]))
 
 
 @pytest.mark.controllers
 async def test_the_secret_goes_with_its_job(jennah: Installation) -> None:
     job_id = await jennah.submit("exit 0", env_vars={"PASSWORD": "x"})
     await jennah.wait_for([job_id], is_finished, "finished")
+    name = (await env_secret(jennah, job_id))["metadata"]["name"]
     await jennah.kube.delete(paths.job(jennah.namespace, job_id))
-    await jennah.until_gone(paths.secret(jennah.namespace, f"{job_id}-env"))
+    await jennah.until_gone(paths.secret(jennah.namespace, name))
 
 
 async def test_a_call_that_is_made_again_makes_no_second_job(jennah: Installation) -> None:

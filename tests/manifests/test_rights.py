@@ -28,7 +28,7 @@ LEASE = {
 }
 KUBERNETES_JOBS = {"batch/jobs: get list watch create delete", "pods: list watch", "secrets: get create"}
 API_WATCHED = {f"{JOBS}: get list patch delete", "namespaces: get"}
-API_JOBS = {f"{JOBS}: create", "secrets: get create delete"}
+API_JOBS = {f"{JOBS}: create", "secrets: get create"}
 REVIEWS = {"authentication.k8s.io/tokenreviews: create"}
 
 EXPECTED = {

@@ -42,7 +42,7 @@
 # env_vars of SubmitJob
 - apiGroups: [""]
   resources: [secrets]
-  verbs: [get, create, delete]
+  verbs: [get, create]
 {{- end -}}
 
 {{/* Jobs that came by kubectl are shown, cancelled and deleted in every namespace that is watched. */}}

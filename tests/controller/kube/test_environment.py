@@ -50,11 +50,11 @@ async def test_env_wins_over_env_from_and_later_wins_over_earlier() -> None:
 
 
 async def test_only_plain_values_and_those_of_submit_job_are_shown() -> None:
-    objects = Objects("u", job_env={"MINE": "1"}, kept={"PASSWORD": "x", "k": "y"})
+    objects = Objects("u", job_env_1={"MINE": "1"}, kept={"PASSWORD": "x", "k": "y"})
     found = await resolve(
         objects,  # type: ignore[arg-type]
         job(
-            envFrom=[{"secretRef": {"name": "job-env"}}, {"secretRef": {"name": "kept"}}],
+            envFrom=[{"secretRef": {"name": "job-env-1"}}, {"secretRef": {"name": "kept"}}],
             env=[{"name": "PLAIN", "value": "2"}, {"name": "REF", **secret_key("kept", "k")}],
         ),
     )
@@ -64,8 +64,8 @@ async def test_only_plain_values_and_those_of_submit_job_are_shown() -> None:
 
 
 async def test_a_users_secret_that_happens_to_have_the_name_of_ours_is_not_shown() -> None:
-    spec = {"envFrom": [{"secretRef": {"name": "job-env"}}]}
-    found = await resolve(Objects("somebody-else", job_env={"PASSWORD": "x"}), job(**spec))  # type: ignore[arg-type]
+    spec = {"envFrom": [{"secretRef": {"name": "job-env-1"}}]}
+    found = await resolve(Objects("somebody-else", job_env_1={"PASSWORD": "x"}), job(**spec))  # type: ignore[arg-type]
     assert found.shown == {"PASSWORD": ""}
 
 
