@@ -91,6 +91,8 @@ class _Resolver:
         return self._objects[key]
 
     async def _fetch(self, kind: str, name: str) -> Mapping[str, str] | None:
+        if names.object_name_fault(name) is not None:
+            return None  # "../../other/secrets/name" would be another namespace's
         path = paths.secret if kind == "secret" else paths.config_map
         try:
             found = await self._client.get(path(self._namespace, name))

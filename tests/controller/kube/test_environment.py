@@ -69,6 +69,15 @@ async def test_a_users_secret_that_happens_to_have_the_name_of_ours_is_not_shown
     assert found.shown == {"PASSWORD": ""}
 
 
+@pytest.mark.parametrize("name", ["../../other/secrets/kept", "..%2fkept", "kept?x=", "", "a b", ".."])
+async def test_what_is_no_name_is_asked_of_nobody(name: str) -> None:
+    """The CRD refuses it as well; a path made of it could be another namespace's Secret."""
+    objects = Objects(kept={"PASSWORD": "x"})
+    with pytest.raises(EnvironmentMissing):
+        await resolve(objects, job(envFrom=[{"secretRef": {"name": name}}]))  # type: ignore[arg-type]
+    assert objects.reads == 0
+
+
 async def test_an_object_is_read_once_however_often_it_is_referred_to() -> None:
     objects = Objects(kept={"a": "1", "b": "2"})
     env = [{"name": "A", **secret_key("kept", "a")}, {"name": "B", **secret_key("kept", "b")}]
