@@ -36,6 +36,7 @@ def set_up(level: str = "info", log_format: str = "text") -> None:
         for name in _NOISY:
             logging.getLogger(name).setLevel(logging.WARNING)
     drop_unwanted()
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # in no line of ours
 
 
 def drop_unwanted() -> None:

@@ -1,5 +1,6 @@
 """Names and ids: what is legal, and how ours are derived. Always from the object, never from chance."""
 
+import functools
 import re
 import uuid
 
@@ -74,6 +75,7 @@ def is_env_name(name: str) -> bool:
     return len(name) <= 256 and _ENV_NAME.fullmatch(name) is not None
 
 
+@functools.lru_cache(maxsize=4096)  # it is asked for ten times in a job's life, mostly within a second
 def external_name(name: str, uid: str) -> str:
     """The cloud job's name: a readable prefix, then the whole uid (32 hex digits), at most 63 characters.
 

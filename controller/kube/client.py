@@ -6,6 +6,7 @@ Errors are ours (`domain.errors`); every call has a time limit.
 """
 
 import asyncio
+import functools
 import json
 import os
 import ssl
@@ -18,6 +19,7 @@ import aiohttp
 import msgspec
 from kubernetes.aio import client as kube
 from kubernetes.aio import config as kube_config
+from yarl import URL
 
 from controller import metrics
 from controller.domain.errors import (
@@ -42,6 +44,7 @@ RETRY_AFTER_MOST_SECONDS = 60.0
 UNSERVED = "is the JennahJob CRD installed? kubectl apply -f crds/"
 
 Object = dict[str, Any]
+_calls = functools.cache(metrics.KUBERNETES_CALLS.labels)
 _BROKEN = (aiohttp.ClientError, kube_config.ConfigException, TimeoutError, OSError, ssl.SSLError)
 """What a call can meet beside an answer."""
 _PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
@@ -180,9 +183,10 @@ class KubeClient:
         accept: str = "application/json",
         seconds: float = TIMEOUT_SECONDS,
     ) -> bytes:
-        url = self._configuration.host + path
+        text = self._configuration.host + path
         if query:
-            url += "?" + urlencode(query)
+            text += "?" + urlencode(query)
+        url = URL(text, encoded=True)  # names of objects need no encoding
         data = None if body is None else _encode(body)
         try:
             async with asyncio.timeout(seconds):
@@ -191,9 +195,9 @@ class KubeClient:
                 async with session.request(method, url, headers=headers, data=data, **self._options) as response:
                     data = await response.read()
         except _BROKEN as error:
-            metrics.KUBERNETES_CALLS.labels(method, 0).inc()
+            _calls(method, 0).inc()
             raise Unavailable(_outage(error)) from error
-        metrics.KUBERNETES_CALLS.labels(method, response.status).inc()
+        _calls(method, response.status).inc()
         if 200 <= response.status < 300:
             return data
         raise _error(method, path, response.status, data, response.headers.get("Retry-After"))

@@ -26,14 +26,15 @@ class Draft:
         """Kubernetes events to post once the status is written: kind, reason, message."""
         self._resources = resources
         self._recorded = base
-        self._transitions: list[Transition] = []
+        self._moves: list[tuple[JobStatus, Job, datetime]] = []
+        """The transitions to be written: the status before, the job after it, and when."""
 
     def set_status(self, status: JobStatus, now: datetime) -> None:
         """Go on from that status. A new transition number becomes a transition of the record."""
         before = self.job.status
         self.job = msgspec.structs.replace(self.job, status=status)
         if status.transition != before.transition:
-            self._transitions.append(self._transition(before, now))
+            self._moves.append((before, self.job, now))
 
     def finish(self, phase: Phase, *, reason: str, message: str, now: datetime) -> None:
         """Have the job ended, by our own decision."""
@@ -46,19 +47,20 @@ class Draft:
 
     def transitions(self, now: datetime) -> list[Transition]:
         """What the record must be told: the changes of phase, else facts that the row shows and lacks."""
-        if self._transitions:
+        if self._moves:
             # The last one carries all facts as they are now, also those that came after it in this pass.
-            last = self._transitions[-1]
-            self._transitions[-1] = msgspec.structs.replace(last, row=self._row(now))
-            return self._transitions
-        if self.job.status.transition is None or self._row(now) == self._row_of(self._recorded, now):
+            *earlier, (before, job, at) = self._moves
+            last = self._transition(before, job, at, self._row(self.job, now))
+            return [*(self._transition(*move, self._row(*move[1:])) for move in earlier), last]
+        row = self._row(self.job, now)
+        if self.job.status.transition is None or row == self._row(self._recorded, now):
             return []
-        return [self._transition(self.job.status, now)]
+        return [self._transition(self.job.status, self.job, now, row)]
 
     def restart_from(self, job: Job) -> None:
         """Kubernetes has this version now: nothing is left to write."""
         self.base = self.job = self._recorded = job
-        self._transitions = []
+        self._moves = []
 
     def take_intent(self, written: Job) -> None:
         """Kubernetes has the intent to submit; all else of this pass is still to be written."""
@@ -69,28 +71,24 @@ class Draft:
     def mark_recorded(self) -> None:
         """The database has all of it; Kubernetes not yet."""
         self._recorded = self.job
-        self._transitions = []
+        self._moves = []
 
     def patch(self) -> dict[str, object]:
         """The merge patch from the base's status to the job's; empty where they are the same."""
         return _merge_patch(status_to_wire(self.base.status), status_to_wire(self.job.status))
 
-    def _transition(self, before: JobStatus, now: datetime) -> Transition:
-        status = self.job.status
-        number = status.transition or 0
+    def _transition(self, before: JobStatus, job: Job, at: datetime, row: JobRow) -> Transition:
+        number = job.status.transition or 0
         return Transition(
-            uid=self.job.key,
+            uid=job.key,
             number=number,
             from_phase=before.phase if number else None,
-            row=self._row(now),
-            at=now,
-            reason=": ".join(text for text in (status.reason, status.message) if text),
+            row=row,
+            at=at,
+            reason=": ".join(text for text in (job.status.reason, job.status.message) if text),
         )
 
-    def _row(self, now: datetime) -> JobRow:
-        return self._row_of(self.job, now)
-
-    def _row_of(self, job: Job, now: datetime) -> JobRow:
+    def _row(self, job: Job, now: datetime) -> JobRow:
         tenant_id = self.job.status.tenant_id or ""
         return job_row(job, tenant_id=tenant_id, resources=self._resources, env=self.env, now=now)
 

@@ -41,12 +41,13 @@ class Recorder:
         Raises Conflict where Kubernetes has a newer version, Unavailable where a side cannot be reached,
         Permanent where the database will never take the row.
         """
-        if not draft.patch():
+        patch = draft.patch()
+        if not patch:
             return True
         if record and not await self.record(draft):
             return False
         before = draft.base.status
-        written = await self._resources.write_status(draft.base, draft.patch())
+        written = await self._resources.write_status(draft.base, patch)
         self._cache.put(written)
         draft.restart_from(written)
         if written.status.phase is not before.phase:
