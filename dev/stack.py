@@ -11,7 +11,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import yaml
@@ -41,6 +41,7 @@ class Stack:
         host: str = "127.0.0.1",
         on_line: Callable[[str], None] = print,
         env: Mapping[str, str] | None = None,
+        kubeapi_options: Sequence[str] = (),
     ) -> None:
         self.data_dir = data_dir
         self.api_port = api_port
@@ -50,6 +51,7 @@ class Stack:
         self.database = data_dir / "jennah.db"
         self._on_line = on_line
         self._env = dict(env or {})
+        self._kubeapi_options = kubeapi_options
         self.kubeapi: Child | None = None
         self.cloud: Child | None = None
         self._cloud_env: dict[str, str] = {}
@@ -102,6 +104,7 @@ class Stack:
     async def start_kubeapi(self) -> None:
         _check_port(self.kube_port, "KUBE_API_PORT")
         arguments = ["-m", "dev.kubeapi", "--port", str(self.kube_port), "--data-dir", str(self.data_dir)]
+        arguments += self._kubeapi_options
 
         def faults_only(line: str) -> None:
             if not line.startswith(("kubeconfig:", "ready:")):

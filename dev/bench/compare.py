@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 from dev.bench import life, limit, peer
@@ -20,6 +21,7 @@ AIMS = {
 
 Say = Callable[[str], None]
 Way = Callable[[Installation, int], Awaitable[Turn]]
+Make = Callable[..., AbstractAsyncContextManager[Installation]]
 
 
 async def measure(
@@ -31,24 +33,27 @@ async def measure(
     databases: Sequence[str],
     kubeconfig: Path | None,
     say: Say,
+    cpu_per_write: float = 0.0,
 ) -> dict[str, dict[str, object]]:
     """The figures of those ways. Each round has a turn of each, so that they meet the same machine.
 
+    `cpu_per_write`: milliseconds of the API server's, see `dev.kubeapi.cost`.
     life is measured with each of the databases; its figures are those with the first, the others' are in it by name.
     """
+    make = functools.partial(installation, kubeconfig=kubeconfig, cpu_per_write=cpu_per_write)
     turns: dict[tuple[str, str], list[Turn]] = {}
     concurrency, patches = 0, float(len(limit.LIFE))
     order = [(way, database) for way in ways for database in (databases if way == "life" else databases[:1])]
     for number in range(rounds):
         for way, database in order:
             if way == "limit" and not concurrency:
-                concurrency = await best_concurrency(max(jobs // 4, 20), kubeconfig, say)
+                concurrency = await best_concurrency(make, max(jobs // 4, 20), say)
             take_turn: dict[str, Way] = {
                 "limit": functools.partial(limit.take_turn, concurrency=concurrency, patches=patches),
                 "life": life.take_turn,
                 "peer": peer.take_turn,
             }
-            async with installation(kubeconfig=kubeconfig, database=database) as made:
+            async with make(database=database) as made:
                 turn = await take_turn[way](made, peer_jobs if way == "peer" else jobs)
             turns.setdefault((way, database), []).append(turn)
             if way == "life":
@@ -75,10 +80,10 @@ def _ratios(mine: Sequence[Turn], others: Mapping[str, Sequence[Turn]]) -> dict[
     return by_rate | {f"cpu_ratio_to_{way}": cpu_ratio(mine, turns) for way, turns in others.items()}
 
 
-async def best_concurrency(jobs: int, kubeconfig: Path | None, say: Say) -> int:
+async def best_concurrency(make: Make, jobs: int, say: Say) -> int:
     """With how many jobs at once the bare client is fastest."""
     rates: dict[int, float] = {}
-    async with installation(kubeconfig=kubeconfig) as made:
+    async with make() as made:
         for concurrency in limit.CONCURRENCIES:
             rates[concurrency] = (await limit.take_turn(made, jobs, concurrency)).per_second
     say("limit: " + ", ".join(f"{rate:.0f} jobs/s with {number} at once" for number, rate in rates.items()))

@@ -169,9 +169,12 @@ class Installation:
 
 @contextlib.asynccontextmanager
 async def installation(
-    *, kubeconfig: Path | None = None, database: str = "sqlite", **settings: str
+    *, kubeconfig: Path | None = None, database: str = "sqlite", cpu_per_write: float = 0.0, **settings: str
 ) -> AsyncIterator[Installation]:
-    """An API server and a database, no program yet. `settings`: for the programs."""
+    """An API server and a database, no program yet. `settings`: for the programs.
+
+    `cpu_per_write`: the in-memory API server's, in milliseconds (`dev.kubeapi.cost`).
+    """
     async with contextlib.AsyncExitStack() as exits:
         folder = Path(exits.enter_context(tempfile.TemporaryDirectory(prefix="jennah-bench-")))
         record = await exits.enter_async_context(_database(database, folder))
@@ -183,7 +186,15 @@ async def installation(
             "LEASE_NAMESPACE": namespace,
             **settings,
         }
-        stack = Stack(folder, api_port=free_port(0), kube_port=free_port(0), on_line=lambda line: None, env=env)
+        options = ("--cpu-per-write", str(cpu_per_write))
+        stack = Stack(
+            folder,
+            api_port=free_port(0),
+            kube_port=free_port(0),
+            on_line=lambda line: None,
+            env=env,
+            kubeapi_options=options,
+        )
         exits.push_async_callback(stack.stop)
         if kubeconfig is None:
             await stack.start_kubeapi()

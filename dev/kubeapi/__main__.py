@@ -43,6 +43,13 @@ def main() -> None:
         action="store_true",
         help="collect no garbage and empty no namespaces, as an API server that has nothing beside it",
     )
+    parser.add_argument(
+        "--cpu-per-write",
+        type=float,
+        default=0.0,
+        metavar="MS",
+        help="for benchmarks: spend so much CPU on each write, as a real API server with its etcd does",
+    )
     arguments = parser.parse_args()
     server = KubeApiServer(
         arguments.data_dir,
@@ -51,6 +58,7 @@ def main() -> None:
         has_rbac=arguments.authorization == "rbac",
         audit_log=arguments.audit_log,
         has_controllers=not arguments.without_controllers,
+        cpu_per_write=arguments.cpu_per_write,
     )
     asyncio.run(run(server))
 

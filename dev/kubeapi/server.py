@@ -17,6 +17,7 @@ from .access.rbac import AllowAll, Rbac
 from .access.tokens import ServiceAccountTokens
 from .admission import WriteOptions
 from .cleanup import Cleanup
+from .cost import Cost
 from .database import InUse
 from .handlers import Handler
 from .resources import Registry
@@ -42,12 +43,14 @@ class KubeApiServer:
         has_rbac: bool = False,
         audit_log: Path | None = None,
         has_controllers: bool = True,
+        cpu_per_write: float = 0.0,
     ) -> None:
         """`port` 0 takes a free one; without a `token` one is made and kept in `data_dir`.
 
         `token` may do everything. Service accounts' tokens may as well, but with `has_rbac` only what roles grant.
         `history_limit` is how many changes of each kind watches can at least go back. `audit_log` gets a JSON line
         for each request. Without controllers nobody collects garbage, empties namespaces or makes service accounts.
+        `cpu_per_write`, milliseconds: see `cost`.
         """
         self._data_dir = data_dir
         self.port = port
@@ -57,6 +60,7 @@ class KubeApiServer:
         self._has_rbac = has_rbac
         self._audit_log = audit_log
         self._has_controllers = has_controllers
+        self._cpu_per_write = cpu_per_write
         self._audit: AuditLog | None = None
         self._store: Store | None = None
         self._runner: web.ServerRunner | None = None
@@ -100,7 +104,8 @@ class KubeApiServer:
             authorizer=Rbac(store) if self._has_rbac else AllowAll(),
             audit=self._audit,
         )
-        server = web.Server(handler, handler_cancellation=True, access_log=None)
+        answer = Cost(handler, milliseconds=self._cpu_per_write) if self._cpu_per_write else handler
+        server = web.Server(answer, handler_cancellation=True, access_log=None)
         self._runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_SECONDS)
         await self._runner.setup()
         self.port = listener.getsockname()[1]

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from controller.kube import paths
 from dev.bench import churn, compare, many, quick, results
+from dev.bench.installation import Cpu, installation
 
 OFTEN = {"OBSERVE_MIN_SECONDS": "0.1", "OBSERVE_MAX_SECONDS": "0.2"}
 
@@ -32,6 +34,19 @@ async def test_the_plain_operator_leads_jobs_to_the_same_end() -> None:
         ("peer",), jobs=10, peer_jobs=10, rounds=1, databases=("sqlite",), kubeconfig=None, say=say
     )
     assert found["peer"]["kubernetes_writes_a_job"] >= 5
+
+
+async def test_a_costly_server_spends_that_cpu_on_writes_and_not_on_reads() -> None:
+    async with installation(cpu_per_write=30) as made:
+        cpu = Cpu(server=made.server_pid)
+        for number in range(10):
+            await made.kube.post(paths.secrets("default"), {"metadata": {"name": f"s-{number}"}})
+        writes = cpu.ms_a_job(10)["server"]
+        cpu = Cpu(server=made.server_pid)
+        for number in range(10):
+            await made.kube.get(paths.secret("default", f"s-{number}"))
+        assert writes >= 29
+        assert cpu.ms_a_job(10)["server"] < writes - 15
 
 
 async def test_an_operator_that_finds_jobs_as_they_should_be_writes_nothing_and_tells_what_ends() -> None:
