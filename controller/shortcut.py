@@ -10,6 +10,7 @@ It is none of kopf's public functions, so pyproject.toml names the versions that
 """
 
 import contextlib
+import logging
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
@@ -17,6 +18,8 @@ from typing import Any
 import kopf
 from kopf._cogs.clients import watching
 from kopf._core.reactor import queueing
+
+log = logging.getLogger(__name__)
 
 _whole = queueing.watcher
 _take: ContextVar[Callable[[kopf.RawEvent], None] | None] = ContextVar("take", default=None)
@@ -41,7 +44,14 @@ async def _watcher(*, settings: Any, resource: Any, namespace: Any, operator_pau
     async with contextlib.aclosing(stream) as events:  # type: ignore[type-var]  # a generator, which kopf does not say
         async for event in events:
             if not isinstance(event, watching.Bookmark) and event["type"] != "BOOKMARK":
-                take(event)
+                _hand_on(event, take)
+
+
+def _hand_on(event: kopf.RawEvent, take: Callable[[kopf.RawEvent], None]) -> None:
+    try:
+        take(event)
+    except Exception:  # as kopf does: a surprise in one object must not make us deaf to all others
+        log.exception("unexpected failure at an event")
 
 
 queueing.watcher = _watcher

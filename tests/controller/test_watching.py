@@ -47,6 +47,26 @@ async def test_objects_that_are_there_come_first_then_each_change_and_the_end(tm
             assert await sink.next() == "removed"
 
 
+async def test_a_surprise_at_one_object_does_not_end_the_watch_of_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink, whole = Sink(), handlers.take_in
+
+    def take_in(event: Any, *sinks: Any) -> None:
+        if event["object"]["metadata"]["name"] == "strange":
+            raise LookupError("strange")
+        whole(event, *sinks)
+
+    monkeypatch.setattr(handlers, "take_in", take_in)
+    body: dict[str, Any] = {"apiVersion": "jennah.alphaus.cloud/v1", "kind": "JennahJob", "spec": {"image": "i"}}
+    async with serving(tmp_path) as client:
+        await client.post(paths.jobs("default"), {**body, "metadata": {"name": "strange"}})
+        configuration = await configuration_of(tmp_path)
+        async with watching(Watch(configuration, (), upsert=sink.upsert, remove=sink.remove)):
+            await client.post(paths.jobs("default"), {**body, "metadata": {"name": "usual"}})
+            assert await sink.next() == "usual None"
+
+
 async def test_kopf_is_started_again_when_it_ends_and_tasks_of_ours_live_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
