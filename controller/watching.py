@@ -105,7 +105,6 @@ class Watch:
                 settings=handlers.operator_settings(),
                 clusterwide=not self._namespaces,
                 namespaces=self._namespaces,
-                stop_flag=end,
             )
         )
         listed, watched, ended = waits = [asyncio.create_task(event.wait()) for event in (lists, watches, end)]
@@ -126,7 +125,8 @@ class Watch:
             failure = None if operator.cancelled() else operator.exception()
             # Its first argument alone: the second one of kopf's errors is the whole answer.
             return f"{type(failure).__name__}: {next(iter(failure.args), '')}" if failure else "kopf stopped"
-        # Not by its flag alone: then it closes its connections, and waits for seconds for what still uses them.
+        # Not by a flag: then it closes its connections, waits for seconds for what still uses them, and a cancellation
+        # that meets it there leaves tasks behind.
         operator.cancel()
         await asyncio.wait((operator,))
         return "there is nothing to watch: the JennahJob CRD is not served, or the Kubernetes API does not answer"
