@@ -3,9 +3,9 @@
 import logging
 import uuid
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
-from aiohttp import http_exceptions, web
+from aiohttp import hdrs, http_exceptions, web
 
 from api import auth
 from api.connect.endpoint import Endpoint
@@ -25,6 +25,11 @@ from controller.ports import Clock, JobStore
 from controller.stores.writer import GroupWriter
 
 PROBES = web.AppKey("probes", Probes)
+
+IDLE_SECONDS: Final = 3630.0
+"""How long a connection may wait for its next request. Longer than any caller keeps one (Go 90 s, Google's load
+balancers 600 s, Envoy an hour): who closes first must be the caller, else a request of his may meet the closing. Go
+repeats no POST that met it, and the original never closed."""
 
 
 def create_app(
@@ -81,7 +86,7 @@ def make_runner(app: web.Application, *, grace_seconds: float = 30.0) -> web.App
         logger=_server_log(),
         auto_decompress=False,  # the endpoint inflates bodies itself, up to its limit
         shutdown_timeout=grace_seconds,
-        keepalive_timeout=75.0,
+        keepalive_timeout=IDLE_SECONDS,
     )
 
 
@@ -114,9 +119,16 @@ def _application(cors: Cors, paths: Iterable[str], probes: Probes, parts: Sequen
         app.router.add_route("*", path, cors.handle)  # found at once; the next one is tried last, as a pattern
     app.router.add_route("*", "/{path:.*}", cors.handle)
 
+    async def say_goodbye(_: web.Request, response: web.StreamResponse) -> None:
+        """Callers that keep their connections go to another replica, before the port closes. As Go's server does."""
+        if probes.is_stopping:
+            response.force_close()
+            response.headers[hdrs.CONNECTION] = "close"  # by now aiohttp itself would not say it
+
     async def close(_: web.Application) -> None:
         for part in parts:
             await part.close()
 
+    app.on_response_prepare.append(say_goodbye)
     app.on_cleanup.append(close)
     return app

@@ -64,6 +64,7 @@ SUBMISSIONS = [
     ("commands[1] is longer than 131072", {"commands": ["x", "y" * 131073]}),
     ("commands[0] must not contain a NUL", {"commands": ["a\0"]}),
     ("commands is larger than", {"commands": ["x" * 131072] * 9}),
+    ("commands is larger than", {"commands": ["<&>\u2028" * 16384] * 4}),
     ("'1A' is not a name", {"env_vars": {"1A": "x"}}),
     ("'a-b' is not a name", {"env_vars": {"a-b": "x"}}),
     ("'' is not a name", {"env_vars": {"": "x"}}),

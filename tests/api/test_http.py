@@ -7,9 +7,10 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from api import auth
-from api.app import PROBES, create_app
+from api.app import PROBES, create_app, make_runner
 from api.connect.errors import ConnectError
 from api.main import serve
 from controller.clock import SystemClock
@@ -134,6 +135,27 @@ async def test_the_start_is_told_and_a_stop_lets_requests_end(
     await server
     with pytest.raises(OSError):
         await asyncio.open_connection(*url.removeprefix("http://").split(":"))
+
+
+async def test_callers_are_sent_away_while_it_stops(api: Api) -> None:
+    """A Gateway that keeps its connections would go on with a replica whose port closes soon."""
+    assert "Connection" not in (await api.call("ListJobs")).headers
+    api.app[PROBES].is_stopping = True
+    for reply in (
+        await api.call("ListJobs"),
+        await api.call("GetJob", {}),
+        await api.raw("/livez", None, method="GET"),
+    ):
+        assert reply.headers["Connection"] == "close"
+
+
+async def test_connections_are_closed_by_their_callers_and_not_under_them() -> None:
+    """Go's client keeps an idle connection for 90 s, Google's load balancers for 600 s, Envoy for an hour."""
+    runner = make_runner(web.Application())
+    await runner.setup()
+    assert runner.server is not None
+    assert runner.server().keepalive_timeout > 3600
+    await runner.cleanup()
 
 
 async def test_a_port_that_is_taken_is_an_error(kube: KubeClient, store: SqliteStore, api: Api) -> None:
