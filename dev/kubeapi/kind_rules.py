@@ -4,7 +4,7 @@ import base64
 import binascii
 from typing import Any
 
-from . import crds, policies, status
+from . import crds, policies, status, value_rules
 from .encoding import JsonObject
 from .resources import Resource
 from .status import FieldError, bad_request
@@ -19,6 +19,10 @@ def prepare(resource: Resource, obj: JsonObject, old: JsonObject | None) -> list
             _prepare_namespace(obj, old)
         case "secrets":
             return _prepare_secret(obj, old)
+        case "events":
+            return value_rules.core_event(obj)
+        case "leases.coordination.k8s.io":
+            return value_rules.lease(obj)
         case "pods":
             if old is None:
                 obj["status"] = {"phase": "Pending"}
@@ -54,7 +58,7 @@ def _prepare_secret(obj: JsonObject, old: JsonObject | None) -> list[FieldError]
     obj["type"] = obj.get("type") or "Opaque"
     if old is not None and obj["type"] != old.get("type"):
         return [status.invalid_value("type", obj["type"], "field is immutable")]
-    return []
+    return value_rules.secret(obj, old)
 
 
 def _prepare_policy(obj: JsonObject) -> None:

@@ -14,12 +14,16 @@ from .database import Database
 from .encoding import JsonObject
 from .history import Event, History
 from .objects import Key, Stored, stored_from
+from .status import ApiError
 
 Fields = Mapping[str, str]
 Address = tuple[str, Key]
 """(storage name of the resource, key of the object)."""
 
 _FIRST: Key = ("", "")
+
+MAX_BYTES = 1536 * 1024
+"""Of an object in etcd (--max-request-bytes)."""
 
 
 @dataclass(frozen=True)
@@ -131,10 +135,12 @@ class Store:
     # --- writing
 
     def put(self, storage: str, obj: JsonObject, fields: Fields) -> Stored:
-        """Store a new version of `obj`, which must not be changed any more."""
+        """Store a new version of `obj`, which must not be changed any more. An ApiError for one that is too large."""
         version = self.version + 1
         obj["metadata"]["resourceVersion"] = str(version)
         stored = stored_from(obj, fields)
+        if len(stored.body) > MAX_BYTES // 6 and stored.size_in_etcd > MAX_BYTES:
+            raise ApiError(500, "", "etcdserver: request is too large")
         namespace, name = stored.key
         self._database.put(storage, namespace, name, stored.body)
         history = self.history(storage)

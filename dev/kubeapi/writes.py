@@ -80,7 +80,7 @@ class Writer:
         old = self._store.get(resource.storage, key)
         if old is None:
             if resource.is_created_by_update and not subresource:
-                return self.create(resource, key[0], obj, options)
+                return self._create_by_update(resource, key, obj, options)
             raise status.not_found(resource.plural, resource.group, key[1])
         admission.check_type(resource, obj)
         unknown = metadata.normalize(obj)
@@ -89,9 +89,17 @@ class Writer:
             error = status.invalid_value("metadata.resourceVersion", 0, "must be specified for an update")
             raise status.invalid(resource.kind, resource.group, key[1], [error])
         if given.get("uid") not in (None, old.uid):
-            why = f"Precondition failed: UID in precondition: {given['uid']}, UID in object meta: {old.uid}"
-            raise status.conflict(resource.plural, resource.group, key[1], why)
+            raise _wrong_uid(resource, key, given["uid"], old.uid)
         return self._replace(resource, old, subresource, obj, unknown, options)
+
+    def _create_by_update(self, resource: Resource, key: Key, obj: JsonObject, options: WriteOptions) -> Written:
+        """A uid is a precondition, which nothing fulfils; a resourceVersion is none."""
+        given = obj.get("metadata")
+        if isinstance(given, dict):
+            given.pop("resourceVersion", None)
+            if given.get("uid"):
+                raise _wrong_uid(resource, key, given["uid"], "")
+        return self.create(resource, key[0], obj, options)
 
     def patch(
         self,
@@ -190,6 +198,11 @@ class Writer:
         if options.dry_run:
             return stored_from(obj, fields)
         return self._store.put(resource.storage, obj, fields)
+
+
+def _wrong_uid(resource: Resource, key: Key, wanted: str, actual: str) -> ApiError:
+    why = f"Precondition failed: UID in precondition: {wanted}, UID in object meta: {actual}"
+    return status.conflict(resource.plural, resource.group, key[1], why)
 
 
 def _with_status(before: JsonObject, obj: JsonObject) -> JsonObject:

@@ -66,14 +66,24 @@ async def test_of_two_writes_on_one_version_the_second_is_a_conflict(lease: Kube
     assert first == await lease.get()
 
 
+async def test_a_lease_that_was_deleted_is_not_made_again_by_a_write(kube: KubeClient, lease: KubeLease) -> None:
+    """A PUT may create a Lease, but not one whose uid the writer names."""
+    seen = await lease.create(MINE)
+    await kube.delete(paths.lease("default", "jennah-controller"))
+    with pytest.raises(Conflict):
+        await lease.replace(msgspec.structs.replace(seen, holder="b"))
+    with pytest.raises(NotFound):
+        await lease.get()
+
+
 async def test_a_write_keeps_what_others_put_there(kube: KubeClient, lease: KubeLease) -> None:
     await lease.create(MINE)
     path = paths.lease("default", "jennah-controller")
-    await kube.merge_patch(path, {"metadata": {"labels": {"team": "batch"}}, "spec": {"preferredHolder": "other"}})
+    await kube.merge_patch(path, {"metadata": {"labels": {"team": "batch"}}, "spec": {"strategy": "example.com/mine"}})
     await lease.replace(msgspec.structs.replace(await lease.get(), holder=""))
     raw = await kube.get(path)
     assert raw["metadata"]["labels"] == {"team": "batch"}
-    assert raw["spec"]["preferredHolder"] == "other"
+    assert raw["spec"]["strategy"] == "example.com/mine"
 
 
 async def test_a_lease_without_a_spec_is_held_by_nobody(kube: KubeClient, lease: KubeLease) -> None:

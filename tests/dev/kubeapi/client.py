@@ -1,5 +1,6 @@
 """A small client for one server, and a CRD to play with."""
 
+import io
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -31,7 +32,8 @@ class Api:
     async def call(
         self, method: str, path: str, body: Any = None, media_type: str = "application/json", **query: str
     ) -> Reply:
-        data = None if body is None else json.dumps(body).encode()
+        # Not bytes: aiohttp warns where they are many.
+        data = None if body is None else io.BytesIO(json.dumps(body).encode())
         headers = {"Content-Type": media_type}
         url = self.server.url + path
         async with self.session.request(method, url, data=data, headers=headers, params=query) as response:
