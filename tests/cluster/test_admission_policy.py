@@ -76,11 +76,17 @@ class Tenants:
         return message.partition("denied request: ")[2]
 
     async def until(self, is_refused: bool) -> None:
-        """Until the policies hold, or hold no longer: an API server learns of them by a watch."""
+        """Until the policies hold, or hold no longer: an API server takes them up some time later, and one by one."""
+        probe = {"apiVersion": names.API_VERSION, "kind": names.KIND, "metadata": {"name": "probe"}}
+        await self.cluster.client.post(paths.jobs(self.plain), probe | {"spec": {"image": "i", "suspend": True}})
+        status = paths.job_status(self.plain, "probe")
         async with asyncio.timeout(LIMIT_SECONDS):
             for namespace in (self.team, self.plain):
                 while bool(await self.create(self.user, namespace, jobId="probe")) != is_refused:
                     await asyncio.sleep(0.1)
+            while bool(await self._write(self.user, "PATCH", status, {"status": {}}, dry_run=True)) != is_refused:
+                await asyncio.sleep(0.1)
+        await self.cluster.client.delete(paths.job(self.plain, "probe"))
 
 
 POLICIES = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
