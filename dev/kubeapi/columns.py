@@ -8,6 +8,8 @@ from typing import Any
 from . import jsonpath
 from .encoding import JsonObject
 
+TYPES = ("integer", "number", "string", "boolean", "date")
+
 
 @dataclass(frozen=True)
 class Column:

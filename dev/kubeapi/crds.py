@@ -1,6 +1,6 @@
 """CustomResourceDefinitions: check one, fill in what the real server fills in, and serve its kinds."""
 
-from . import columns, names, status
+from . import columns, names, status, structural
 from .encoding import JsonObject
 from .metadata import now
 from .resources import Resource
@@ -60,14 +60,21 @@ def _check_schemas(crd: JsonObject) -> list[FieldError]:
         if schema.get("type") != "object":
             field = f"{path}.schema.openAPIV3Schema.type"
             errors.append(status.invalid_value(field, schema.get("type", ""), 'must be "object" at the root'))
+        wrong = structural.check(schema, f"{path}.schema.openAPIV3Schema")
+        if wrong:
+            errors += wrong
+            continue
         try:
             Validator(schema)
         except ValueError as e:
             errors.append(status.invalid_value(f"{path}.schema.openAPIV3Schema", schema, str(e)))
+        errors += structural.check_selectable(version.get("selectableFields", []), schema, f"{path}.selectableFields")
         for number, column in enumerate(version.get("additionalPrinterColumns", [])):
             field = f"{path}.additionalPrinterColumns[{number}]"
             missing = [key for key in ("name", "type", "jsonPath") if not column.get(key)]
             errors += [status.required(f"{field}.{key}") for key in missing]
+            if column.get("type", "string") not in columns.TYPES:
+                errors.append(status.not_supported(f"{field}.type", column["type"], columns.TYPES))
     return errors
 
 

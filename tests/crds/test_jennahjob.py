@@ -1,6 +1,6 @@
 """What the API server makes of JennahJobs: defaults, refusals, immutability, field selectors."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -148,3 +148,22 @@ def test_the_wide_table_says_whether_the_service_has_the_job_or_why_not(status: 
     shown = {"status": {"conditions": [other, {"type": "Submitted", "status": status, "reason": reason}]}}
     assert columns.printer_column(column).value(shown) == reason
     assert columns.printer_column(column).value({}) is None
+
+
+def test_everything_that_rules_may_look_at_is_bounded() -> None:
+    """By the bounds the API server estimates what a rule may cost, and refuses a CRD whose rules may cost too much."""
+    [version] = yaml.safe_load(CRD.read_text())["spec"]["versions"]
+    unbounded = set(_unbounded(version["schema"]["openAPIV3Schema"]["properties"]["spec"], "spec"))
+    # Numbers or short texts: their pattern bounds them, which no estimate takes into account, and no rule reads them.
+    assert unbounded == {"spec.resources.cpu", "spec.resources.memory"}
+
+
+def _unbounded(schema: dict[str, Any], path: str) -> Iterator[str]:
+    kind, values = schema.get("type"), schema.get("additionalProperties")
+    bound = {"string": "maxLength", "array": "maxItems"}.get(str(kind), "maxProperties" if values else None)
+    if (bound and bound not in schema and "enum" not in schema) or schema.get("x-kubernetes-int-or-string"):
+        yield path
+    for name, child in schema.get("properties", {}).items():
+        yield from _unbounded(child, f"{path}.{name}")
+    for child in filter(None, (values, schema.get("items"))):
+        yield from _unbounded(child, f"{path}[]")

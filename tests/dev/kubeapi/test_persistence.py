@@ -50,7 +50,11 @@ class Process:
 
 def test_objects_versions_and_token_outlive_sigkill(tmp_path: Path) -> None:
     first = Process(tmp_path)
-    first.call("POST", CRDS, crd(ANYTHING, selectableFields=[{"jsonPath": ".spec.color"}]))
+    first.call(
+        "POST",
+        CRDS,
+        crd({**ANYTHING, "properties": {"color": {"type": "string"}}}, selectableFields=[{"jsonPath": ".spec.color"}]),
+    )
     for index in range(20):
         first.call("POST", WIDGETS, widget(f"w{index:02}", {"color": "red" if index % 2 else "blue"}))
     first.call("DELETE", f"{WIDGETS}/w00")
