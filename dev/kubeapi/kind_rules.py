@@ -4,7 +4,7 @@ import base64
 import binascii
 from typing import Any
 
-from . import crds, policies, status, value_rules
+from . import crds, job_rules, policies, status, value_rules
 from .encoding import JsonObject
 from .resources import Resource
 from .status import FieldError, bad_request
@@ -21,6 +21,8 @@ def prepare(resource: Resource, obj: JsonObject, old: JsonObject | None) -> list
             return _prepare_secret(obj, old)
         case "events":
             return value_rules.core_event(obj)
+        case "jobs.batch":
+            return _prepare_job(obj, old)
         case "leases.coordination.k8s.io":
             return value_rules.lease(obj)
         case "pods":
@@ -32,6 +34,19 @@ def prepare(resource: Resource, obj: JsonObject, old: JsonObject | None) -> list
         case crds.STORAGE:
             return _prepare_crd(obj, old)
     return []
+
+
+def check_status(resource: Resource, obj: JsonObject, old: JsonObject) -> list[FieldError]:
+    """What is wrong with a status that was written by itself."""
+    return job_rules.check_status(obj, old) if resource.storage == "jobs.batch" else []
+
+
+def _prepare_job(obj: JsonObject, old: JsonObject | None) -> list[FieldError]:
+    if "template" not in (obj.get("spec") or {}):
+        return []  # told by who looks for fields that must be there
+    if old is None:
+        job_rules.fill_defaults(obj)
+    return job_rules.check(obj, old)
 
 
 def _prepare_namespace(obj: JsonObject, old: JsonObject | None) -> None:

@@ -160,6 +160,7 @@ class Writer:
         if subresource == "status":
             errors = admission.check_uid(obj, old)
             obj = _with_status(before, obj)
+            errors += kind_rules.check_status(resource, obj, before)
         elif subresource == "finalize":
             errors = admission.check_uid(obj, old)
             obj = {**before, "spec": {"finalizers": list((obj.get("spec") or {}).get("finalizers") or ())}}

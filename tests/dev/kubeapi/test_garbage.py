@@ -103,7 +103,7 @@ async def test_a_changed_schema_holds_at_once_also_for_what_is_stored(widgets: A
 
 async def test_jobs_leave_their_pods_unless_told_otherwise(api: Api) -> None:
     jobs, pods = "/apis/batch/v1/namespaces/default/jobs", "/api/v1/namespaces/default/pods"
-    spec = {"containers": [{"name": "c"}]}
+    spec = {"restartPolicy": "Never", "containers": [{"name": "c"}]}
     for name, query in (("kept", {}), ("gone", {"propagationPolicy": "Background"})):
         job = await api.ok("POST", jobs, {"metadata": {"name": name}, "spec": {"template": {"spec": spec}}})
         await api.ok("POST", pods, {"metadata": {"name": name, **owned_by(job)}, "spec": spec})

@@ -131,11 +131,15 @@ async def test_a_job_that_somebody_made_in_another_namespace_is_not_believed(ser
     provider, request = service.provider(), wanted()
     await provider.submit(request)
     (job,) = await service.jobs()
-    forged = {"metadata": {key: job["metadata"][key] for key in ("name", "labels")}, "spec": job["spec"]}
+    spec = {"template": {"spec": job["spec"]["template"]["spec"]}}
+    forged = {"metadata": {key: job["metadata"][key] for key in ("name", "labels")}, "spec": spec}
     await service.client.post(places.jobs("default"), forged)
     path = f"{places.jobs('default')}/{job['metadata']['name']}/status"
-    done = {"conditions": [{"type": "Complete", "status": "True", "lastTransitionTime": at(9)}]}
-    await service.client.merge_patch(path, {"status": done})
+    done = [
+        {"type": kind, "status": "True", "lastTransitionTime": at(9)} for kind in ("SuccessCriteriaMet", "Complete")
+    ]
+    status = {"startTime": at(1), "completionTime": at(9), "conditions": done}
+    await service.client.merge_patch(path, {"status": status})
     await service.make_pod(request, phase="Running", conditions=[])
     seen = await until(provider, request, lambda one: one is not None and one.phase is Phase.RUNNING)
     assert seen.resource_path == path_of(request)
@@ -199,8 +203,8 @@ async def test_a_failed_job_whose_pods_the_watch_has_not_told_is_asked_for_once(
     service.front.rule = lambda one: web.Response() if pods(one) else None  # a watch without news, that ends
     service.front.drop_watches()
     await service.make_pod(request, phase="Failed", containerStatuses=[{"name": "task", "state": terminated(3)}])
-    failed = [{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", "lastTransitionTime": at(9)}]
-    patch = {"status": {"failed": 1, "conditions": failed}}
+    failed = {"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", "lastTransitionTime": at(9)}
+    patch = {"status": {"failed": 1, "startTime": at(1), "conditions": [{**failed, "type": "FailureTarget"}, failed]}}
     await service.client.merge_patch(f"{path_of(request)}/status", patch)
     end = await until(provider, request, lambda one: one is not None and one.has_ended)
     assert (end.exit_code, end.reason) == (3, reasons.NON_ZERO_EXIT)

@@ -72,10 +72,10 @@ async def live(provider: KubernetesProvider, admin: KubeClient) -> SubmitRequest
     await provider.get(ref_of(kept))
     await provider.cancel(ref_of(cancelled), reason="because")
     path = (await provider.get(ref_of(deleted))).resource_path
-    ended = [
-        {"type": "Failed", "status": "True", "reason": "DeadlineExceeded", "lastTransitionTime": "2026-01-01T00:00:00Z"}
-    ]
-    await admin.merge_patch(f"{path}/status", {"status": {"startTime": "2026-01-01T00:00:00Z", "conditions": ended}})
+    then = "2026-01-01T00:00:00Z"
+    failed = {"status": "True", "reason": "DeadlineExceeded", "lastTransitionTime": then}
+    ended = [{"type": kind, **failed} for kind in ("FailureTarget", "Failed")]
+    await admin.merge_patch(f"{path}/status", {"status": {"startTime": then, "conditions": ended}})
     await provider.delete(ref_of(deleted))
     await provider.unclaimed(set())
     return kept
