@@ -90,14 +90,15 @@ async def test_an_upgrade_brings_the_crd_up_to_date(
     shutil.copytree(chart.CHART, older)
     definition = yaml.safe_load(files.CRD.read_text())
     columns = definition["spec"]["versions"][0]["additionalPrinterColumns"]
-    del definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["priority"]
+    spec = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    del spec["properties"]["ttlSecondsAfterFinished"]  # a field that no rule names: else there could be no such CRD
     definition["spec"]["versions"][0]["additionalPrinterColumns"] = columns[:2]
     (older / "files" / files.CRD.name).write_text(yaml.safe_dump(definition))
 
     async def served() -> tuple[bool, int]:
         version = (await client.get(CRD))["spec"]["versions"][0]
         spec: dict[str, Any] = version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
-        return "priority" in spec, len(version["additionalPrinterColumns"])
+        return "ttlSecondsAfterFinished" in spec, len(version["additionalPrinterColumns"])
 
     await release.install(with_crd, older)
     assert await served() == (False, 2)
