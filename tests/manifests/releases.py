@@ -94,7 +94,7 @@ class Release:
                 assert account is not None
                 self.migrations.append(deployment is not None)
                 path = f"/apis/batch/v1/namespaces/{self.name}/jobs/{self.name}-migrate/status"
-                await self._client.merge_patch(path, {"status": _ended(self.migrates)})
+                await self._client.merge_patch(path, {"status": _ended(job, self.migrates)})
             await asyncio.sleep(0.02)
 
     async def owns_the_crd(self) -> bool:
@@ -113,8 +113,9 @@ class Release:
                 await self._client.delete(CRD)
 
 
-def _ended(well: bool) -> dict[str, Any]:
-    """A Job's status at its end, with all that a real API server asks for."""
+def _ended(job: Object, well: bool) -> dict[str, Any]:
+    """A Job's status at its end, with all that a real API server asks for; a real Job controller may have begun it."""
+    started = job.get("status", {}).get("startTime") or _AT
     kinds = ("SuccessCriteriaMet", "Complete") if well else ("FailureTarget", "Failed")
     conditions = [
         {
@@ -127,5 +128,6 @@ def _ended(well: bool) -> dict[str, Any]:
         }
         for kind in kinds
     ]
-    status = {"startTime": _AT, "conditions": conditions, "uncountedTerminatedPods": {}}
-    return status | ({"succeeded": 1, "completionTime": _AT} if well else {"failed": 1})
+    none_left = {"active": 0, "ready": 0, "terminating": 0, "uncountedTerminatedPods": {}}
+    status = {"startTime": started, "conditions": conditions, **none_left}
+    return status | ({"succeeded": 1, "completionTime": started} if well else {"failed": 1})
