@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final, TypeVar
 
-from controller.domain.errors import Unavailable
+from controller.domain.errors import Throttled, Unavailable
 from controller.ports import Clock
 
 LOG = logging.getLogger(__name__)
@@ -13,6 +13,8 @@ LOG = logging.getLogger(__name__)
 T = TypeVar("T")
 
 AGAIN_SECONDS: Final = 0.2
+MOST_SECONDS: Final = 5.0
+"""Who is asked to wait for longer tells his caller, who has 30 s for all (contract §1)."""
 CLOSE_SECONDS: Final = 20.0
 
 
@@ -36,13 +38,16 @@ class Completions:
 
 
 async def once_more(call: Callable[[], Awaitable[T]], clock: Clock) -> T:
-    """The call's result, or that of a second try where the first did not get through.
+    """The call's result, or that of a second try where the first did not get through, or was put off for a moment.
 
     Only for calls that may be made twice. Raises what the second one does.
     """
     try:
         return await call()
-    except Unavailable as error:
+    except (Unavailable, Throttled) as error:
+        if error.delay > MOST_SECONDS:
+            raise
         LOG.info("trying once more: %s", error)
-    await clock.sleep(AGAIN_SECONDS)
+        pause = max(error.delay, AGAIN_SECONDS)
+    await clock.sleep(pause)
     return await call()

@@ -275,11 +275,11 @@ def _error(method: str, path: str, status: int, data: bytes, retry_after: str | 
     if status == 403:
         return Forbidden(text)
     outage = f"Kubernetes API: {status} {reason}: {message}"  # as where nothing answers: without the path
-    if status == 429 or retry_after:
-        delay = float(retry_after) if retry_after and retry_after.isdecimal() else 1.0
-        return Throttled(outage, delay=min(delay, RETRY_AFTER_MOST_SECONDS))
+    told = min(float(retry_after), RETRY_AFTER_MOST_SECONDS) if retry_after and retry_after.isdecimal() else None
+    if status == 429:
+        return Throttled(outage, delay=1.0 if told is None else told)
     if status == 401 or status >= 500:
-        return Unavailable(outage)  # a 401 heals as well: the token is renewed
+        return Unavailable(outage, delay=told or 0.0)  # a 401 heals as well: the token is renewed
     return JennahError(text)
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from controller.domain.errors import Forbidden, Unavailable
+from controller.domain.errors import Forbidden, Throttled, Unavailable
 from controller.ports import JobStore
 
 ADDRESS = "db.internal:5432"
@@ -30,6 +30,8 @@ class FaultyClient:
         self.refused: set[str] = set()
         self.lost_replies = 0
         """How many of the next objects are made without the caller's hearing of it."""
+        self.throttled = 0
+        """How many of the next calls that would make objects are put off."""
 
     async def get(self, path: str, **query: str) -> Any:
         if path in self.refused:
@@ -37,6 +39,9 @@ class FaultyClient:
         return await (_unavailable() if self.is_down else self._client.get(path, **query))
 
     async def post(self, path: str, body: Any) -> Any:
+        if self.throttled:
+            self.throttled -= 1
+            raise Throttled("Kubernetes API: 429 TooManyRequests: storage is (re)initializing", delay=1)
         answer = await (_unavailable() if self.is_down else self._client.post(path, body))
         if self.lost_replies:
             self.lost_replies -= 1

@@ -120,6 +120,17 @@ async def test_a_connection_that_breaks_once_is_not_the_callers_business(
     assert await api.count() == (1, 1, 1)
 
 
+async def test_a_pause_that_kubernetes_asks_for_is_made_before_the_caller_hears_of_it(
+    api: Api, cluster: FaultyClient, clock: FakeClock
+) -> None:
+    """As client-go does. An API server puts calls off for a moment when the CRD has just changed, or there are many."""
+    cluster.throttled = 1
+    assert (await while_time_passes(clock, api.submit(job_id="a"))).status == 200
+    cluster.throttled = 2
+    assert (await while_time_passes(clock, api.submit(job_id="b"))).code == "resource_exhausted"
+    assert await api.count() == (1, 0, 1)
+
+
 async def test_a_caller_that_gives_up_leaves_a_whole_submission(
     api: Api, cluster: FaultyClient, clock: FakeClock
 ) -> None:

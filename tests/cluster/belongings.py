@@ -6,13 +6,14 @@ Works with an API server alone: where nobody empties a namespace that is deleted
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from functools import partial
 from typing import Any
 
 import yaml
 
 from controller.domain import names
-from controller.domain.errors import Conflict, JennahError, NotFound, Unavailable
+from controller.domain.errors import Conflict, JennahError, NotFound, Throttled, Unavailable
 from controller.kube import paths
 from controller.kube.client import KubeClient, Object
 from dev.stack import ROOT
@@ -178,7 +179,7 @@ async def _is_used(client: KubeClient) -> bool:
 
 async def _let_go_of_jobs(client: KubeClient, namespace: str) -> None:
     try:
-        jobs = (await client.get(paths.jobs(namespace)))["items"]
+        jobs = (await _once_ready(lambda: client.get(paths.jobs(namespace))))["items"]
     except Unavailable as error:
         if "404" not in str(error):
             raise
@@ -191,14 +192,24 @@ async def _let_go_of_jobs(client: KubeClient, namespace: str) -> None:
                 await client.merge_patch(path, {"metadata": {"finalizers": None}})
 
 
+async def _once_ready(call: Callable[[], Awaitable[Object]]) -> Object:
+    """A list's answer. One of a kind whose CRD has just come or changed is refused: 429, storage is initializing."""
+    async with asyncio.timeout(LIMIT_SECONDS):
+        while True:
+            try:
+                return await call()
+            except Throttled as error:
+                await asyncio.sleep(error.delay)
+
+
 async def _empty(client: KubeClient, namespace: str) -> None:
     """What a namespace controller would do: delete all that is in it; and what the owners of finalizers would."""
     options = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
     for resource in await discover(client):
         if resource.is_namespaced and {"deletecollection", "list"} <= resource.verbs:
             collection = resource.path(namespace)
-            await client.call("DELETE", collection, body=options)
-            for left in (await client.get(collection))["items"]:
+            await _once_ready(partial(client.call, "DELETE", collection, body=options))
+            for left in (await _once_ready(partial(client.get, collection)))["items"]:
                 with contextlib.suppress(NotFound):
                     path = f"{collection}/{left['metadata']['name']}"
                     await client.merge_patch(path, {"metadata": {"finalizers": None}})

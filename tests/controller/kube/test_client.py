@@ -114,6 +114,18 @@ async def test_a_pause_is_never_longer_than_a_minute_and_a_second_where_it_canno
     assert caught.value.delay == seconds
 
 
+@pytest.mark.parametrize("status", [500, 503, 504])
+async def test_an_outage_that_says_how_long_it_lasts_is_one_all_the_same(
+    setting: tuple[Setting, KubeClient], status: int
+) -> None:
+    """As an API server that stops, or whose etcd does not answer: it asks for no fewer calls."""
+    made, client = setting
+    made.answer(status, "ServiceUnavailable", **{"Retry-After": "2"})
+    with pytest.raises(Unavailable) as caught:
+        await client.get("/x")
+    assert caught.value.delay == 2
+
+
 async def test_an_outage_reads_the_same_for_every_object_and_a_refusal_names_it(
     setting: tuple[Setting, KubeClient],
 ) -> None:
