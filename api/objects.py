@@ -14,7 +14,7 @@ import msgspec
 from api.tenancy import Tenancy
 from controller.domain import job as jobs
 from controller.domain import names
-from controller.domain.errors import Forbidden, NotFound, Unavailable
+from controller.domain.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
 from controller.domain.job import Job
 from controller.domain.records import JobRow
 from controller.kube import paths
@@ -83,7 +83,7 @@ class JobObjects:
         return await self._of_tenant(tenant_id, [*labelled, *others])
 
     async def cancel(self, job: Job) -> None:
-        """Ask for the job's end. Gone already is no error. Raises Conflict: another object has the name now."""
+        """Ask for the job's end. Gone already is no error."""
         try:
             await self._patch(job, {"spec": {"cancel": True}})
         except NotFound:
@@ -101,8 +101,8 @@ class JobObjects:
         """Delete this object, and no other of its name. Gone already is no error."""
         try:
             await self._client.delete(paths.job(job.metadata.namespace, job.metadata.name), uid=job.metadata.uid)
-        except NotFound:
-            pass
+        except (NotFound, Conflict):
+            pass  # the latter: another object has the name by now
 
     async def is_wanted(self, row: JobRow) -> bool:
         """Whether a row of ours may be written later: its object is there, and its record was not asked to go."""
@@ -129,9 +129,15 @@ class JobObjects:
             return None
 
     async def _patch(self, job: Job, patch: Object) -> None:
-        # The uid is a precondition: an object that was made anew under the name is left alone.
+        """Raises NotFound where the object is gone, also where another has its name by now."""
+        # The uid is a precondition, as an immutable field: another object's is refused as invalid.
         patch.setdefault("metadata", {})["uid"] = job.metadata.uid
-        await self._client.merge_patch(paths.job(job.metadata.namespace, job.metadata.name), patch)
+        try:
+            await self._client.merge_patch(paths.job(job.metadata.namespace, job.metadata.name), patch)
+        except Invalid as error:
+            if await self.reload(job) is None:
+                raise NotFound(f"{job.metadata.name} was made anew: {error}") from error
+            raise
 
     async def _list(self, **query: str) -> list[Job]:
         found = await asyncio.gather(*(self._list_in(namespace, query) for namespace in self._read_namespaces))

@@ -182,6 +182,30 @@ async def test_cancelling_a_cancelled_job_is_fine_and_a_finished_one_is_not(api:
         assert "cancel" not in (await api.job_object(name))["spec"]
 
 
+class Successor(FaultyClient):
+    """A cluster where somebody makes an object anew under its name, just before it is changed."""
+
+    async def merge_patch(self, path: str, patch: Any) -> Any:
+        if path == paths.job("default", "a"):
+            await self._client.delete(path)
+            body = {"apiVersion": names.API_VERSION, "kind": names.KIND, "metadata": {"name": "a"}}
+            await self._client.post(paths.jobs("default"), body | {"spec": {"image": "other", "tenantId": "b"}})
+        return await self._client.merge_patch(path, patch)
+
+
+@pytest.mark.parametrize("method", ["CancelJob", "DeleteJob"])
+async def test_an_object_that_was_made_anew_under_the_name_is_left_alone(
+    kube: KubeClient, store: SqliteStore, method: str
+) -> None:
+    """The server refuses the change of another uid (422): the object that was meant is gone, and nothing is wrong."""
+    async with serving(cast("KubeClient", Successor(kube)), store) as api:
+        await api.apply("a", tenantId=TENANT, jobId="a")
+        assert (await api.call(method, {"job_id": "a"})).status == 200
+        found = await api.job_object("a")
+    assert (found["spec"]["image"], found["spec"].get("cancel")) == ("other", None)
+    assert "deletionTimestamp" not in found["metadata"]
+
+
 async def test_cancel_of_a_job_that_is_only_in_the_record(api: Api) -> None:
     await api.submit(job_id="a")
     await api.kube.merge_patch(paths.job("default", "a"), {"metadata": {"finalizers": None}})
