@@ -1,5 +1,6 @@
 """Comes last (`conftest.py`): what all tests together have left in Kubernetes, in the record, and in the logs."""
 
+import asyncio
 from collections import defaultdict
 from pathlib import Path
 
@@ -15,8 +16,17 @@ from tests.cluster.test_api import SECRET
 MODULES = {path.name for path in Path(__file__).parent.glob("test_*.py")}
 
 
+async def until_deleted(jennah: Installation) -> None:
+    """Until no object is being deleted: the samples' deletion was not waited for, and ends some of their jobs."""
+    async with asyncio.timeout(jennah.options.limit):
+        for namespace in jennah.job_namespaces:
+            while [job for job in await jennah.jobs(namespace) if job.is_being_deleted]:
+                await asyncio.sleep(0.1)
+
+
 async def test_the_record_equals_kubernetes(jennah: Installation) -> None:
     """As the API tells it; one notification for each job that ended."""
+    await until_deleted(jennah)
     rows, notes = {}, defaultdict(list)
     for tenant in jennah.tenants:
         rows |= await jennah.rows(tenant)
