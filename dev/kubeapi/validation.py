@@ -20,6 +20,8 @@ _TAKEN_AS_THEY_ARE = (
     *("type", "enum", "pattern", "required", "multipleOf"),
     *("minLength", "maxLength", "minItems", "maxItems", "uniqueItems", "minProperties", "maxProperties"),
 )
+_CAPACITIES = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
+"""What an integer of that format can be."""
 _NOT_CHECKED = FieldError(
     "<nil>",
     "FieldValueInvalid",
@@ -98,6 +100,9 @@ def _json_schema(structural: JsonObject) -> JsonObject:
             # Here exclusiveMinimum is a flag beside minimum; in draft 7 it is the bound itself.
             is_exclusive = structural.get(f"exclusive{bound.capitalize()}") is True
             result[f"exclusive{bound.capitalize()}" if is_exclusive else bound] = structural[bound]
+    if structural.get("type") == "integer" and structural.get("format") in _CAPACITIES:
+        least, most = _CAPACITIES[structural["format"]]
+        result = {"minimum": least, "maximum": most, **result}
     if structural.get("format") in formats.CHECKS:
         result["format"] = structural["format"]
     for key in ("allOf", "anyOf", "oneOf"):

@@ -46,6 +46,7 @@ SCHEMA = {
             ],
         },
         "when": {**STRING, "format": "date-time"},
+        "code": {"type": "integer", "format": "int32"},
     },
 }
 
@@ -92,7 +93,8 @@ async def test_the_message_of_an_invalid_object_reads_as_kubernetes_writes_it(ty
 
 async def test_formats_are_checked(typed: Api) -> None:
     assert causes(await create(typed, {"when": "tomorrow"}))[0][0] == "spec.when"
-    assert (await create(typed, {"when": "2026-01-01T00:00:00Z"})).code == 201
+    assert causes(await create(typed, {"code": 2**31}))[0][0] == "spec.code"
+    assert (await create(typed, {"when": "2026-01-01T00:00:00Z", "code": -(2**31)})).code == 201
 
 
 async def test_rules_hold_in_list_items_and_in_map_values(typed: Api) -> None:
