@@ -154,7 +154,7 @@ def test_everything_that_rules_may_look_at_is_bounded() -> None:
     """By the bounds the API server estimates what a rule may cost, and refuses a CRD whose rules may cost too much."""
     [version] = yaml.safe_load(CRD.read_text())["spec"]["versions"]
     unbounded = set(_unbounded(version["schema"]["openAPIV3Schema"]["properties"]["spec"], "spec"))
-    # Numbers or short texts: their pattern bounds them, which no estimate takes into account, and no rule reads them.
+    # Numbers or short texts: their pattern bounds them, which no estimate knows; rules compare `resources` as a whole.
     assert unbounded == {"spec.resources.cpu", "spec.resources.memory"}
 
 
