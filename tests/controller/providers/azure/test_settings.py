@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from controller.cloud_settings import read_azure
-from controller.domain.errors import Forbidden, Throttled, Unavailable
+from controller.domain.errors import Forbidden, NotFound, Throttled, Unavailable
 from controller.providers.azure import calls, wire
 from controller.variables import Environment
 
@@ -19,7 +19,10 @@ from controller.variables import Environment
         (409, "JobCompleted", calls.JobEnded),
         (409, "JobBeingTerminated", calls.JobEnded),
         (409, "TaskCompleted", calls.TaskEnded),
-        (409, "SomethingNew", Unavailable),
+        (409, "SomethingNew", calls.Conflict),
+        (409, "", calls.Conflict),
+        (404, "", calls.Nameless),
+        (404, "JobNotFound", NotFound),
         (403, "AuthenticationFailed", Forbidden),
         (400, "InvalidPropertyValue", calls.Refused),
         (413, "RequestBodyTooLarge", calls.Refused),
