@@ -54,7 +54,7 @@ class GcpProvider:
     async def open(self) -> None:
         """Ask for one job. Raises ConfigError that names the roles, or Unavailable."""
         try:
-            await self._list_page(bulk.query(self._place.instance, []), "", 1, "")
+            await self._list_page("", "", 1, "")
         except Forbidden as error:
             raise calls.missing_rights(error) from error
         except (NotFound, calls.Refused) as error:

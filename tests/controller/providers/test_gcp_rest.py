@@ -38,6 +38,7 @@ class Server:
         self.headers: list[Any] = []
         self.instead: list[web.Response] = []
         """What the next calls are answered with after they were done."""
+        self.takes_filters = True
         self.url = ""
 
     async def handle(self, request: web.Request) -> web.Response:
@@ -50,6 +51,8 @@ class Server:
         if (verb, path) == ("POST", f"{PARENT}/jobs"):
             return self._create(request.query, await request.json())
         if (verb, path) == ("GET", f"{PARENT}/jobs"):
+            if request.query.get("filter") and not self.takes_filters:
+                return failed(400, "INVALID_ARGUMENT")
             return self._list(int(request.query.get("pageToken", "0")))
         if path.endswith("/taskGroups/group0/tasks"):
             name = path.partition("/taskGroups/")[0]
@@ -157,6 +160,20 @@ async def test_all_jobs_are_found_page_by_page_in_whatever_order(server: Server,
     seen = await provider.observe([ref_of(request) for request in requests])
     assert {one.uid for one in seen.values()} == {request.uid for request in requests}
     assert len(await provider.unclaimed({requests[0].uid})) == 29
+
+
+async def test_where_filters_are_refused_all_jobs_are_listed(
+    server: Server, provider: GcpProvider, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.takes_filters = False
+    await provider.open()
+    requests = [request_for() for _ in range(3)]
+    for request in requests:
+        await provider.submit(request)
+    for _ in range(2):
+        seen = await provider.observe([ref_of(request) for request in requests])
+        assert {one.uid for one in seen.values()} == {request.uid for request in requests}
+    assert len([line for line in caplog.messages if "without a filter" in line]) == 1
 
 
 async def test_a_job_that_runs_is_cancelled(server: Server, provider: GcpProvider) -> None:
