@@ -176,5 +176,5 @@ class Catalogue:
                 raise
             if operation not in self._lacking:
                 self._lacking.add(operation)
-                log.warning("the endpoint has no %s: queues are taken to be there, and on EC2", operation)
+                log.warning("the endpoint has no %s: it is done without", operation)
             return None

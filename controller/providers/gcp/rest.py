@@ -23,6 +23,10 @@ LARGE_BYTES = 64 * 1024
 """Answers that are larger are read in a thread."""
 
 
+class _WordlessNotFound(api.NotFound):
+    """HTTP status 404 and no word for what it is about: there may be no such method."""
+
+
 class _WordlessConflict(api.FailedPrecondition):
     """HTTP status 409 and no word for what it is about."""
 
@@ -31,7 +35,7 @@ _BY_STATUS: Mapping[int, type[api.GoogleAPICallError]] = {
     400: api.InvalidArgument,
     401: api.Unauthenticated,
     403: api.PermissionDenied,
-    404: api.NotFound,
+    404: _WordlessNotFound,
     405: api.MethodNotImplemented,
     409: _WordlessConflict,
     412: api.FailedPrecondition,
@@ -72,7 +76,10 @@ class RestClient:
         return await self._call("GET", f"{asked.parent}/jobs", batch_v1.ListJobsResponse, query=query, headers=headers)
 
     async def list_tasks(self, asked: batch_v1.ListTasksRequest) -> Any:
-        return await self._call("GET", f"{asked.parent}/tasks", batch_v1.ListTasksResponse, query=_page(asked))
+        try:
+            return await self._call("GET", f"{asked.parent}/tasks", batch_v1.ListTasksResponse, query=_page(asked))
+        except _WordlessNotFound as error:  # the job is there: it is the method that is not
+            raise _made(api.MethodNotImplemented, error.message) from None
 
     async def cancel_job(self, asked: batch_v1.CancelJobRequest) -> None:
         body = {"requestId": asked.request_id} if asked.request_id else {}

@@ -39,6 +39,7 @@ class Server:
         self.instead: list[web.Response] = []
         """What the next calls are answered with after they were done."""
         self.takes_filters = True
+        self.without_tasks = 501
         self.url = ""
 
     async def handle(self, request: web.Request) -> web.Response:
@@ -57,7 +58,7 @@ class Server:
         if path.endswith("/taskGroups/group0/tasks"):
             name = path.partition("/taskGroups/")[0]
             if name not in self.exit_codes:
-                return web.Response(status=501)
+                return web.Response(status=self.without_tasks, text="no")
             execution = {"taskState": "FAILED", "taskExecution": {"exitCode": self.exit_codes[name]}}
             status = {"state": "FAILED", "statusEvents": [{"eventTime": TIME, **execution}]}
             return web.json_response({"tasks": [{"name": f"{name}/taskGroups/group0/tasks/0", "status": status}]})
@@ -213,6 +214,7 @@ async def test_a_conflict_without_a_word_is_looked_into(server: Server, provider
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
+        (web.Response(status=404, text="404: Not Found"), Unavailable),
         (web.Response(status=400, text="Bad Request"), calls.Refused),
         (web.Response(status=401), Forbidden),
         (web.Response(status=403, text="[]"), Forbidden),
@@ -236,7 +238,11 @@ async def test_every_error_becomes_one_of_ours(
     assert type(raised.value) is expected
 
 
-async def test_a_service_without_tasks_fails_jobs_without_an_exit_code(server: Server, provider: GcpProvider) -> None:
+@pytest.mark.parametrize("status", [404, 405, 501])
+async def test_a_service_without_tasks_fails_jobs_without_an_exit_code(
+    server: Server, provider: GcpProvider, status: int
+) -> None:
+    server.without_tasks = status
     request = request_for()
     path = (await provider.submit(request)).resource_path
     server.jobs[path]["status"]["state"] = "FAILED"
