@@ -90,3 +90,9 @@ def test_nulls_are_taken_for_fields_that_are_not_there() -> None:
     assert wire.decoded(b'{"id":"j","metadata":null,"onAllTasksComplete":null}', wire.Job) == wire.Job(id="j")
     with pytest.raises(msgspec.MsgspecError):
         wire.decoded(b'{"value":null}', wire.TaskPage)
+
+
+def test_a_time_without_a_zone_is_in_utc() -> None:
+    body = b'{"id":"t","displayName":"2026","creationTime":"2026-01-01T00:00:00.5","stateTransitionTime":null}'
+    task = wire.decoded(body, wire.Task)
+    assert task.creation_time == datetime(2026, 1, 1, 0, 0, 0, 500_000, UTC)
