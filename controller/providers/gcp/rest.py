@@ -55,9 +55,7 @@ class RestClient:
         self._base = f"{url.rstrip('/').removesuffix('/v1')}/v1/"
         self._credentials = credentials
         self._refreshing = asyncio.Lock()
-        self._http = aiohttp.ClientSession(
-            trust_env=True, timeout=aiohttp.ClientTimeout(total=calls.CALL_SECONDS), auto_decompress=True
-        )
+        self._http = aiohttp.ClientSession(trust_env=True)
 
     async def create_job(self, asked: batch_v1.CreateJobRequest) -> Any:
         body = json_format.MessageToDict(batch_v1.Job.pb(asked.job))
@@ -103,14 +101,15 @@ class RestClient:
         headers: Mapping[str, str] | None = None,
     ) -> Any:
         """One request. The answer as a message of that type of the SDK's; of None nothing is read."""
-        sent = {**(headers or {}), **await self._authorization()}
         asked = {name: text for name, text in (query or {}).items() if text}
         url = self._base + quote(path, safe="/:")
         try:
-            request = self._http.request(method, url, params=asked, json=body, headers=sent, allow_redirects=False)
-            async with request as response:
-                text = await response.read()
-                status = response.status
+            async with asyncio.timeout(calls.CALL_SECONDS):
+                sent = {**(headers or {}), **await self._authorization()}
+                request = self._http.request(method, url, params=asked, json=body, headers=sent, allow_redirects=False)
+                async with request as response:
+                    text = await response.read()
+                    status = response.status
         except TimeoutError:
             raise _made(api.DeadlineExceeded, "no answer in time") from None
         except aiohttp.ClientError as error:

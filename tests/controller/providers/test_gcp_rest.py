@@ -4,6 +4,7 @@ It takes no notice of what it need not know (filters, field masks), shows jobs b
 but those that failed, and answers with fields and states that no SDK has yet.
 """
 
+import asyncio
 import contextlib
 import uuid
 from collections.abc import AsyncIterator
@@ -39,12 +40,15 @@ class Server:
         self.instead: list[web.Response] = []
         """What the next calls are answered with after they were done."""
         self.takes_filters = True
+        self.hangs = False
         self.without_tasks = 501
         self.url = ""
 
     async def handle(self, request: web.Request) -> web.Response:
         path, verb = request.path.removeprefix("/v1/"), request.method
         self.headers.append(request.headers)
+        if self.hangs:
+            await asyncio.sleep(60)
         answer = await self._answer(path, verb, request)
         return self.instead.pop(0) if self.instead else answer
 
@@ -97,7 +101,7 @@ def failed(status: int, word: str) -> web.Response:
 
 @contextlib.asynccontextmanager
 async def serving(server: Server) -> AsyncIterator[str]:
-    runner = web.ServerRunner(web.Server(server.handle))
+    runner = web.ServerRunner(web.Server(server.handle), shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
@@ -253,6 +257,15 @@ async def test_a_service_without_tasks_fails_jobs_without_an_exit_code(
 async def test_what_cannot_be_reached_is_unavailable_and_no_more_is_told(server: Server) -> None:
     provider = GcpProvider(settings_for("http://127.0.0.1:1"), SystemClock())
     with pytest.raises(Unavailable):
+        await provider.submit(request_for())
+    await provider.close()
+
+
+async def test_every_call_has_a_time_limit(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls, "CALL_SECONDS", 0.1)
+    server.hangs = True
+    provider = GcpProvider(settings_for(server.url), SystemClock())
+    with pytest.raises(calls.TimedOut):
         await provider.submit(request_for())
     await provider.close()
 
