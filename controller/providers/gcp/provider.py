@@ -130,7 +130,7 @@ class GcpProvider:
             await calls.make("cancel", self._mutations, lambda: client.cancel_job(asked))
         except NotFound:
             return False
-        except calls.Refused:
+        except (calls.Refused, calls.Unimplemented):
             # What it answers for a job that has ended is not documented (providers.md §1e): look.
             job = await self._get_if_there(ref)
             if job is not None and not observation.is_over_soon(job):

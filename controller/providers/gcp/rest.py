@@ -81,7 +81,10 @@ class RestClient:
 
     async def cancel_job(self, asked: batch_v1.CancelJobRequest) -> None:
         body = {"requestId": asked.request_id} if asked.request_id else {}
-        await self._call("POST", f"{asked.name}:cancel", None, body=body)
+        try:
+            await self._call("POST", f"{asked.name}:cancel", None, body=body)
+        except _WordlessNotFound as error:  # that is no proof that there is no such job
+            raise _made(api.MethodNotImplemented, error.message) from None
 
     async def delete_job(self, asked: batch_v1.DeleteJobRequest) -> None:
         query = {"reason": asked.reason, "requestId": asked.request_id}

@@ -41,6 +41,7 @@ class Server:
         """What the next calls are answered with after they were done."""
         self.takes_filters = True
         self.hangs = False
+        self.has_cancel = True
         self.without_tasks = 501
         self.url = ""
 
@@ -67,6 +68,8 @@ class Server:
             status = {"state": "FAILED", "statusEvents": [{"eventTime": TIME, **execution}]}
             return web.json_response({"tasks": [{"name": f"{name}/taskGroups/group0/tasks/0", "status": status}]})
         name, _, method = path.partition(":")
+        if method and not self.has_cancel:
+            return web.Response(status=404, text="404: Not Found")
         job = self.jobs.get(name)
         if job is None:
             return failed(404, "NOT_FOUND")
@@ -259,6 +262,15 @@ async def test_what_cannot_be_reached_is_unavailable_and_no_more_is_told(server:
     with pytest.raises(Unavailable):
         await provider.submit(request_for())
     await provider.close()
+
+
+async def test_a_404_without_a_word_is_no_proof_that_a_job_is_gone(server: Server, provider: GcpProvider) -> None:
+    server.has_cancel = False
+    request = request_for()
+    await provider.submit(request)
+    with pytest.raises(calls.Unimplemented):
+        await provider.cancel(ref_of(request), reason="because")
+    assert not await provider.cancel(ref_of(request_for()), reason="because")
 
 
 async def test_every_call_has_a_time_limit(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
