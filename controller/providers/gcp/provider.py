@@ -60,6 +60,13 @@ class GcpProvider:
         except (NotFound, calls.Refused) as error:
             where = f"BATCH_PROJECT_ID={self._place.project}, BATCH_REGION={self._place.region}"
             raise ConfigError([f"Google Cloud Batch does not take {where}: {error}"]) from error
+        except Unavailable as error:
+            if not self._settings.endpoint or "://" in self._settings.endpoint or type(error) is not Unavailable:
+                raise
+            told = (
+                f"GCP_BATCH_ENDPOINT={self._settings.endpoint} is spoken to by gRPC; for REST write http:// before it"
+            )
+            raise Unavailable(f"{error} ({told})") from error
 
     async def prepare(self, request: SubmitRequest) -> None:
         """Nothing to do: names are ids here."""

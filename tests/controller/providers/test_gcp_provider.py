@@ -281,7 +281,7 @@ async def test_a_service_that_cannot_be_reached_is_waited_for() -> None:
     async with World().running() as world:
         endpoint = world.server.endpoint
     provider = GcpProvider(settings_for(endpoint), FakeClock())
-    with pytest.raises(Unavailable):
+    with pytest.raises(Unavailable, match="by gRPC; for REST write http://"):
         await provider.open()
     await provider.close()
 
