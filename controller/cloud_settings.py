@@ -25,7 +25,8 @@ class GcpSettings(msgspec.Struct, frozen=True, kw_only=True):
     instance: str
     """JENNAH_INSTANCE: tells the jobs of one installation from those of another in the same project."""
     endpoint: str = ""
-    """GCP_BATCH_ENDPOINT: host:port of a stand-in, spoken to without TLS and credentials; empty means the service."""
+    """GCP_BATCH_ENDPOINT: host:port of a stand-in that speaks gRPC, without TLS and credentials; or the URL of what
+    speaks REST, with credentials where it is https. Empty means the service, by gRPC."""
     reads_per_second: float
     """GCP_READS_PER_SECOND; the service allows 15,000 a minute and region (providers.md §1g)."""
     mutations_per_second: float
@@ -167,7 +168,7 @@ def read_gcp(env: Environment, region: str) -> GcpSettings:
         project=env.text("BATCH_PROJECT_ID"),
         region=region,
         instance=_instance(env),
-        endpoint=env.text("GCP_BATCH_ENDPOINT", ""),
+        endpoint=_gcp_endpoint(env),
         reads_per_second=env.number("GCP_READS_PER_SECOND", 100, least=0.1, most=10_000),
         mutations_per_second=env.number("GCP_MUTATIONS_PER_SECOND", 50, least=0.1, most=10_000),
     )
@@ -241,6 +242,15 @@ def read_kubernetes(env: Environment, region: str, watch_namespaces: tuple[str, 
         gpu_resource=gpu_resource,
         gpu_label=gpu_label,
     )
+
+
+def _gcp_endpoint(env: Environment) -> str:
+    endpoint = env.text("GCP_BATCH_ENDPOINT", "").rstrip("/")
+    if "/" in endpoint and not endpoint.startswith(("https://", "http://")):
+        env.faults.append(
+            f"GCP_BATCH_ENDPOINT={endpoint!r} is neither host:port (gRPC) nor a URL of http or https (REST)"
+        )
+    return endpoint
 
 
 def _azure_endpoint(env: Environment, account: str, region: str) -> str:

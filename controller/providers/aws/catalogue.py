@@ -1,6 +1,7 @@
 """What is known of queues and job definitions, looked up once and remembered for a while."""
 
 import asyncio
+import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
@@ -9,11 +10,15 @@ from controller.domain import reasons
 from controller.domain.errors import Permanent, Retryable
 from controller.ports import Clock
 from controller.providers.aws.connection import AwsConnection
+from controller.providers.aws.errors import Refused
 from controller.providers.aws.queues import Platform, Queue
 from controller.providers.aws.wire import JobQueue
 
+log = logging.getLogger(__name__)
+
 T = TypeVar("T")
 
+ACTIVE = "ACTIVE"
 REMEMBER_SECONDS = 300.0
 QUEUES_MAX = 1000
 DEFINITIONS_MAX = 10_000
@@ -71,6 +76,8 @@ class Catalogue:
         self._connection = connection
         self._queues: Memory[Queue] = Memory(clock, QUEUES_MAX)
         self._definitions: Memory[str] = Memory(clock, DEFINITIONS_MAX)
+        self._lacking: set[str] = set()
+        """Operations that the endpoint does not have."""
 
     async def queue(self, name: str, *, is_from_spec: bool) -> Queue:
         """What is known of that queue.
@@ -97,7 +104,9 @@ class Catalogue:
         found: set[str] = set()
         wanted: dict[str, Any] = {"jobQueues": list(names)}
         while True:
-            reply = await self._connection.read("DescribeJobQueues", wanted)
+            reply = await self._read("DescribeJobQueues", wanted)
+            if reply is None:
+                return set(names)
             found |= {name for queue in reply.job_queues for name in (queue.job_queue_name, queue.job_queue_arn)}
             if not reply.next_token:
                 return found & set(names)
@@ -108,7 +117,9 @@ class Catalogue:
         await self._definitions.close()
 
     async def _find_queue(self, name: str, *, is_from_spec: bool) -> Queue:
-        reply = await self._connection.read("DescribeJobQueues", {"jobQueues": [name]})
+        reply = await self._read("DescribeJobQueues", {"jobQueues": [name]})
+        if reply is None:
+            return Queue(name=name, platform=Platform.EC2, has_policy=False)
         if not reply.job_queues:
             if is_from_spec:
                 raise Permanent(f"spec.aws.jobQueue: there is no queue {name!r}", reason=reasons.INVALID_SPEC)
@@ -132,21 +143,22 @@ class Catalogue:
         if kind == "ECS_FARGATE":
             return Platform.FARGATE
         names = [one.compute_environment for one in queue.compute_environment_order or ()][:ENVIRONMENTS_A_CALL]
-        if not names:
-            raise Retryable(f"the queue {name!r} has no compute environment", delay=15.0)
-        reply = await self._connection.read("DescribeComputeEnvironments", {"computeEnvironments": names})
-        resources = [one.compute_resources for one in reply.compute_environments]
+        reply = await self._read("DescribeComputeEnvironments", {"computeEnvironments": names}) if names else None
+        resources = [one.compute_resources for one in reply.compute_environments] if reply is not None else []
         kinds = {one.type if one else None for one in resources}
         # A queue's environments are all of one kind: the service sees to it.
         return Platform.FARGATE if kinds & {"FARGATE", "FARGATE_SPOT"} else Platform.EC2
 
     async def _find_definition(self, name: str, parameters: Mapping[str, Any]) -> str:
         """The newest active revision. Two replicas may register one each: the same content, so either will do."""
-        wanted: dict[str, Any] = {"jobDefinitionName": name, "status": "ACTIVE", "maxResults": 100}
+        wanted: dict[str, Any] = {"jobDefinitionName": name, "status": ACTIVE, "maxResults": 100}
         revisions: list[int] = []
         while True:
-            reply = await self._connection.read("DescribeJobDefinitions", wanted)
-            revisions += [one.revision for one in reply.job_definitions if one.job_definition_name == name]
+            reply = await self._read("DescribeJobDefinitions", wanted)
+            if reply is None:
+                break
+            found = (one for one in reply.job_definitions if one.job_definition_name == name)
+            revisions += [one.revision for one in found if one.status in (ACTIVE, None)]
             if not reply.next_token:
                 break
             wanted["nextToken"] = reply.next_token
@@ -154,3 +166,15 @@ class Catalogue:
             registered = await self._connection.call("RegisterJobDefinition", parameters)
             revisions.append(registered.revision)
         return f"{name}:{max(revisions)}"
+
+    async def _read(self, operation: str, parameters: Mapping[str, Any]) -> Any:
+        """The reply; None from an endpoint that does not have the operation, as stand-ins may not."""
+        try:
+            return await self._connection.read(operation, parameters)
+        except Refused as refused:
+            if not refused.failure.is_unknown_operation:
+                raise
+            if operation not in self._lacking:
+                self._lacking.add(operation)
+                log.warning("the endpoint has no %s: it is done without", operation)
+            return None

@@ -229,7 +229,9 @@ class Session:
 def _invoke(client: Any, operation: str, parameters: Mapping[str, Any]) -> Any:
     method = getattr(client, _METHODS[operation], None)
     if method is None:  # TerminateJobs is newer than the oldest boto3 that we take
-        raise errors.Failed(errors.Failure(kind=errors.Kind.REFUSED, code="UnknownOperation"))
+        raise errors.Failed(
+            errors.Failure(kind=errors.Kind.REFUSED, code="UnknownOperation", is_unknown_operation=True)
+        )
     with errors.caught():
         reply = method(**parameters)
         return reply["reply"] if operation in _REPLIES else reply

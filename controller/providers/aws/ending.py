@@ -66,9 +66,8 @@ class Ending:
             try:
                 return await self._end_in_bulk(ids, reason)
             except Refused as error:
-                if error.failure.code in _PLAIN:
-                    return dict.fromkeys(ids, Unavailable(str(error)))
-                self._has_bulk = False  # an endpoint that does not know the operation
+                # Refused for one of them, perhaps: then the others are ended by themselves.
+                self._has_bulk = not error.failure.is_unknown_operation
             except Retryable as error:
                 return dict.fromkeys(ids, error)
         outcomes = await asyncio.gather(*(self._end_one(job_id, reason) for job_id in ids), return_exceptions=True)

@@ -45,6 +45,8 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     """The service's own."""
     delay: float = 0.0
     """Seconds that the service asks to wait."""
+    is_unknown_operation: bool = False
+    """The endpoint does not have the operation: the service answers 400 to whatever is wrong with a request."""
     is_throttle: bool = False
     """The service asks for fewer calls. With a status of 5xx it may have done the call all the same (kind UNKNOWN)."""
 
@@ -122,6 +124,7 @@ def _answered(error: ClientError) -> Failure:
         code=code or str(status),
         words=shorten(words),
         delay=min(delay, 60.0),
+        is_unknown_operation=kind is Kind.REFUSED and status in (404, 405),
         is_throttle=is_throttle,
     )
 

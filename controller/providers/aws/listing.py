@@ -10,11 +10,11 @@ from typing import Any
 from controller.cloud_settings import AwsSettings
 from controller.domain.errors import JennahError, Unavailable
 from controller.ports import Clock, JobRef, Observation
-from controller.providers.aws import queues, tags
+from controller.providers.aws import queues
 from controller.providers.aws.connection import AwsConnection
 from controller.providers.aws.describing import AT_ONCE, Describing
 from controller.providers.aws.errors import Refused
-from controller.providers.aws.observation import ACTIVE, ENDED, NativeState
+from controller.providers.aws.observation import ACTIVE, ENDED, NativeState, uid_of
 from controller.providers.aws.wire import Detail, Summary
 
 log = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ class Listing:
         details = await self.describe(listed | {job_id} if job_id else listed, until)
         if not listed <= details.keys():
             raise Unavailable(f"AWS Batch in {self._settings.region} lists a job that it does not describe yet")
-        ours = [job for job in details.values() if (job.tags or {}).get(tags.UID) == uid]
+        ours = [job for job in details.values() if uid_of(job) == uid]
         ours.sort(key=lambda job: (job.created_at or 0.0, job.job_id))
         seen = [(job, await self.meaning_of(job, until)) for job in ours]
         return [(job, one) for job, one in seen if one is not None]
@@ -192,7 +192,7 @@ class Listing:
 
     def _is_known_as(self, job_id: str, uid: str) -> bool:
         known = self._describing.known(job_id)
-        return known is not None and (known.detail.tags or {}).get(tags.UID) == uid
+        return known is not None and uid_of(known.detail) == uid
 
     async def _by_names_alone(self, refs: Sequence[JobRef], until: float) -> dict[str, str]:
         """Job ids of those that are found, a few asked for at once."""

@@ -4,7 +4,7 @@ import logging
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from controller.domain import reasons
+from controller.domain import names, reasons
 from controller.domain.conditions import shorten
 from controller.domain.job import TaskCounts
 from controller.domain.phases import Phase
@@ -41,7 +41,8 @@ PHASES = {
     NativeState.SUCCEEDED: Phase.COMPLETED,
     NativeState.FAILED: Phase.FAILED,
 }
-"""Total. A FAILED job that we ended is Cancelled; an array that waits for its tasks is where they are."""
+"""Total. A FAILED job that was ended is Cancelled (see `Observation.failed_unless_asked`); an array that waits for its
+tasks is where they are."""
 
 ACTIVE = tuple(state for state in NativeState if not PHASES[state].is_terminal)
 ENDED = tuple(state for state in NativeState if PHASES[state].is_terminal)
@@ -76,6 +77,7 @@ def observation(job: Detail, region: str, failed_task: Summary | None = None) ->
     arn = job.job_arn or ""
     had_start = state is NativeState.RUNNING or phase.is_terminal
     exit_code, reason, message = _end(failed_task or job, job, phase)
+    is_ours = any(has_cancel_mark(one) for one in (job, failed_task) if one is not None)
     waits = _waits_because(job, state)
     container, attempts = job.container or Container(), job.attempts or ()
     stream = container.log_stream_name or next(
@@ -83,7 +85,7 @@ def observation(job: Detail, region: str, failed_task: Summary | None = None) ->
     )
     return Observation(
         external_name=job.job_name,
-        uid=(job.tags or {}).get(tags.UID, ""),
+        uid=uid_of(job),
         resource_path=job.job_arn or job.job_id,
         phase=phase,
         is_cancelling=was_ended(job) and not phase.is_terminal,
@@ -94,12 +96,22 @@ def observation(job: Detail, region: str, failed_task: Summary | None = None) ->
         retries=_retries(job, phase),
         tasks=_tasks(job, phase),
         reason=reason,
+        failed_unless_asked=reasons.DELETED_EXTERNALLY if phase is Phase.CANCELLED and not is_ours else None,
         message=message,
         waits_because=waits,
         remarks=remarks.decode((job.tags or {}).get(tags.ASKED, "")),
         console_url=links.job(arn, region, job.job_id),
         logs_url=links.log(arn, region, log_group(container), stream) if stream else None,
     )
+
+
+def uid_of(job: Detail) -> str:
+    """The JennahJob's uid that it carries; "" for a job that is not ours. Where a reply has no tags, or lacks them yet,
+    the name tells, which ends with the whole uid: that a job was not found is a proof on which another is made. Never a
+    task of an array, which has the array's name and no tags."""
+    if ":" in job.job_id:
+        return ""
+    return (job.tags or {}).get(tags.UID) or names.uid_in(job.job_name) or ""
 
 
 def log_group(container: Container) -> str:
@@ -127,7 +139,8 @@ def was_ended(job: Summary) -> bool:
 
 def _phase(job: Detail, state: NativeState, failed_task: Summary | None) -> Phase:
     # Of an array the tasks may have our words, and the parent only that one of them failed.
-    if state is NativeState.FAILED and any(has_cancel_mark(one) for one in (job, failed_task) if one is not None):
+    ended = (was_ended(job), has_cancel_mark(job), failed_task is not None and has_cancel_mark(failed_task))
+    if state is NativeState.FAILED and any(ended):
         return Phase.CANCELLED
     phase = PHASES[state]
     if not is_array(job) or phase.is_terminal:
@@ -186,19 +199,18 @@ def _end(task: Summary, job: Summary, phase: Phase) -> tuple[int | None, str | N
         return None, None, None
     container = task.container or Container()
     if phase is Phase.CANCELLED:
-        marked = job if has_cancel_mark(job) else task
-        return container.exit_code, reasons.CANCELLED, shorten((marked.status_reason or "").partition(CANCEL_MARK)[2])
+        marked = task if has_cancel_mark(task) and not has_cancel_mark(job) else job
+        text = marked.status_reason or ""
+        return container.exit_code, reasons.CANCELLED, shorten(text.partition(CANCEL_MARK)[2] or text)
     words = [text for text in (container.reason, task.status_reason) if text]
-    reason = _reason(" ".join(words).lower(), container.exit_code, ended_by_hand=was_ended(job))
+    reason = _reason(" ".join(words).lower(), container.exit_code)
     if reason == reasons.NON_ZERO_EXIT:
         words.insert(0, f"the container ended with exit code {container.exit_code}")
     return container.exit_code, reason, shorten(": ".join(dict.fromkeys(words)) or "AWS Batch says no reason")
 
 
-def _reason(words: str, exit_code: int | None, *, ended_by_hand: bool) -> str:
+def _reason(words: str, exit_code: int | None) -> str:
     """The word for what the service's texts say, in lower case."""
-    if ended_by_hand:
-        return reasons.DELETED_EXTERNALLY
     if "attempt duration exceeded timeout" in words:
         return reasons.DEADLINE_EXCEEDED
     if "outofmemory" in words:

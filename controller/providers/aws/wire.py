@@ -107,6 +107,7 @@ class Definition(Wire, frozen=True, kw_only=True):
 
     job_definition_name: str
     revision: int
+    status: str | None = None
 
 
 class DefinitionPage(Wire, frozen=True, kw_only=True):

@@ -58,6 +58,14 @@ class Refused(Permanent):
         self.code = code
 
 
+class Conflict(Unavailable):
+    """The service's state is against it, and why is not told by a code that is known."""
+
+
+class Nameless(NotFound):
+    """An answer of 404 without a code: who gave it may not have what was asked, and the service always has one."""
+
+
 class JobEnded(Permanent):
     """The shared job takes no tasks any more: somebody ended it, or is about to."""
 
@@ -81,8 +89,8 @@ async def make(
 ) -> T:
     """What the call returns. `clean` takes secrets out of the service's words, before they are cut short.
 
-    Raises NotFound, AlreadyExists, JobEnded, TaskEnded, Refused, Throttled, Forbidden, and Unavailable for everything
-    else: then the outcome is unknown.
+    Raises NotFound, AlreadyExists, JobEnded, TaskEnded, Conflict, Refused, Throttled, Forbidden, and Unavailable for
+    everything else: then the outcome is unknown.
     """
     await bucket.take()
     try:
@@ -132,8 +140,10 @@ def meaning(status: int, code: str, text: str, delay: float = 0.0) -> JennahErro
     if status in (401, 403):
         return Forbidden(f"the service does not allow that: {words}; {ROLES}")
     if status == 404:
-        return NotFound(words)
-    if 400 <= status < 500 and status not in (408, 409):
+        return NotFound(words) if code else Nameless(words)
+    if status == 409:
+        return Conflict(f"the service is against it: {words}")
+    if 400 <= status < 500 and status != 408:
         return Refused(words, code=code)
     return Unavailable(f"the service failed or is busy with that: {words}")
 

@@ -102,6 +102,9 @@ class Catalogue:
     async def _look_up(self, name: str, *, in_round: bool = False) -> Pool:
         begun = self._clock.monotonic()
         self._pools.pop(name.lower(), None)
-        pool = await self._connection.pool(name, in_round=in_round)
+        try:
+            pool = await self._connection.pool(name, in_round=in_round)
+        except calls.Nameless:
+            pool = pools.untold(name)  # an endpoint that has no pools; the service has a code for one that is missing
         self._pools[name.lower()] = (begun, pool)
         return pool

@@ -67,7 +67,8 @@ class AzureConnection:
         self._reads = TokenBucket(settings.reads_per_second, clock)
         self._rounds = TokenBucket(settings.reads_per_second, clock)
         self._client: clients.Client | None = None
-        self._takes_prefixes = True
+        self._refused: set[tuple[str, str]] = set()
+        """Filters that a list does not take, without their values."""
 
     # --- reading -----------------------------------------------------------------------------------------
 
@@ -185,18 +186,23 @@ class AzureConnection:
     async def _list(
         self, method: str, path: str, fields: Sequence[str], query: str, link: str, *, in_round: bool
     ) -> Answer:
-        """A page of a list. What ids begin with only makes lists shorter: callers know their own. So where the service
-        refuses that part of a filter, which is documented and was never tried, it is left out from then on."""
-        if not self._takes_prefixes:
-            query = _PREFIX.sub("", query)
-        try:
-            return await self._get(method, path, _list_parameters(fields, query, link), in_round=in_round)
-        except calls.Refused as error:
-            if link or not _PREFIX.search(query):
-                raise
-            log.warning("lists cannot be filtered by the beginning of ids, they are read in full: %s", error)
-            self._takes_prefixes = False
-            return await self._list(method, path, fields, query, link, in_round=in_round)
+        """A page of a list. Filters only make lists shorter: callers know their own. So where the service refuses the
+        beginning of ids, which is documented and was never tried, or all of a filter, it is left out from then on."""
+        ways = list(dict.fromkeys((query, _PREFIX.sub("", query), "")))
+        known = [way for way in ways if (method, _shape(way)) not in self._refused]
+        for way in known:
+            try:
+                answer = await self._get(method, path, _list_parameters(fields, way, link), in_round=in_round)
+            except calls.Refused as error:
+                if link or way == ways[-1]:
+                    raise
+                refused = error
+                continue
+            for other in known[: known.index(way)]:
+                self._refused.add((method, _shape(other)))
+                log.warning("%s cannot be filtered by %r, more is read than is needed: %s", method, other, refused)
+            return answer
+        raise AssertionError("unreachable")
 
     async def _get(self, method: str, path: str, parameters: Mapping[str, str], *, in_round: bool = False) -> Answer:
         client = self._open().batch
@@ -220,6 +226,10 @@ class AzureConnection:
         if self._client is None:
             self._client = clients.make(self._settings)
         return self._client
+
+
+def _shape(query: str) -> str:
+    return re.sub(r"'[^']*'", "''", query)
 
 
 def _decoded(body: bytes, kind: type[T]) -> T:

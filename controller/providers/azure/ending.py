@@ -39,6 +39,10 @@ class Ending:
                 unknown.append(task_id)
             except (calls.TaskEnded, calls.JobEnded):
                 return
+            except calls.Conflict:
+                task = await self._connection.task(where.job_id, task_id)
+                if task is not None and task.state != observation.ENDED:
+                    raise
 
         await bounded.for_each(end, ids, at_once=min(AT_ONCE, len(ids)))
         return len(unknown) < len(ids)

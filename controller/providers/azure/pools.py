@@ -56,8 +56,13 @@ class Slots(msgspec.Struct, frozen=True, kw_only=True):
         return asked_mib if self.node is None else self.node.memory_mib * self.taken // self.of
 
 
+def untold(pool_id: str) -> Pool:
+    """A pool of which nothing is known but that tasks may go to it."""
+    return Pool(id=pool_id, vm_size="", slots=1, takes_containers=True)
+
+
 def pool(found: wire.Pool) -> Pool:
-    """What the service says of a pool."""
+    """What the service says of a pool. One whose machines are not told is taken for one that runs containers."""
     machines = found.virtual_machine_configuration
     error = next(iter(found.resize_errors), None)
     nodes = (
@@ -70,7 +75,7 @@ def pool(found: wire.Pool) -> Pool:
         id=found.id,
         vm_size=found.vm_size,
         slots=found.task_slots_per_node,
-        takes_containers=machines is not None and machines.container_configuration is not None,
+        takes_containers=machines is None or machines.container_configuration is not None,
         is_being_deleted=found.state == BatchPoolState.DELETING.value,
         resize_error=f"{error.code}: {' '.join(error.message.split())}"[:_WORDS_MAX] if error else "",
         may_have_nodes=found.enable_auto_scale or any(nodes),

@@ -18,7 +18,10 @@ from controller.domain import reasons
 from controller.domain.phases import Phase
 from controller.providers.azure.wire import Execution, Failure
 
-_TASK_ENDED = "taskended"
+_TASK_ENDED = frozenset({"taskended", "taskterminated"})
+"""The first is the service's."""
+PROGRAM_EXIT_CODES = range(1, 128)
+"""What a program fails with by itself; greater ones are those of a signal."""
 _MAXIMUM_TIME = ("maximum execution time", "maxwallclocktime", "max wall clock time", "maximum wall clock time")
 _SLACK_SECONDS = 1.0
 """As much, or a hundredth of a shorter limit, may the times that are told lack of it."""
@@ -42,7 +45,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 def result(execution: Execution, limit: int) -> Result:
     """`limit`: seconds that an attempt may run; 0: no limit."""
-    if execution.result.lower() == BatchTaskExecutionResult.SUCCESS.value:
+    if _succeeded(execution):
         return Result(phase=Phase.COMPLETED, exit_code=0)
     code = execution.exit_code or None  # 0 is no failure's code
     words = _words(execution)
@@ -58,7 +61,19 @@ def result(execution: Execution, limit: int) -> Result:
             unless_asked=reasons.FAILED if is_service else reasons.DELETED_EXTERNALLY,
         )
     reason, message = _failure(execution, code, words)
+    if execution.failure_info is None and code not in PROGRAM_EXIT_CODES:
+        # The service names each failure. Where one is not named, and the exit code is that of a signal, a call of ours
+        # may have done it: whether there was one, status knows.
+        return Result(
+            phase=Phase.CANCELLED, exit_code=code, reason=reasons.CANCELLED, message=message, unless_asked=reason
+        )
     return Result(phase=Phase.FAILED, exit_code=code, reason=reason, message=message)
+
+
+def _succeeded(execution: Execution) -> bool:
+    if not execution.result:
+        return execution.exit_code == 0 and execution.failure_info is None
+    return execution.result.lower() == BatchTaskExecutionResult.SUCCESS.value
 
 
 def _was_too_long(execution: Execution, limit: int) -> bool:
@@ -81,7 +96,7 @@ def _was_cut_off(execution: Execution) -> bool:
 
 
 def _is_task_ended(failure: Failure | None) -> bool:
-    return failure is not None and failure.code.lower() == _TASK_ENDED
+    return failure is not None and failure.code.lower() in _TASK_ENDED
 
 
 def _category(failure: Failure | None) -> str:

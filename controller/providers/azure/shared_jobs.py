@@ -22,7 +22,7 @@ from controller.domain.errors import AlreadyExists, NotFound, Permanent, Throttl
 from controller.ports import Clock
 from controller.providers.azure import calls, places, pools, wire
 from controller.providers.azure.connection import AzureConnection
-from controller.providers.azure.observation import JOB_ENDS
+from controller.providers.azure.observation import ENDED, JOB_ENDS
 from controller.providers.azure.places import SharedJob
 
 log = logging.getLogger(__name__)
@@ -167,7 +167,7 @@ class SharedJobs:
         asked = _create_options(shared, generation, self._choice)
         try:
             await self._connection.create_job(asked)
-        except AlreadyExists:
+        except (AlreadyExists, calls.Conflict):
             job = await self._connection.job(asked.id)
             if job is None:
                 raise Unavailable(f"the Azure job {asked.id!r} exists and cannot be read yet") from None
@@ -183,7 +183,7 @@ class SharedJobs:
         try:
             page, _ = await self._connection.tasks(job.id, "state ne 'completed'", "", in_round=True)
             since = self._clock.monotonic() - self._begun.get(job.id, -LOOK_AGAIN_SECONDS)
-            if page.value or job.id in kept or since < LOOK_AGAIN_SECONDS:
+            if _has_unfinished(page) or job.id in kept or since < LOOK_AGAIN_SECONDS:
                 return
             await self._connection.terminate_job(job.id, ENDED_REASON)
         except (NotFound, calls.JobEnded):
@@ -195,7 +195,7 @@ class SharedJobs:
 
     def _is_old(self, job: wire.Job) -> bool:
         day, now = _day(job.marks.get(DAY, "")), self._clock.now()
-        if not self._is_ours(job) or day is None or job.creation_time is None:
+        if not self._is_ours(job) or day is None or job.creation_time is None or JOB_ENDS.get(job.state, False):
             return False
         ends = datetime.combine(day, datetime.min.time(), UTC) + timedelta(days=1)
         return now - ends >= OLD_AFTER and now - job.creation_time >= OLD_AFTER
@@ -226,6 +226,11 @@ def _metadata(shared: SharedJob, choice: str) -> list[wire.MetadataItem]:
         CHOICE: choice,
     }
     return [wire.MetadataItem(name=name, value=value) for name, value in marks.items()]
+
+
+def _has_unfinished(page: wire.TaskPage) -> bool:
+    """Whether that page of unfinished tasks has any, or may be followed by some: the filter may have been ignored."""
+    return bool(page.next_link) or any(task.state != ENDED for task in page.value)
 
 
 def _day(text: str) -> date | None:

@@ -156,6 +156,10 @@ class Submission:
             await self._connection.create_task(where.job_id, task, clean)
         except AlreadyExists:
             return False
+        except calls.Conflict:
+            if await self._connection.task(where.job_id, str(task.id)) is None:
+                raise
+            return False
         return True
 
     async def _make_some(
@@ -182,7 +186,10 @@ class Submission:
             name = chunk[0].display_name
             failed = await self._connection.create_tasks(where.job_id, chunk, clean)
             for task_id, fault in failed.items():
-                if fault.code != "TaskExists":
+                is_there = fault.code == "TaskExists"
+                if not fault.code:
+                    is_there = await self._connection.task(where.job_id, task_id) is not None
+                if not is_there:
                     raise _failure(fault)
                 if is_new:
                     await self._check(where, task_id, wanted.uid)

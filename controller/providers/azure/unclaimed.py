@@ -35,17 +35,24 @@ class Unclaimed:
         jobs = await self._shared.ours(None)
         for job in jobs:
             if not JOB_ENDS.get(job.state, False):
-                await self._take_in(found, job.id, UNFINISHED, claimed, have_ended=False)
+                await self._take_in(found, job.id, claimed, ended_since=None)
         for job in jobs if ended_since else ():
             if not _was_over(job, ended_since):
-                await self._take_in(found, job.id, _finished(ended_since), claimed, have_ended=True)
+                await self._take_in(found, job.id, claimed, ended_since=ended_since)
         return list(found.values())
 
     async def _take_in(
-        self, found: dict[Place, OwnedJob], job_id: str, query: str, claimed: Set[str], *, have_ended: bool
+        self, found: dict[Place, OwnedJob], job_id: str, claimed: Set[str], *, ended_since: datetime | None
     ) -> None:
+        have_ended = ended_since is not None
+        query = _finished(ended_since) if ended_since is not None else UNFINISHED
         async for task in self._tasks(job_id, query):
             mark = marker.decode(task.display_name)
+            if (task.state == COMPLETED) is not have_ended:
+                continue  # which the filter has said already
+            at = task.state_transition_time
+            if ended_since is not None and at is not None and at < ended_since:
+                continue
             if mark.uid and mark.uid not in claimed:
                 where = _place(job_id, task.id, mark)
                 if where not in found:
@@ -86,8 +93,7 @@ def _was_over(job: Job, since: datetime | None) -> bool:
     return job.state_transition_time < since
 
 
-def _finished(since: datetime | None) -> str:
-    assert since is not None
+def _finished(since: datetime) -> str:
     return f"state eq 'completed' and stateTransitionTime ge datetime'{since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}'"
 
 

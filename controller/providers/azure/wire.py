@@ -3,28 +3,35 @@
 Tasks are read by these types and not by the SDK's models, which take many times as long: a round reads thousands.
 """
 
+import re
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
 T = TypeVar("T")
 
+Time = Annotated[datetime, msgspec.Meta(tz=True)]
+_WITHOUT_ZONE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?")
+
 
 def decoded(body: bytes, kind: type[T]) -> T:
-    """What the body says. A null is taken for a field that is not there. Raises msgspec.MsgspecError."""
+    """What the body says. A null is taken for a field that is not there, a time without a zone for one in UTC, as the
+    service's own are. Raises msgspec.MsgspecError."""
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError:
         # The rare case takes longer, and not each task of a round.
-        return msgspec.convert(_without_nulls(msgspec.json.decode(body)), type=kind)
+        return msgspec.convert(_mended(msgspec.json.decode(body)), type=kind)
 
 
-def _without_nulls(found: Any) -> Any:
+def _mended(found: Any) -> Any:
     if isinstance(found, dict):
-        return {name: _without_nulls(one) for name, one in found.items() if one is not None}
+        return {name: _mended(one) for name, one in found.items() if one is not None}
     if isinstance(found, list):
-        return [_without_nulls(one) for one in found if one is not None]
+        return [_mended(one) for one in found if one is not None]
+    if isinstance(found, str) and _WITHOUT_ZONE.fullmatch(found):
+        return f"{found}Z"
     return found
 
 
@@ -57,8 +64,8 @@ class Container(Wire, frozen=True):
 class Execution(Wire, frozen=True):
     """BatchTaskExecutionInfo. Times are those of the last attempt."""
 
-    start_time: datetime | None = None
-    end_time: datetime | None = None
+    start_time: Time | None = None
+    end_time: Time | None = None
     exit_code: int | None = None
     failure_info: Failure | None = None
     container_info: Container | None = None
@@ -73,8 +80,8 @@ class Task(Wire, frozen=True):
     id: str
     display_name: str = ""
     state: str = ""
-    state_transition_time: datetime | None = None
-    creation_time: datetime | None = None
+    state_transition_time: Time | None = None
+    creation_time: Time | None = None
     execution_info: Execution | None = None
 
 
@@ -154,10 +161,10 @@ class Job(Wire, frozen=True):
 
     id: str
     state: str = ""
-    state_transition_time: datetime | None = None
-    last_modified: datetime | None = None
+    state_transition_time: Time | None = None
+    last_modified: Time | None = None
     """When its state, pool or anything else of its own changed; what its tasks do does not count."""
-    creation_time: datetime | None = None
+    creation_time: Time | None = None
     pool_info: PoolInfo | None = None
     metadata: list[MetadataItem] = []
 

@@ -69,6 +69,7 @@ class Bulk:
         self._in_time = 0
         self._mask = MASK
         self._mask_keeps_tokens = False
+        self._takes_filters = True
 
     @property
     def sends_mask(self) -> bool:
@@ -153,6 +154,20 @@ class Bulk:
         return page
 
     async def _call(self, text: str, token: str, mask: str) -> Page:
+        """One page, without the filter where that is refused: callers know their own jobs."""
+        if not self._takes_filters:
+            text = ""
+        try:
+            return await self._repeated(text, token, mask)
+        except Refused as refused:
+            if token or not text:
+                raise
+            page = await self._repeated("", token, mask)
+            self._takes_filters = False
+            log.warning("jobs are listed without a filter, the service does not take it: %s", refused)
+            return page
+
+    async def _repeated(self, text: str, token: str, mask: str) -> Page:
         """One page, asked for again where it failed for the moment. Sizes may differ from page to page (AIP-158)."""
         for repeat in itertools.count():
             try:

@@ -30,6 +30,7 @@ T = TypeVar("T")
 CALL_SECONDS = 8.0
 """The time limit of one call. With the wait for its place it is less than the lease of 15 s (design §3)."""
 MESSAGE_MAX = 600
+MASK_HEADER = "x-goog-fieldmask"
 AT_ONCE = 16
 """Calls for single jobs that a round of observation makes at once."""
 
@@ -52,6 +53,10 @@ class Refused(Permanent):
 
 class TimedOut(Unavailable):
     """The service did not answer within the call's time limit."""
+
+
+class Unimplemented(Unavailable):
+    """Nobody there knows that method; a proxy may say so, too."""
 
 
 async def make(method: str, bucket: TokenBucket, call: Callable[[], Awaitable[T]]) -> T:
@@ -111,6 +116,8 @@ def translated(error: Exception) -> JennahError:
             return TimedOut("the service did not answer in time")
         case api.InvalidArgument() | api.FailedPrecondition() | api.OutOfRange() | api.BadRequest():
             return Refused(text)
+        case api.MethodNotImplemented():
+            return Unimplemented(f"the service does not have that method: {text}")
         case auth.GoogleAuthError():
             return Unavailable(f"no access token was to be had: {text}")
         case _:

@@ -1,7 +1,11 @@
-"""The SDK's client: with the application default credentials, or to a stand-in without any."""
+"""The calls of the service, one method each: by gRPC with the SDK's client, or over HTTP (`rest`).
+
+Messages that come back are plain protobuf ones; errors are those of google.api_core and google.auth.
+"""
 
 import asyncio
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
 
 import google.auth
 import grpc
@@ -12,6 +16,7 @@ from google.cloud.batch_v1.services.batch_service.transports import BatchService
 
 from controller.domain.errors import Unavailable
 from controller.providers.gcp import calls
+from controller.providers.gcp.rest import RestClient
 
 SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
 
@@ -29,14 +34,81 @@ CHANNEL_OPTIONS = (
 )
 
 
-async def make(endpoint: str) -> batch_v1.BatchServiceAsyncClient:
-    """A client of the service, or of the stand-in at that host:port. Raises ConfigError, Unavailable."""
+class Client(Protocol):
+    """What is called. `mask` is a field mask of the answer, "" for none. Nothing is tried again, and each call has the
+    time limit of `calls`."""
+
+    async def create_job(self, asked: batch_v1.CreateJobRequest) -> Any: ...
+
+    async def get_job(self, asked: batch_v1.GetJobRequest) -> Any: ...
+
+    async def list_jobs(self, asked: batch_v1.ListJobsRequest, mask: str) -> Any: ...
+
+    async def list_tasks(self, asked: batch_v1.ListTasksRequest) -> Any: ...
+
+    async def cancel_job(self, asked: batch_v1.CancelJobRequest) -> None: ...
+
+    async def delete_job(self, asked: batch_v1.DeleteJobRequest) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+async def make(endpoint: str) -> Client:
+    """A client of the service by gRPC, of a stand-in of it at that host:port, or of whatever is at that URL by REST,
+    with credentials where it is https. Raises ConfigError, Unavailable."""
+    if endpoint.startswith("http://"):
+        return RestClient(endpoint)
+    # In a thread: it reads files and asks servers, and waits for them.
+    if endpoint.startswith("https://"):
+        return RestClient(endpoint, await asyncio.to_thread(_credentials))
     if endpoint:
         channel = grpc.aio.insecure_channel(endpoint, options=CHANNEL_OPTIONS)
-        return batch_v1.BatchServiceAsyncClient(transport=BatchServiceGrpcAsyncIOTransport(channel=channel))
-    # In a thread: it reads files and asks servers, and waits for them.
+        return GrpcClient(batch_v1.BatchServiceAsyncClient(transport=BatchServiceGrpcAsyncIOTransport(channel=channel)))
     credentials = await asyncio.to_thread(_credentials)
-    return batch_v1.BatchServiceAsyncClient(credentials=credentials, transport=_transport)
+    return GrpcClient(batch_v1.BatchServiceAsyncClient(credentials=credentials, transport=_transport))
+
+
+class GrpcClient:
+    """The SDK's client as a `Client`."""
+
+    def __init__(self, sdk: batch_v1.BatchServiceAsyncClient) -> None:
+        self._sdk = sdk
+
+    async def create_job(self, asked: batch_v1.CreateJobRequest) -> Any:
+        return batch_v1.Job.pb(await _once(self._sdk.create_job, asked))
+
+    async def get_job(self, asked: batch_v1.GetJobRequest) -> Any:
+        return batch_v1.Job.pb(await _once(self._sdk.get_job, asked))
+
+    async def list_jobs(self, asked: batch_v1.ListJobsRequest, mask: str) -> Any:
+        metadata = ((calls.MASK_HEADER, mask),) if mask else ()
+        pager = await _once(self._sdk.list_jobs, asked, metadata=metadata)
+        return batch_v1.ListJobsResponse.pb(await _first_page(pager.pages))
+
+    async def list_tasks(self, asked: batch_v1.ListTasksRequest) -> Any:
+        pager = await _once(self._sdk.list_tasks, asked)
+        return batch_v1.ListTasksResponse.pb(await _first_page(pager.pages))
+
+    async def cancel_job(self, asked: batch_v1.CancelJobRequest) -> None:
+        await _once(self._sdk.cancel_job, asked)  # the operation that it answers with is not waited for
+
+    async def delete_job(self, asked: batch_v1.DeleteJobRequest) -> None:
+        await _once(self._sdk.delete_job, asked)
+
+    async def close(self) -> None:
+        await self._sdk.transport.close()  # type: ignore[no-untyped-call]
+
+
+async def _once(method: Callable[..., Awaitable[Any]], asked: Any, **more: Any) -> Any:
+    return await method(asked, retry=None, timeout=calls.CALL_SECONDS, **more)
+
+
+async def _first_page(pages: Any) -> Any:
+    """The answer of the call that was made. The SDK's pager would go on by itself, past our limits."""
+    try:
+        return await anext(pages)
+    finally:
+        await pages.aclose()
 
 
 def _transport(**settings: Any) -> BatchServiceGrpcAsyncIOTransport:

@@ -12,8 +12,8 @@ import msgspec
 
 from controller.domain.errors import Forbidden, Retryable, Throttled
 from controller.ports import Clock
-from controller.providers.gcp import events, observation
-from controller.providers.gcp.calls import Refused, for_each
+from controller.providers.gcp import events, observation, places
+from controller.providers.gcp.calls import Refused, Unimplemented, for_each
 
 log = logging.getLogger(__name__)
 
@@ -24,9 +24,9 @@ FAILURES_A_ROUND = 16
 """So many jobs whose tasks could not be read, and the others wait for the next round: it is not about one job."""
 THROTTLES_A_ROUND = 4
 """The same for calls that were throttled."""
-LATE_SECONDS = 60.0
-"""How long the end of a job that ran is held back while the service does not show its tasks: they can come minutes
-later (providers.md §1c), but an end that nobody is told of is worse than one without an exit code."""
+LATE_SECONDS = 30.0
+"""How long the end of a job that ran is held back while neither its events nor its tasks tell the exit code: tasks can
+come minutes later (providers.md §1c), but an end that nobody is told of is worse than one without an exit code."""
 UNREADABLE_SECONDS = 600.0
 """The same where the service fails to tell."""
 AGAIN_SECONDS = 600.0
@@ -35,7 +35,7 @@ KEEP_SECONDS = 3600.0
 """How long a job is remembered that nobody asks for any more."""
 
 ListTasks = Callable[[str], Awaitable[list[Any]]]
-"""All tasks of the job of that resource name; none where the service knows none. Raises errors of ours."""
+"""All tasks of the group of that resource name; none where the service knows none. Raises errors of ours."""
 
 
 class _Ended(msgspec.Struct):
@@ -52,17 +52,18 @@ class _Ended(msgspec.Struct):
 
 
 class Details:
-    """What the tasks of ended jobs told, by the service's uid of the job. Shared by single calls and rounds."""
+    """What the tasks of ended jobs told, by the job's name and the service's uid of it. Shared by single calls and
+    rounds."""
 
     def __init__(self, clock: Clock, list_tasks: ListTasks) -> None:
         self._clock = clock
         self._list_tasks = list_tasks
-        self._ended: dict[str, _Ended] = {}
+        self._ended: dict[tuple[str, str], _Ended] = {}
         self._has_warned = False
 
     def of(self, job: Any) -> observation.Tasks | None:
         """What that job's tasks told; None: its end is to be held back."""
-        entry = self._ended.get(job.uid)
+        entry = self._ended.get(_key(job))
         return entry.told if entry is not None else None
 
     async def ask(self, jobs: Iterable[Any]) -> None:
@@ -73,7 +74,7 @@ class Details:
         now = self._clock.monotonic()
         self._forget(now)
         due = [job for job in jobs if self._is_due(job, now)]
-        due.sort(key=lambda job: self._ended[job.uid].asked)
+        due.sort(key=lambda job: self._ended[_key(job)].asked)
         calls, failures = 0, 0
 
         async def ask(job: Any) -> None:
@@ -93,17 +94,17 @@ class Details:
         await for_each(ask, due)
 
     def _is_due(self, job: Any, now: float) -> bool:
-        entry = self._ended.setdefault(job.uid, _Ended(since=now, used=now, asked=now))
+        entry = self._ended.setdefault(_key(job), _Ended(since=now, used=now, asked=now))
         entry.used = now
         return entry.told is None or now >= entry.again_at
 
     async def _ask(self, job: Any) -> int:
         """The number of calls. Raises Retryable where the tasks could not be read now."""
-        entry = self._ended[job.uid]
+        entry = self._ended[_key(job)]
         now = entry.asked = self._clock.monotonic()
         try:
-            tasks = await self._list_tasks(job.name)
-        except (Forbidden, Refused) as error:
+            tasks = await self._list_tasks(places.task_group(job))
+        except (Forbidden, Refused, Unimplemented) as error:
             self._warn(job, error)
             self._give_up(entry, now)
             return 1
@@ -130,13 +131,19 @@ class Details:
             log.warning("tasks may not be read, so ends are told without exit codes of theirs: %s: %s", job.name, error)
 
     def _forget(self, now: float) -> None:
-        self._ended = {uid: entry for uid, entry in self._ended.items() if now - entry.used < KEEP_SECONDS}
+        self._ended = {key: entry for key, entry in self._ended.items() if now - entry.used < KEEP_SECONDS}
+
+
+def _key(job: Any) -> tuple[str, str]:
+    return job.name, job.uid
 
 
 def _are_late(job: Any, tasks: Iterable[Any]) -> bool:
     """Whether the service does not show yet what made the job fail: none of its tasks failed, and it ran, or nothing
-    says that it did not."""
+    says that it did not; and its own events do not tell the exit code."""
     if job.status.state != observation.State.FAILED or _has_failure(tasks):
+        return False
+    if events.exit_code_in(events.why_it_failed(job.status.status_events)) is not None:
         return False
     return observation.has_run(job) or events.times(job.status.status_events).ended_at is None
 

@@ -1,11 +1,12 @@
 """Where jobs are: resource names of the service, and the pages on which people look at a job."""
 
+from typing import Any
 from urllib.parse import quote
 
 import msgspec
 
 TASK_GROUP = "group0"
-"""The service's name for the one task group that a job may have (providers.md §1d)."""
+"""The service's name for the one task group that a job may have (providers.md §1d), where its status has none."""
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,9 +37,9 @@ def region_of(path: str) -> str:
     return parts[3] if len(parts) == 6 and parts[::2] == ["projects", "locations", "jobs"] else ""
 
 
-def task_group(path: str) -> str:
-    """The resource name of a job's tasks as a group."""
-    return f"{path}/taskGroups/{TASK_GROUP}"
+def task_group(job: Any) -> str:
+    """The resource name of a job's tasks as a group. Its status has the group's id, once it counts tasks."""
+    return f"{job.name}/taskGroups/{next(iter(job.status.task_groups), TASK_GROUP)}"
 
 
 def console_url(place: Place, name: str) -> str:

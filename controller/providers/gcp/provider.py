@@ -5,6 +5,7 @@ exists already is adopted if it carries our uid.
 """
 
 import asyncio
+import functools
 import logging
 from collections.abc import Collection, Mapping, Sequence, Set
 from datetime import datetime, timedelta
@@ -43,22 +44,29 @@ class GcpProvider:
         self._place = places.Place(project=settings.project, region=settings.region, instance=settings.instance)
         self._reads = TokenBucket(settings.reads_per_second, clock)
         self._mutations = TokenBucket(settings.mutations_per_second, clock)
-        self._made: batch_v1.BatchServiceAsyncClient | None = None
+        self._made: clients.Client | None = None
         self._making = asyncio.Lock()
         self._bulk = bulk.Bulk(self._place, self._list_page, clock)
         self._details = details.Details(clock, self._list_tasks)
         self._odd_states: set[int] = set()
-        self._unclaimed = Unclaimed(self._bulk, clock, lambda job: self._observation(job, None))
+        self._unclaimed = Unclaimed(self._bulk, settings.instance, clock, lambda job: self._observation(job, None))
 
     async def open(self) -> None:
         """Ask for one job. Raises ConfigError that names the roles, or Unavailable."""
         try:
-            await self._list_page(bulk.query(self._place.instance, []), "", 1, "")
+            await self._list_page("", "", 1, "")
         except Forbidden as error:
             raise calls.missing_rights(error) from error
         except (NotFound, calls.Refused) as error:
             where = f"BATCH_PROJECT_ID={self._place.project}, BATCH_REGION={self._place.region}"
             raise ConfigError([f"Google Cloud Batch does not take {where}: {error}"]) from error
+        except Unavailable as error:
+            if not self._settings.endpoint or "://" in self._settings.endpoint or type(error) is not Unavailable:
+                raise
+            told = (
+                f"GCP_BATCH_ENDPOINT={self._settings.endpoint} is spoken to by gRPC; for REST write http:// before it"
+            )
+            raise Unavailable(f"{error} ({told})") from error
 
     async def prepare(self, request: SubmitRequest) -> None:
         """Nothing to do: names are ids here."""
@@ -126,12 +134,10 @@ class GcpProvider:
         client = await self._client()
         asked = batch_v1.CancelJobRequest(name=self._path(ref))  # no request_id: asking again is to be a new call
         try:
-            await calls.make(
-                "cancel", self._mutations, lambda: client.cancel_job(asked, retry=None, timeout=calls.CALL_SECONDS)
-            )
+            await calls.make("cancel", self._mutations, lambda: client.cancel_job(asked))
         except NotFound:
             return False
-        except calls.Refused:
+        except (calls.Refused, calls.Unimplemented):
             # What it answers for a job that has ended is not documented (providers.md §1e): look.
             job = await self._get_if_there(ref)
             if job is not None and not observation.is_over_soon(job):
@@ -149,9 +155,7 @@ class GcpProvider:
         client = await self._client()
         asked = batch_v1.DeleteJobRequest(name=self._path(ref), reason="removed by the Jennah controller")
         try:
-            await calls.make(
-                "delete", self._mutations, lambda: client.delete_job(asked, retry=None, timeout=calls.CALL_SECONDS)
-            )
+            await calls.make("delete", self._mutations, lambda: client.delete_job(asked))
         except NotFound:
             return
         except calls.Refused:
@@ -162,7 +166,7 @@ class GcpProvider:
     async def close(self) -> None:
         made, self._made = self._made, None
         if made is not None:
-            await made.transport.close()  # type: ignore[no-untyped-call]
+            await made.close()
 
     # --- one method a call of the service --------------------------------------------------------------
 
@@ -172,9 +176,7 @@ class GcpProvider:
         asked = request.create_request(submission, self._place)
         begun = self._clock.now()
         try:
-            made = await calls.make(
-                "create", self._mutations, lambda: client.create_job(asked, retry=None, timeout=calls.CALL_SECONDS)
-            )
+            job = await calls.make("create", self._mutations, lambda: client.create_job(asked))
         except AlreadyExists:
             return await self._adopted(submission)
         except calls.Refused as error:
@@ -183,7 +185,6 @@ class GcpProvider:
             raise calls.Refused(f"Google Cloud Batch refused the job: {text}") from None
         except NotFound as error:
             raise Unavailable(f"{self._place.parent} cannot take jobs: {error}") from None
-        job = batch_v1.Job.pb(made)
         created = observation.created_at(job)
         is_old = created is not None and begun - created > STALE_AFTER
         # What is answered to a repeated request_id is not documented; it may be less than the job.
@@ -203,10 +204,7 @@ class GcpProvider:
         """The job. Raises NotFound."""
         client = await self._client()
         asked = batch_v1.GetJobRequest(name=path)
-        job = await calls.make(
-            "get", self._reads, lambda: client.get_job(asked, retry=None, timeout=calls.CALL_SECONDS)
-        )
-        return batch_v1.Job.pb(job)
+        return await calls.make("get", self._reads, lambda: client.get_job(asked))
 
     async def _get_if_there(self, ref: JobRef) -> Any | None:
         try:
@@ -219,31 +217,18 @@ class GcpProvider:
         asked = batch_v1.ListJobsRequest(
             parent=self._place.parent, filter=query, order_by="create_time desc", page_size=size, page_token=token
         )
-        metadata = (("x-goog-fieldmask", mask),) if mask else ()
-
-        async def call() -> Any:
-            pager = await client.list_jobs(asked, retry=None, timeout=calls.CALL_SECONDS, metadata=metadata)
-            return await _first_page(pager.pages)
-
-        answer = batch_v1.ListJobsResponse.pb(await calls.make("list", self._reads, call))
+        answer = await calls.make("list", self._reads, lambda: client.list_jobs(asked, mask))
         return bulk.Page(jobs=answer.jobs, next_token=answer.next_page_token, unreachable=answer.unreachable)
 
-    async def _list_tasks(self, path: str) -> list[Any]:
-        """All tasks of a job; none where the job failed before it had any."""
+    async def _list_tasks(self, group: str) -> list[Any]:
+        """All tasks of a group; none where the job failed before it had any."""
         client = await self._client()
         tasks: list[Any] = []
         token = ""
         while True:
-            asked = batch_v1.ListTasksRequest(
-                parent=places.task_group(path), page_size=details.TASKS_PAGE_SIZE, page_token=token
-            )
-
-            async def call(asked: batch_v1.ListTasksRequest = asked) -> Any:
-                pager = await client.list_tasks(asked, retry=None, timeout=calls.CALL_SECONDS)
-                return await _first_page(pager.pages)
-
+            asked = batch_v1.ListTasksRequest(parent=group, page_size=details.TASKS_PAGE_SIZE, page_token=token)
             try:
-                page = batch_v1.ListTasksResponse.pb(await calls.make("list_tasks", self._reads, call))
+                page = await calls.make("list_tasks", self._reads, functools.partial(client.list_tasks, asked))
             except NotFound:
                 return tasks
             tasks += page.tasks
@@ -274,17 +259,9 @@ class GcpProvider:
             return path
         return self._place.path(ref.external_name)
 
-    async def _client(self) -> batch_v1.BatchServiceAsyncClient:
-        """The SDK's client, made with the first call. Raises ConfigError where there are no credentials."""
+    async def _client(self) -> clients.Client:
+        """The client, made with the first call. Raises ConfigError where there are no credentials."""
         async with self._making:
             if self._made is None:
                 self._made = await clients.make(self._settings.endpoint)
             return self._made
-
-
-async def _first_page(pages: Any) -> Any:
-    """The answer of the call that was made. The SDK's pager would go on by itself, past our limits."""
-    try:
-        return await anext(pages)
-    finally:
-        await pages.aclose()

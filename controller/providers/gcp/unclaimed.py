@@ -20,7 +20,8 @@ Meaning = Callable[[Any], Observation]
 class Unclaimed:
     """Looks for them."""
 
-    def __init__(self, bulk: Bulk, clock: Clock, meaning: Meaning) -> None:
+    def __init__(self, bulk: Bulk, instance: str, clock: Clock, meaning: Meaning) -> None:
+        self._instance = instance
         self._bulk = bulk
         self._clock = clock
         self._meaning = meaning
@@ -33,7 +34,9 @@ class Unclaimed:
         oldest = begun
         async for job in self._bulk.since(self._since):
             uid = observation.uid_of(job)
-            if not uid or uid in claimed:
+            # The filter has said so already; a job of another installation must not be ended for a filter's fault.
+            is_ours = job.labels.get(labels.INSTANCE) == self._instance
+            if not uid or not is_ours or uid in claimed:
                 continue
             has_ended = _has_ended(job)
             if not has_ended:

@@ -60,10 +60,15 @@ class Emulator:
         active_jobs: int = ACTIVE_JOBS,
         step_seconds: float = 0.05,
         takes_prefixes: bool = True,
+        takes_filters: bool = True,
+        ignores_filters: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`takes_prefixes`: whether lists can be filtered by the beginning of ids."""
+        """`takes_prefixes`: whether lists can be filtered by the beginning of ids; `takes_filters`: at all.
+        `ignores_filters`: whether they have everything, whatever is asked for."""
         self._takes_prefixes = takes_prefixes
+        self._takes_filters = takes_filters
+        self._ignores_filters = ignores_filters
         self.dice = Dice(faults or Faults(), seed)
         self.service = Service(
             clock,
@@ -174,9 +179,11 @@ class Emulator:
         size = int(query.get("maxresults", PAGE_SIZE))
         if not 1 <= size <= PAGE_SIZE:
             raise Fault(400, "OutOfRangeQueryParameterValue", "maxresults is out of range.")
+        if not self._takes_filters and query.get("$filter"):
+            raise odata.BadQuery(query["$filter"])
         if not self._takes_prefixes and "startswith" in query.get("$filter", ""):
             raise odata.BadQuery("startswith")
-        test = odata.parse(query["$filter"]) if query.get("$filter") else None
+        test = odata.parse(query["$filter"]) if query.get("$filter") and not self._ignores_filters else None
         found: list[Any] = []
         place = int(query.get("$skiptoken", "0")) if number is None else 0
         while place < len(items) and len(found) < size:

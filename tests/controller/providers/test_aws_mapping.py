@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.cloud_settings import AwsSettings
-from controller.domain import conditions, reasons
+from controller.domain import conditions, names, reasons
 from controller.domain.errors import Permanent
 from controller.domain.job import AwsOptions, CloudSecretRef, EnvVar, EnvVarSource, Gpu, JobSpec, Resources
 from controller.domain.phases import Phase
@@ -333,6 +333,9 @@ def test_any_text_in_the_tag_is_survived(text: str) -> None:
 # --- observation ---------------------------------------------------------------------------------------
 
 
+UID = "3e1f6d0a-7f0b-4b52-9c1e-0d9a5b6c7d8e"
+
+
 def detail(**fields: object) -> wire.Detail:
     base = {"jobId": "id", "jobName": "name", "jobArn": "arn:aws:batch:eu-west-1:1:job/id", "createdAt": 1000}
     return msgspec.convert({**base, **fields}, wire.Detail)
@@ -368,8 +371,8 @@ def test_an_unknown_state_is_left_out() -> None:
         ),
         (
             {"status": "FAILED", "isTerminated": True, "statusReason": "by hand", "container": {"exitCode": 137}},
-            Phase.FAILED,
-            reasons.DELETED_EXTERNALLY,
+            Phase.CANCELLED,
+            reasons.CANCELLED,
         ),
         ({"status": "SUCCEEDED", "statusReason": "Jennah: too late"}, Phase.COMPLETED, None),
         (
@@ -406,6 +409,36 @@ def test_an_unknown_state_is_left_out() -> None:
 def test_states_and_texts_mean_phases_and_reasons(fields: dict, phase: Phase, reason: str | None) -> None:
     one = seen(**fields)
     assert (one.phase, one.reason) == (phase, reason)
+
+
+@pytest.mark.parametrize(
+    ("fields", "unless_asked", "message"),
+    [
+        ({"isTerminated": True, "statusReason": "Jennah: user"}, None, "user"),
+        ({"isCancelled": True, "statusReason": "by hand"}, reasons.DELETED_EXTERNALLY, "by hand"),
+        ({"isTerminated": True}, reasons.DELETED_EXTERNALLY, ""),
+        ({"statusReason": "by hand"}, None, "by hand"),
+    ],
+)
+def test_what_was_ended_without_our_words_was_ended_by_somebody_else_unless_we_asked(
+    fields: dict, unless_asked: str | None, message: str
+) -> None:
+    one = seen(status="FAILED", **fields)
+    assert (one.failed_unless_asked, one.message) == (unless_asked, message)
+
+
+@pytest.mark.parametrize(
+    ("fields", "uid"),
+    [
+        ({"tags": {tags.UID: "another"}}, "another"),
+        ({"tags": {}}, UID),
+        ({}, UID),
+        ({"jobId": "array:3"}, ""),
+        ({"jobName": "not-ours"}, ""),
+    ],
+)
+def test_whose_a_job_is_its_tag_tells_or_else_its_name(fields: dict, uid: str) -> None:
+    assert seen(**{"status": "RUNNING", "jobName": names.external_name("job", UID), **fields}).uid == uid
 
 
 def test_a_start_counts_only_from_running_on() -> None:

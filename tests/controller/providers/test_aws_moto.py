@@ -3,15 +3,10 @@
 moto has no states in between and no bulk termination (providers.md §2f): those are the stand-in's to test.
 """
 
-import json
-import subprocess
-import sys
+import asyncio
 import time
-import urllib.request
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
 
-import boto3
 import pytest
 
 from controller.clock import SystemClock
@@ -22,50 +17,22 @@ from controller.domain.phases import Phase
 from controller.providers.aws import logs
 from controller.providers.aws.provider import AwsProvider
 from dev.emulators.aws.server import Emulator
+from tests.contract import moto_batch
+from tests.contract.moto_batch import REGION, client
 from tests.controller.providers.aws_service import Service, ref, wanted
-
-REGION = "eu-west-1"
 
 
 @pytest.fixture(scope="module")
 def moto() -> Iterator[str]:
     """The URL of a server whose jobs are not run in Docker."""
-    command = [sys.executable, "-m", "tests.contract.databases.moto_server"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-        try:
-            url = f"http://127.0.0.1:{process.stdout.readline().strip()}"
-            config = json.dumps({"batch": {"use_docker": False}}).encode()
-            with urllib.request.urlopen(urllib.request.Request(f"{url}/moto-api/config", config, method="POST")):
-                pass
-            yield url
-        finally:
-            process.terminate()
-
-
-def client(url: str, service: str) -> Any:
-    keys = {"aws_access_key_id": "x", "aws_secret_access_key": "x"}
-    return boto3.client(service, region_name=REGION, endpoint_url=url, **keys)
+    with moto_batch.serving() as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
 def queues(moto: str) -> tuple[str, str]:
     """The ARNs of a queue on EC2 and one on Fargate."""
-    ec2, batch = client(moto, "ec2"), client(moto, "batch")
-    subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]
-    group = ec2.describe_security_groups()["SecurityGroups"][0]["GroupId"]
-    role = client(moto, "iam").create_role(RoleName="batch", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
-    arns = []
-    for name, kind in (("on-ec2", None), ("on-fargate", "FARGATE")):
-        resources = {"type": kind, "maxvCpus": 4, "subnets": [subnet], "securityGroupIds": [group]}
-        batch.create_compute_environment(
-            computeEnvironmentName=name,
-            serviceRole=role,
-            **({"type": "MANAGED", "computeResources": resources} if kind else {"type": "UNMANAGED"}),
-        )
-        order = [{"order": 1, "computeEnvironment": name}]
-        queue = batch.create_job_queue(jobQueueName=name, state="ENABLED", priority=1, computeEnvironmentOrder=order)
-        arns.append(queue["jobQueueArn"])
-    return arns[0], arns[1]
+    return moto_batch.make_queues(moto)
 
 
 @pytest.fixture
@@ -130,6 +97,28 @@ async def test_an_array_counts_its_tasks(provider: AwsProvider) -> None:
     [found] = await provider.find(ref(request))
     assert found.resource_path == submitted.resource_path
     assert found.tasks.total == 3
+
+
+async def test_the_tasks_of_an_array_which_moto_lists_with_the_array_are_no_jobs_of_ours(provider: AwsProvider) -> None:
+    request = wanted("array", completions=3)
+    path = (await provider.submit(request)).resource_path
+    assert [one.resource_path for one in (await provider.observe([ref(request)])).values()] == [path]
+
+
+async def test_a_job_that_waits_is_seen_so_and_cancelled(provider: AwsProvider, moto: str) -> None:
+    moto_batch.play(moto, has_docker=True)
+    request = wanted("waits")
+    path = (await provider.submit(request)).resource_path
+    assert (await provider.observe([ref(request, path)]))[request.external_name].phase is Phase.PENDING
+    unclaimed = {one.seen.uid for one in await provider.unclaimed(set())}
+    assert request.uid in unclaimed
+    await provider.cancel(ref(request, path), reason="because")
+    moto_batch.fail_waiting(moto)
+    while not (seen := await provider.get(ref(request, path))).has_ended:
+        await asyncio.sleep(0.05)
+    moto_batch.play(moto, has_docker=False)
+    assert (seen.phase, seen.message, seen.failed_unless_asked) == (Phase.CANCELLED, "because", None)
+    assert (await provider.observe([ref(request, path)]))[request.external_name] == seen
 
 
 async def test_where_bulk_termination_is_not_there_each_is_ended_by_itself(provider: AwsProvider) -> None:

@@ -490,6 +490,56 @@ async def test_an_adopted_job_tells_the_same_remarks(service: Service, provider:
     assert found.remarks == submitted.remarks
 
 
+# --- an endpoint that has not everything -----------------------------------------------------------------
+
+
+async def not_there(_: web.Request) -> web.StreamResponse:
+    return web.Response(status=404, text="404: Not Found")
+
+
+async def test_what_an_endpoint_does_not_have_is_done_without(service: Service, provider: AwsProvider) -> None:
+    """A stand-in has what runs jobs: that queues exist, and on what they run, it may not tell."""
+    for operation in ("DescribeJobQueues", "DescribeComputeEnvironments", "DescribeJobDefinitions"):
+        service.answer(operation, *[not_there] * 4)
+    await provider.open()
+    request = wanted()
+    await provider.prepare(request)
+    submitted = await provider.submit(request)
+    assert (await provider.get(ref(request, submitted.resource_path))).uid == request.uid
+    assert service.counts["RegisterJobDefinition"] == 1
+
+
+async def test_the_kind_of_a_queue_that_is_not_told_is_ec2(service: Service, provider: AwsProvider) -> None:
+    async def bare(_: web.Request) -> web.StreamResponse:
+        queue = {"jobQueueName": "jennah", "jobQueueArn": "arn:aws:batch:r:1:job-queue/jennah", "state": "ENABLED"}
+        return reply({"jobQueues": [{**queue, "computeEnvironmentOrder": []}]})
+
+    service.answer("DescribeJobQueues", bare)
+    await provider.prepare(wanted())
+    assert service.counts["DescribeComputeEnvironments"] == 0
+
+
+async def test_a_definition_that_is_not_active_is_not_used_though_it_is_listed(
+    service: Service, provider: AwsProvider
+) -> None:
+    async def inactive(request: web.Request) -> web.StreamResponse:
+        name = (await request.json())["jobDefinitionName"]
+        return reply({"jobDefinitions": [{"jobDefinitionName": name, "revision": 7, "status": "INACTIVE"}]})
+
+    service.answer("DescribeJobDefinitions", inactive)
+    await provider.prepare(wanted())
+    assert service.counts["RegisterJobDefinition"] == 1
+
+
+async def test_a_job_is_found_though_its_tags_are_not_told(service: Service, provider: AwsProvider) -> None:
+    """A search that finds nothing is what a job is submitted again on."""
+    request = wanted()
+    await provider.submit(request)
+    (stored,) = service.emulator.service.jobs.values()
+    stored.request["tags"].clear()
+    assert [one.uid for one in await provider.find(ref(request))] == [request.uid]
+
+
 # --- cancel --------------------------------------------------------------------------------------------
 
 
@@ -515,6 +565,14 @@ async def test_where_there_is_no_bulk_call_each_is_ended_by_itself(service: Serv
     assert service.counts["TerminateJobs"] == 1
 
 
+async def test_where_the_bulk_call_is_refused_each_is_ended_by_itself(service: Service, provider: AwsProvider) -> None:
+    requests = [wanted(f"job-{n}") for n in range(3)]
+    refs = [ref(request, (await provider.submit(request)).resource_path) for request in requests]
+    service.answer("TerminateJobs", refused(400, "ClientException"))
+    assert await asyncio.gather(*(provider.cancel(one, reason="because") for one in refs)) == [True, True, True]
+    assert service.counts["TerminateJob"] == 3
+
+
 async def test_each_job_of_a_bulk_call_has_its_own_outcome(service: Service, provider: AwsProvider) -> None:
     refs = [ref(wanted(name), f"arn:aws:batch:eu-west-1:1:job/{name}") for name in ("a", "b", "c")]
 
@@ -536,7 +594,11 @@ async def test_a_job_ended_by_somebody_else_is_failed_and_says_so(service: Servi
     path = (await provider.submit(request)).resource_path
     service.emulator.service.terminate_job({"jobId": path, "reason": "by hand"})
     seen = await provider.get(ref(request, path))
-    assert (seen.phase, seen.reason, seen.message) == (Phase.FAILED, reasons.DELETED_EXTERNALLY, "by hand")
+    assert (seen.phase, seen.failed_unless_asked, seen.message) == (
+        Phase.CANCELLED,
+        reasons.DELETED_EXTERNALLY,
+        "by hand",
+    )
 
 
 # --- observe -------------------------------------------------------------------------------------------

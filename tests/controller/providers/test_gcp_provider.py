@@ -150,7 +150,7 @@ async def test_a_refusal_that_quotes_the_environment_does_not_show_its_values(wo
         (grpc.StatusCode.ABORTED, Unavailable),
         (grpc.StatusCode.UNKNOWN, Unavailable),
         (grpc.StatusCode.CANCELLED, Unavailable),
-        (grpc.StatusCode.UNIMPLEMENTED, Unavailable),
+        (grpc.StatusCode.UNIMPLEMENTED, calls.Unimplemented),
         (grpc.StatusCode.DATA_LOSS, Unavailable),
         (grpc.StatusCode.NOT_FOUND, Unavailable),
         (grpc.StatusCode.PERMISSION_DENIED, Forbidden),
@@ -281,7 +281,7 @@ async def test_a_service_that_cannot_be_reached_is_waited_for() -> None:
     async with World().running() as world:
         endpoint = world.server.endpoint
     provider = GcpProvider(settings_for(endpoint), FakeClock())
-    with pytest.raises(Unavailable):
+    with pytest.raises(Unavailable, match="by gRPC; for REST write http://"):
         await provider.open()
     await provider.close()
 
@@ -301,7 +301,7 @@ async def test_connections_that_die_are_found_out(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(grpc.aio, "secure_channel", channel(grpc.aio.secure_channel))
     monkeypatch.setattr(clients, "_credentials", AnonymousCredentials)
     client = await clients.make(endpoint)
-    await client.transport.close()
+    await client.close()
     ((target, options),) = made
     assert target == (endpoint or "batch.googleapis.com:443")
     assert options["grpc.max_receive_message_length"] == -1
@@ -622,6 +622,7 @@ async def test_few_jobs_that_cannot_be_read_singly_are_in_doubt_and_many_fail_th
 
 async def test_the_end_of_a_job_that_ran_waits_for_its_tasks(world: World) -> None:
     world.service.tasks_late_seconds = 1000
+    world.service.omitted = {"events"}
     ref, _ = await world.submitted("sh", "-c", "sleep 1; exit 9")
     world.ahead(60)
     for _ in range(2):
@@ -635,12 +636,12 @@ async def test_the_end_of_a_job_that_ran_waits_for_its_tasks(world: World) -> No
 @pytest.mark.parametrize(
     "omitted", [{"events"}, {"events", "counts"}, {"events", "run-duration"}, {"events", "run-duration", "counts"}]
 )
-async def test_and_it_waits_no_longer_than_a_minute(world: World, omitted: Any) -> None:
+async def test_and_it_waits_for_no_more_than_half_a_minute(world: World, omitted: Any) -> None:
     world.service.tasks_late_seconds = 1e6
     world.service.omitted = omitted
     ref, _ = await world.submitted("sh", "-c", "sleep 1; exit 9")
     world.ahead(60)
-    assert (await world.provider.get(ref)).phase is None  # the minute begins, whoever looked first
+    assert (await world.provider.get(ref)).phase is None  # the time begins, whoever looked first
     world.later(details.LATE_SECONDS - 1)
     assert (await world.seen(ref)).phase is None
     world.later(1)
@@ -652,6 +653,23 @@ async def test_and_it_waits_no_longer_than_a_minute(world: World, omitted: Any) 
     world.ahead(1e6)
     world.later(details.AGAIN_SECONDS)
     assert (await world.seen(ref)).exit_code == 9, "what came late is no truth for ever"
+
+
+async def test_an_end_whose_exit_code_the_jobs_own_events_tell_waits_for_no_tasks(world: World) -> None:
+    world.service.tasks_late_seconds = 1e6
+    ref, _ = await world.submitted("sh", "-c", "sleep 1; exit 9")
+    world.ahead(60)
+    seen = await world.seen(ref)
+    assert (seen.phase, seen.exit_code, seen.reason) == (Phase.FAILED, 9, reasons.NON_ZERO_EXIT)
+
+
+async def test_a_service_without_that_method_is_not_waited_for(world: World) -> None:
+    world.service.omitted = {"events"}
+    world.aborting(("ListTasks", grpc.StatusCode.UNIMPLEMENTED, "Method not found!"))
+    ref, _ = await world.submitted("sh", "-c", "sleep 1; exit 9")
+    world.ahead(60)
+    seen = await world.seen(ref)
+    assert (seen.phase, seen.exit_code, seen.reason) == (Phase.FAILED, None, reasons.FAILED)
 
 
 async def test_a_job_that_failed_before_it_ran_waits_for_no_tasks(world: World) -> None:

@@ -22,7 +22,7 @@ State = batch_v1.JobStatus.State
 def job(uid: str, state: int, created: datetime) -> Any:
     made = batch_v1.Job.pb(batch_v1.Job())
     made.name, made.uid = PLACE.path(f"job-{uid}"), f"service-{uid}"
-    made.labels.update({labels.UID: uid, labels.NAMESPACE: "team"})
+    made.labels.update({labels.UID: uid, labels.NAMESPACE: "team", labels.INSTANCE: PLACE.instance})
     made.status.state = state
     made.create_time.FromDatetime(created.replace(tzinfo=None))
     made.update_time.FromDatetime(created.replace(tzinfo=None))
@@ -44,7 +44,7 @@ def unclaimed(service: Service, clock: FakeClock) -> Unclaimed:
     def meaning(job: Any) -> Observation:
         return Observation(external_name="n", uid=job.labels[labels.UID], resource_path=job.name, phase=None)
 
-    return Unclaimed(Bulk(PLACE, service.list_page, clock), clock, meaning)
+    return Unclaimed(Bulk(PLACE, service.list_page, clock), PLACE.instance, clock, meaning)
 
 
 async def test_the_second_look_goes_no_further_back_than_the_first_one() -> None:
@@ -86,3 +86,10 @@ async def test_a_place_that_cannot_be_read_is_read_by_the_next_look_from_the_beg
         await looking.look(set(), None)
     service.unreachable, service.jobs = (), [job("a", State.RUNNING, START - timedelta(days=3))]
     assert [one.seen.uid for one in await looking.look(set(), None)] == ["a"]
+
+
+async def test_a_job_of_another_installation_is_not_ours_whatever_the_filter_let_through() -> None:
+    theirs, nobodys = job("a", State.RUNNING, START), job("b", State.RUNNING, START)
+    theirs.labels[labels.INSTANCE] = "there"
+    del nobodys.labels[labels.INSTANCE]
+    assert await unclaimed(Service([theirs, nobodys]), FakeClock()).look(set(), START - timedelta(days=1)) == []

@@ -77,7 +77,12 @@ def test_every_state_of_the_sdk_has_a_meaning() -> None:
         ([SUCCEEDED], Phase.COMPLETED),
         ([FAILED], Phase.FAILED),
         ([ENDED], Phase.CANCELLED),
-        ([task(state="completed", seconds=1, exit_code=0)], Phase.FAILED),  # no result is no success
+        ([task(state="completed", seconds=1, exit_code=0)], Phase.COMPLETED),
+        ([task(state="completed", seconds=1, exit_code=3)], Phase.FAILED),
+        (
+            [task(state="completed", seconds=1, exit_code=0, failure_info=failure("FileUploadMiscError"))],
+            Phase.FAILED,
+        ),
         ([SUCCEEDED, WAITS], Phase.RUNNING),
         ([FAILED, WAITS], Phase.RUNNING),
         ([SUCCEEDED, FAILED], Phase.FAILED),
@@ -181,7 +186,6 @@ def test_what_is_in_a_shared_job_that_is_being_deleted_will_soon_be_gone(state: 
             reasons.FAILED,
             None,
         ),
-        (task(state="completed", seconds=1), reasons.FAILED, None),
     ],
 )
 def test_why_a_task_failed(last: Task, reason: str, code: int | None) -> None:
@@ -208,6 +212,17 @@ def test_a_task_that_a_call_ended_is_cancelled_if_the_call_was_ours(last: Task, 
     end = seen(last)
     assert (end.phase, end.reason, end.failed_unless_asked) == (Phase.CANCELLED, reasons.CANCELLED, otherwise)
     assert end.message and end.exit_code is None
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"), [(137, reasons.NON_ZERO_EXIT), (-1, reasons.NON_ZERO_EXIT), (None, reasons.FAILED)]
+)
+def test_a_signal_that_no_failure_names_is_a_call_that_ended_the_task_if_the_call_was_ours(
+    code: int | None, reason: str
+) -> None:
+    end = seen(task(state="completed", seconds=2, result="failure", exit_code=code))
+    assert (end.phase, end.failed_unless_asked, end.exit_code) == (Phase.CANCELLED, reason, code)
+    assert end.message
 
 
 def test_no_signature_is_in_the_words_for_a_failure() -> None:

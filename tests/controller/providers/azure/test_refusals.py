@@ -11,7 +11,7 @@ from controller.domain import reasons
 from controller.domain.errors import Forbidden, JennahError, Permanent, Retryable, Throttled, Unavailable
 from controller.domain.job import AzureOptions
 from controller.domain.phases import Phase
-from controller.providers.azure import pools
+from controller.providers.azure import calls, pools
 from controller.providers.azure.provider import AzureProvider
 from tests.contract.azure_service import azure_settings
 from tests.controller.providers.azure.harness import Service, answer, each_task, ref, wanted
@@ -121,7 +121,7 @@ async def test_no_secret_is_in_a_refusal(service: Service) -> None:
     [
         (500, "InternalError", Unavailable),
         (403, "AuthorizationFailed", Forbidden),
-        (409, "Weird", Unavailable),
+        (409, "Weird", calls.Conflict),
         (429, "TooManyRequests", Throttled),
     ],
 )

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from controller.cloud_settings import read_azure
-from controller.domain.errors import Forbidden, Throttled, Unavailable
+from controller.domain.errors import Forbidden, NotFound, Throttled, Unavailable
 from controller.providers.azure import calls, wire
 from controller.variables import Environment
 
@@ -19,7 +19,10 @@ from controller.variables import Environment
         (409, "JobCompleted", calls.JobEnded),
         (409, "JobBeingTerminated", calls.JobEnded),
         (409, "TaskCompleted", calls.TaskEnded),
-        (409, "SomethingNew", Unavailable),
+        (409, "SomethingNew", calls.Conflict),
+        (409, "", calls.Conflict),
+        (404, "", calls.Nameless),
+        (404, "JobNotFound", NotFound),
         (403, "AuthenticationFailed", Forbidden),
         (400, "InvalidPropertyValue", calls.Refused),
         (413, "RequestBodyTooLarge", calls.Refused),
@@ -87,3 +90,9 @@ def test_nulls_are_taken_for_fields_that_are_not_there() -> None:
     assert wire.decoded(b'{"id":"j","metadata":null,"onAllTasksComplete":null}', wire.Job) == wire.Job(id="j")
     with pytest.raises(msgspec.MsgspecError):
         wire.decoded(b'{"value":null}', wire.TaskPage)
+
+
+def test_a_time_without_a_zone_is_in_utc() -> None:
+    body = b'{"id":"t","displayName":"2026","creationTime":"2026-01-01T00:00:00.5","stateTransitionTime":null}'
+    task = wire.decoded(body, wire.Task)
+    assert task.creation_time == datetime(2026, 1, 1, 0, 0, 0, 500_000, UTC)
