@@ -1,0 +1,29 @@
+"""Values are kept out of texts that others wrote."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.providers import redaction
+from tests.controller.providers.gcp.samples import words
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "expected"),
+    [
+        ("bad value hunter2hunter2 here", "hunter2hunter2", "bad value *** here"),
+        ("bad value 'hunter2hun...'", "hunter2hunter2", "bad value '***...'"),
+        ('bad "two\\nlines here"', "two\nlines here", 'bad "***"'),
+        ("only the second: lines here", "two\nlines here", "only the second: ***"),
+        ("A=1 of 10", "1", "A=*** of 10"),
+        ("nothing", "", "nothing"),
+        ('quoted say \\"hello\\"', 'say "hello"', "quoted ***"),
+    ],
+)
+def test_values_are_cut_out_of_texts(text: str, value: str, expected: str) -> None:
+    assert redaction.without_values(text, [value]) == expected
+
+
+@given(st.text(min_size=6, max_size=40).filter(lambda value: len(value.splitlines()) == 1 and value.strip()), words)
+def test_no_value_survives(value: str, around: str) -> None:
+    assert value not in redaction.without_values(f"{around}{value}{around}", [value]) or value in "***"
