@@ -3,7 +3,7 @@
 What moto does not do as DynamoDB does, and what that means here:
 - it has no isolation between parallel requests: `moto_server` lets them in one at a time;
 - it ignores ClientRequestToken: a repeated success comes back as ConditionalCheckFailed, which our write ids answer;
-- it never throttles, conflicts or loses a reply: `tests/controller/stores/dynamodb_proxy.py` does;
+- it never throttles, conflicts or loses a reply: `tests/controller/stores/dynamodb/proxy.py` does;
 - its indexes are consistent at once, and a new table is there at once.
 """
 

@@ -6,7 +6,7 @@ from controller.domain.phases import Phase
 from controller.ports import RecordFailure
 from controller.stores import dynamodb_plan as plans
 from controller.stores.dynamodb_plan import Work
-from tests.controller.stores.test_dynamodb import jobs, transition
+from tests.controller.stores.dynamodb.harness import jobs, transition
 
 ACTIONS, BYTES = 100, 4 * 1024**2
 
