@@ -1,0 +1,1 @@
+"""The PostgreSQL store: its faults, its schema, its limits. Its laws: tests/contract/test_stores.py."""
