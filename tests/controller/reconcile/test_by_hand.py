@@ -13,7 +13,7 @@ from controller.domain.job import Job, JobStatus
 from controller.domain.phases import Phase
 from tests.controller.fakes import START, FaultPoints
 from tests.controller.reconcile.harness import World
-from tests.controller.reconcile.test_orphans import EVERY, row, running, sweep
+from tests.controller.reconcile.orphans.harness import EVERY, row, running, sweep
 
 FORGED = Condition(type="Complete", status="True", reason="x", message="x", last_transition_time=START)
 

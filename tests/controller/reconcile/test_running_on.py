@@ -8,7 +8,7 @@ from controller.domain.job import Job
 from controller.domain.phases import Phase
 from tests.controller.fakes import START, FakeService
 from tests.controller.reconcile.harness import World
-from tests.controller.reconcile.test_orphans import row, running, sweep
+from tests.controller.reconcile.orphans.harness import row, running, sweep
 
 
 @pytest.fixture
