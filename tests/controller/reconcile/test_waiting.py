@@ -15,11 +15,6 @@ from tests.controller.reconcile.harness import World
 WORDS = "no quota for 8 CPUs in us-central1"
 
 
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
 def condition(job: Job, kind: str) -> tuple[str, str, str] | None:
     found = conditions.find(job.status.conditions, kind)
     return (found.status, found.reason, found.message) if found else None
