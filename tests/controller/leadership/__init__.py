@@ -1,0 +1,1 @@
+"""The election on a lease in memory, whose time the test moves."""
