@@ -21,7 +21,7 @@ from controller.providers.aws.provider import AwsProvider
 from dev.emulators.aws.server import Emulator, failed, reply
 from dev.emulators.aws.service import ClientFault
 from tests.controller.fakes import FakeClock
-from tests.controller.providers.aws_service import Service, ref, wanted
+from tests.controller.providers.aws.harness import Service, ref, wanted
 
 Wire = dict[str, Any]
 

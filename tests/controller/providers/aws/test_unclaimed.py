@@ -8,7 +8,7 @@ import pytest
 from controller.domain.job import AwsOptions
 from controller.providers.aws.provider import AwsProvider
 from dev.emulators.aws.server import Emulator
-from tests.controller.providers.aws_service import Service, ref, wanted
+from tests.controller.providers.aws.harness import Service, ref, wanted
 
 
 @pytest.fixture

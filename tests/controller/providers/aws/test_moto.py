@@ -19,7 +19,7 @@ from controller.providers.aws.provider import AwsProvider
 from dev.emulators.aws.server import Emulator
 from tests.contract import moto_batch
 from tests.contract.moto_batch import REGION, client
-from tests.controller.providers.aws_service import Service, ref, wanted
+from tests.controller.providers.aws.harness import Service, ref, wanted
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,11 @@ from controller.domain.job import JobSpec
 from controller.domain.resources import ResourceSet
 from controller.ports import Clock, JobRef, SubmitRequest
 from controller.providers.aws.provider import AwsProvider
-from dev.emulators.aws.server import Emulator
+from dev.emulators.aws.server import Emulator, drop, failed
 
 ROLE = "arn:aws:iam::123456789012:role/execution"
+
+Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Service:
@@ -66,3 +68,23 @@ def wanted(name: str = "job", *, command: tuple[str, ...] = ("sleep", "60"), env
 
 def ref(request: SubmitRequest, path: str | None = None) -> JobRef:
     return JobRef(external_name=request.external_name, uid=request.uid, resource_path=path, spec=request.spec)
+
+
+def refused(status: int, code: str, message: str = "words") -> Answer:
+    async def answer(_: web.Request) -> web.StreamResponse:
+        return failed(status, code, message)
+
+    return answer
+
+
+async def dropped(request: web.Request) -> web.StreamResponse:
+    return drop(request)
+
+
+async def garbage(_: web.Request) -> web.StreamResponse:
+    return web.Response(text="<html>", content_type="text/html")
+
+
+async def submit_many(provider: AwsProvider, count: int, **spec: object) -> list[JobRef]:
+    requests = [wanted(f"job-{n}", **spec) for n in range(count)]
+    return [ref(request, (await provider.submit(request)).resource_path) for request in requests]
