@@ -3,7 +3,9 @@
 import uuid
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from typing import Any
 
+import msgspec
 from aiohttp import web
 
 from controller.clock import SystemClock
@@ -16,8 +18,8 @@ from controller.providers.aws.provider import AwsProvider
 from dev.emulators.aws.server import Emulator, drop, failed
 
 ROLE = "arn:aws:iam::123456789012:role/execution"
-
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Wire = dict[str, Any]
 
 
 class Service:
@@ -88,3 +90,17 @@ async def garbage(_: web.Request) -> web.StreamResponse:
 async def submit_many(provider: AwsProvider, count: int, **spec: object) -> list[JobRef]:
     requests = [wanted(f"job-{n}", **spec) for n in range(count)]
     return [ref(request, (await provider.submit(request)).resource_path) for request in requests]
+
+
+def rewritten(service: Service, change: Callable[[Wire], None]) -> None:
+    """Have every summary of the lists changed so."""
+    played = service.emulator.service
+    real = played.list_jobs
+
+    def list_jobs(wanted: Wire) -> Wire:
+        page: Wire = msgspec.json.decode(msgspec.json.encode(real(wanted)))
+        for job in page["jobSummaryList"]:
+            change(job)
+        return page
+
+    played.list_jobs = list_jobs

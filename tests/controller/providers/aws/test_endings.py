@@ -11,7 +11,7 @@ from controller.domain.phases import Phase
 from controller.providers.aws import connection as connections
 from controller.providers.aws.provider import AwsProvider
 from dev.emulators.aws.server import reply
-from tests.controller.providers.aws.harness import Service, ref, refused, submit_many, wanted
+from tests.controller.providers.aws.harness import Service, Wire, ref, refused, rewritten, submit_many, wanted
 
 
 async def test_many_cancels_are_few_calls(service: Service, provider: AwsProvider) -> None:
@@ -79,3 +79,56 @@ async def test_a_boto3_without_the_bulk_call_ends_each_by_itself(
     refs = await submit_many(provider, 2)
     await asyncio.gather(*(provider.cancel(one, reason="because") for one in refs))
     assert service.counts["TerminateJob"] == 2
+
+
+@pytest.mark.parametrize("form", ["{}", "Terminated by user: {}", "Array Job terminated. Reason: {}"])
+@pytest.mark.parametrize("spec", [{}, {"completions": 3}])
+async def test_our_words_are_found_wherever_the_service_puts_them(
+    service: Service, provider: AwsProvider, form: str, spec: Wire
+) -> None:
+    [one] = await submit_many(provider, 1, **spec)
+    service.advance(5)
+    assert await provider.cancel(one, reason="CancelRequested") is True
+    service.advance(5)
+    for job in service.emulator.service.jobs.values():
+        job.life.end_reason = form.format(job.life.end_reason)
+    seen = (await provider.observe([one]))[one.external_name]
+    assert (seen.phase, seen.reason, seen.message) == (Phase.CANCELLED, reasons.CANCELLED, "CancelRequested")
+
+
+async def test_an_array_that_only_says_that_its_tasks_failed_is_cancelled_if_we_ended_one(
+    service: Service, provider: AwsProvider
+) -> None:
+    [one] = await submit_many(provider, 1, completions=3)
+    service.advance(5)
+    await provider.cancel(one, reason="CancelRequested")
+    service.advance(5)
+    real = service.emulator.service.describe_jobs
+
+    def describe_jobs(wanted: Wire) -> Wire:
+        found = real(wanted)
+        return {"jobs": [{**job, "statusReason": "Array Child Job failed"} for job in found["jobs"]]}
+
+    service.emulator.service.describe_jobs = describe_jobs
+
+    def other_reason(job: Wire) -> None:
+        if job.get("arrayProperties", {}).get("index") == 0:  # it failed before
+            job["statusReason"] = "Essential container in task exited"
+
+    rewritten(service, other_reason)
+    seen = (await provider.observe([one]))[one.external_name]
+    assert (seen.phase, seen.message) == (Phase.CANCELLED, "CancelRequested")
+    assert await provider.get(one) == seen
+
+
+async def test_cancel_says_whether_the_service_knew_the_job(service: Service, provider: AwsProvider) -> None:
+    request = wanted(command=("true",))
+    assert await provider.cancel(ref(request), reason="x") is False
+    path = (await provider.submit(request)).resource_path
+    other = service.provider()
+    assert await other.cancel(ref(request), reason="x") is True
+    service.advance(30)
+    assert await other.cancel(ref(request), reason="x") is True  # ended, and found by name
+    assert await other.cancel(ref(request, path), reason="x") is True
+    assert await other.cancel(ref(wanted(), "arn:aws:batch:eu-west-1:1:job/none"), reason="x") is True
+    await other.close()

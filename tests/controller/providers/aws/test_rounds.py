@@ -1,5 +1,7 @@
 """Rounds of observation of the AWS adapter against the stand-in."""
 
+import logging
+
 import msgspec
 import pytest
 
@@ -8,7 +10,8 @@ from controller.domain.errors import Unavailable
 from controller.domain.job import AwsOptions
 from controller.domain.phases import Phase
 from controller.providers.aws.provider import AwsProvider
-from tests.controller.providers.aws.harness import Service, dropped, garbage, ref, refused, submit_many, wanted
+from dev.emulators.aws.service import ClientFault
+from tests.controller.providers.aws.harness import Service, Wire, dropped, garbage, ref, refused, submit_many, wanted
 
 
 async def test_quiet_rounds_only_list(service: Service, provider: AwsProvider) -> None:
@@ -145,3 +148,28 @@ async def test_a_job_found_by_name_is_not_looked_for_again(service: Service, pro
     assert await later.observe([ref(request)]) == seen
     assert service.counts == {"ListJobs": 5}
     await later.close()
+
+
+@pytest.mark.parametrize("words", ["JobQueue x not found", "Job queue x does not exist", "Unable to find JobQueue"])
+async def test_a_specs_queue_that_cannot_be_listed_does_not_stop_the_others(
+    service: Service, provider: AwsProvider, words: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    [one] = await submit_many(provider, 1)
+    [other] = await submit_many(provider, 1, aws=AwsOptions(job_queue="jennah-fair"))
+    real = service.emulator.service.list_jobs
+
+    def list_jobs(wanted: Wire) -> Wire:
+        if wanted.get("jobQueue") == "jennah-fair":
+            raise ClientFault(words)
+        return real(wanted)
+
+    service.emulator.service.list_jobs = list_jobs
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            assert (await provider.observe([one, other])).keys() == {one.external_name, other.external_name}
+    assert sum("cannot be listed" in record.getMessage() for record in caplog.records) == 1
+    # The queue is still there: that its jobs cannot be listed does not prove that there is none.
+    with pytest.raises(Unavailable):
+        await provider.find(msgspec.structs.replace(other, resource_path=None))
+    del service.emulator.service.queues["jennah-fair"]
+    assert len(await provider.find(other)) == 1

@@ -8,7 +8,7 @@ from controller.domain import conditions
 from controller.domain.errors import Unavailable
 from controller.providers.aws.provider import AwsProvider
 from dev.emulators.aws.server import reply
-from tests.controller.providers.aws.harness import Service, ref, wanted
+from tests.controller.providers.aws.harness import Service, Wire, ref, wanted
 
 
 async def test_every_job_of_the_name_is_found_over_all_pages_the_oldest_first(
@@ -81,3 +81,21 @@ async def test_an_adopted_job_tells_the_same_remarks(service: Service, provider:
     [found] = await service.provider().find(ref(request))
     assert [remark.condition for remark in found.remarks] == [conditions.PARALLELISM_HONOURED]
     assert found.remarks == submitted.remarks
+
+
+async def test_a_known_job_is_found_while_a_list_lacks_it(service: Service, provider: AwsProvider) -> None:
+    request = wanted()
+    older = (await provider.submit(request)).resource_path
+    service.advance(1)
+    younger = (await provider.submit(request)).resource_path
+    real = service.emulator.service.list_jobs
+
+    def list_jobs(wanted: Wire) -> Wire:
+        page = real(wanted)
+        return {**page, "jobSummaryList": [job for job in page["jobSummaryList"] if job["jobArn"] != older]}
+
+    service.emulator.service.list_jobs = list_jobs
+    other = service.provider()
+    assert [seen.resource_path for seen in await other.find(ref(request, older))] == [older, younger]
+    assert await other.find(ref(wanted(), older)) == []  # another's
+    await other.close()

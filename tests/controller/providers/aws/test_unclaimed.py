@@ -1,6 +1,6 @@
 """What nobody claims, on AWS: by name from the lists, and described only where the name says that it may be ours."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 
 import msgspec
 import pytest
@@ -16,13 +16,6 @@ def service() -> Iterator[Service]:
     emulator = Emulator()
     with emulator.in_thread() as url:
         yield Service(url, emulator, lambda seconds: None)
-
-
-@pytest.fixture
-async def provider(service: Service) -> AsyncIterator[AwsProvider]:
-    provider = service.provider()
-    yield provider
-    await provider.close()
 
 
 async def test_claimed_jobs_are_not_described_and_the_others_once(service: Service, provider: AwsProvider) -> None:
