@@ -1,6 +1,6 @@
 """What is Cosmos DB's own: the documents, partitions, large documents, many jobs, a restart; on the emulator.
 
-The laws are in tests/contract/test_stores.py, the service's failures in test_cosmosdb_faults.py.
+The laws are in tests/contract/test_stores.py, the service's failures in the files beside this one.
 """
 
 import asyncio

@@ -14,7 +14,7 @@ from controller.stores.cosmosdb import CosmosStore
 from controller.stores.cosmosdb_client import CosmosConnection
 from controller.stores.cosmosdb_schema import SCHEMA_DOCUMENT, SCHEMA_PARTITION, CosmosMigrations
 from tests.contract.databases.cosmosdb import KEY, emulator
-from tests.controller.stores import cosmosdb_service
+from tests.controller.stores.cosmosdb import service as cosmosdb_service
 
 
 @pytest.fixture
