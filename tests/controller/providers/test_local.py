@@ -1,4 +1,4 @@
-"""What is the local provider's own: real processes, folders, locks. Its laws: tests/contract/test_providers.py."""
+"""What is the local provider's own: real processes, folders, locks. Its laws: tests/contract."""
 
 import asyncio
 import os
