@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.controller.providers.gcp_harness import World
+from tests.controller.providers.gcp.harness import World
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from controller.domain.errors import Throttled, Unavailable
 from controller.metrics import REGISTRY
 from controller.providers import limits
 from controller.providers.gcp import calls
-from tests.controller.providers.gcp_harness import World, ref_of, request_for
+from tests.controller.providers.gcp.harness import World, ref_of, request_for
 
 
 async def test_every_call_has_a_time_limit_shorter_than_the_lease(world: World) -> None:

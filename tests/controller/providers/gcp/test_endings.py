@@ -5,7 +5,7 @@ import pytest
 
 from controller.ports import JobRef
 from controller.providers.gcp import calls
-from tests.controller.providers.gcp_harness import World, ref_of, request_for
+from tests.controller.providers.gcp.harness import World, ref_of, request_for
 
 
 async def test_cancelling_what_the_service_will_not_cancel_is_an_error_only_while_the_job_goes_on(world: World) -> None:

@@ -16,7 +16,7 @@ from controller.domain.errors import ConfigError, Unavailable
 from controller.providers.gcp import clients
 from controller.providers.gcp.provider import GcpProvider
 from tests.controller.fakes import FakeClock
-from tests.controller.providers.gcp_harness import PROJECT, World, settings_for
+from tests.controller.providers.gcp.harness import PROJECT, World, settings_for
 
 
 async def test_opening_asks_for_one_job(world: World) -> None:

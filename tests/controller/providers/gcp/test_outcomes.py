@@ -14,7 +14,7 @@ from dev.emulators.gcp.jobs import (
     NO_QUOTA_SCHEDULED_MACHINE,
     UNKNOWN_MACHINE,
 )
-from tests.controller.providers.gcp_harness import World, ref_of, request_for
+from tests.controller.providers.gcp.harness import World, ref_of, request_for
 
 
 async def test_a_state_that_is_not_known_leaves_the_phase_as_it_was_and_is_logged_once(

@@ -7,7 +7,7 @@ from controller.domain import reasons
 from controller.domain.errors import Forbidden, Permanent, Throttled, Unavailable
 from controller.domain.job import GcpOptions
 from controller.providers.gcp import calls
-from tests.controller.providers.gcp_harness import World, request_for
+from tests.controller.providers.gcp.harness import World, request_for
 
 
 async def test_what_the_service_will_never_take_is_permanent_and_says_why(world: World) -> None:

@@ -13,7 +13,7 @@ from controller.providers import limits
 from controller.providers.gcp import bulk
 from controller.providers.gcp.provider import GcpProvider
 from tests.controller.fakes import FakeClock
-from tests.controller.providers.gcp_harness import PROJECT, World, ref_of, request_for, settings_for
+from tests.controller.providers.gcp.harness import PROJECT, World, ref_of, request_for, settings_for
 
 
 async def test_a_place_that_could_not_be_read_fails_the_round_only_where_a_job_is_missing(

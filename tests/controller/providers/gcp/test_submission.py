@@ -12,7 +12,7 @@ from controller.domain.resources import ResourceSet
 from controller.ports import Observation, SubmitRequest
 from controller.providers.gcp.provider import GcpProvider
 from dev.emulators.faults import Faults
-from tests.controller.providers.gcp_harness import World, request_for
+from tests.controller.providers.gcp.harness import World, request_for
 
 TRIES = 60
 

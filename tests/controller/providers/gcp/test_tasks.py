@@ -12,7 +12,7 @@ from controller.providers.gcp import details
 from dev.emulators.gcp.jobs import (
     UNKNOWN_MACHINE,
 )
-from tests.controller.providers.gcp_harness import World
+from tests.controller.providers.gcp.harness import World
 
 
 async def test_tasks_are_asked_for_once_a_failed_job(world: World) -> None:

@@ -22,7 +22,7 @@ from controller.domain.phases import Phase
 from controller.providers.gcp import calls, clients, rest
 from controller.providers.gcp.provider import GcpProvider
 from controller.variables import Environment
-from tests.controller.providers.gcp_harness import PROJECT, REGION, ref_of, request_for, settings_for
+from tests.controller.providers.gcp.harness import PROJECT, REGION, ref_of, request_for, settings_for
 
 PARENT = f"projects/{PROJECT}/locations/{REGION}"
 PAGE = 2
