@@ -1,6 +1,6 @@
 """What azure-batch 15.1.0 does wrong, worked around in this one place.
 
-`tests/controller/providers/test_azure_sdk_faults.py` fails with the first release of the SDK in which one of them is
+`tests/controller/providers/azure/test_sdk_faults.py` fails with the first release of the SDK in which one of them is
 mended: then the way around it goes. Another fault has its way around by another call: `pool_exists` raises for a pool
 that does not exist, so `connection.pool` gets it.
 """
