@@ -61,13 +61,23 @@ def _fields(record: logging.LogRecord) -> dict[str, object]:
 
 
 class TextFormatter(logging.Formatter):
-    """``12:00:00.000 INFO    submitted job=default/a tenant=t``."""
+    """``12:00:00.000 INFO    submitted job=default/a tenant=t``; a traceback's lines behind it, indented."""
 
     def format(self, record: logging.LogRecord) -> str:
         when = datetime.fromtimestamp(record.created, UTC).strftime("%H:%M:%S.%f")[:-3]
         fields = " ".join(f"{name}={value}" for name, value in _fields(record).items())
         line = f"{when} {record.levelname:<7} {record.getMessage()}" + (f"  {fields}" if fields else "")
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        trace = self.formatException(record.exc_info).split("\n") if record.exc_info else ()
+        lines = [line, *(f"  {one}" for one in trace)]
+        return "\n".join(map(_printable, lines))
+
+
+def _printable(line: str) -> str:
+    """The line with all that is no character to be seen escaped: messages quote what jobs are made of, and a line end
+    there would begin a record that nobody wrote, an escape sequence would move the reader's cursor."""
+    if line.isprintable():
+        return line
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in line)
 
 
 class JsonFormatter(logging.Formatter):
