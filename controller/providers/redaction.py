@@ -11,12 +11,20 @@ _PREFIX = 6
 
 def without_values(text: str, values: Iterable[str]) -> str:
     """The text with every trace of those values replaced by ``***``: whole, escaped, a line of them, or cut short."""
+    for piece in traces(text, values):
+        text = _masked(text, piece) if len(piece) >= _PREFIX else _masked_word(text, piece)
+    return text
+
+
+def traces(text: str, values: Iterable[str]) -> list[str]:
+    """The pieces of those values that may be in the text, the longest first.
+
+    No others: of a megabyte of short lines each would be a pattern to be made, for seconds.
+    """
     forms = [form for value in values for form in _forms(value)]
     # The whole forms too: a line end that the text keeps (there are more of them than \n) does not split them there.
     pieces = {piece for form in forms for piece in (form, *form.splitlines()) if piece.strip()}
-    for piece in sorted(pieces, key=len, reverse=True):
-        text = _masked(text, piece) if len(piece) >= _PREFIX else _masked_word(text, piece)
-    return text
+    return sorted((piece for piece in pieces if piece[:_PREFIX] in text), key=len, reverse=True)
 
 
 def _forms(value: str) -> tuple[str, ...]:

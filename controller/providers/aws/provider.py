@@ -20,6 +20,7 @@ from controller.domain.errors import ConfigError, Forbidden, Permanent, Retryabl
 from controller.domain.job import TaskCounts
 from controller.domain.phases import Phase
 from controller.ports import Clock, JobRef, Observation, OwnedJob, SubmitRequest
+from controller.providers import redaction
 from controller.providers.aws import definition, links, queues, remarks, tags
 from controller.providers.aws import request as mapping
 from controller.providers.aws.catalogue import Catalogue
@@ -33,8 +34,6 @@ from controller.providers.aws.unclaimed import Unclaimed
 
 REMEMBERED = 10_000
 """Prepared submissions, and ids of submitted jobs, that are kept at most."""
-SHORTEST_SECRET = 3
-"""Values of fewer characters are part of any text."""
 
 _QUEUE_IS_AWAY = re.compile(
     r"(?i:queue)\b.*\b(?i:is|in|state|status)\b\W+(?:(?i:a|an|the|now|currently|in|state|status)\W+)*"
@@ -193,7 +192,8 @@ class AwsProvider:
         if _QUEUE_IS_AWAY.search(words):
             self._catalogue.forget_queue(prepared.queue.name)
             return Retryable(f"the queue {prepared.queue.name!r} takes no jobs now", delay=15.0)
-        return Permanent(_without(str(refused), request.env.values()), reason=reasons.SUBMISSION_REFUSED)
+        told = redaction.without_values(str(refused), request.env.values())
+        return Permanent(told, reason=reasons.SUBMISSION_REFUSED)
 
     def _id_of(self, ref: JobRef) -> str | None:
         if ref.resource_path:
@@ -220,11 +220,3 @@ def _unanswered() -> Iterator[None]:
 def _id_in(path: str) -> str:
     """The job id at the end of an ARN."""
     return path.rpartition("/")[2]
-
-
-def _without(text: str, values: Collection[str]) -> str:
-    """The text without these secret values."""
-    for value in sorted(values, key=len, reverse=True):
-        if len(value) >= SHORTEST_SECRET:
-            text = text.replace(value, "***")
-    return text

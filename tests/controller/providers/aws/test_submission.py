@@ -221,11 +221,25 @@ async def test_a_caller_that_is_gone_does_not_send_later(service: Service) -> No
     await provider.close()
 
 
-async def test_no_value_of_the_environment_is_in_an_error(service: Service, provider: AwsProvider) -> None:
-    request = wanted(env={"TOKEN": "hunter2"})
+@pytest.mark.parametrize(
+    ("value", "words", "told"),
+    [
+        ("hunter2", "value hunter2 is too long", "value *** is too long"),
+        ("hunter2\n" * 500, "value " + "hunter2\n" * 500 + " is too long", "value ***\n***\n"),
+        ('say "hunter2"', 'value "say \\"hunter2\\"" is wrong', 'value "***" is wrong'),
+        ("x-hunter2" * 200, f"value {'x-hunter2' * 200}", "value ***…"),
+    ],
+    ids=["whole", "lines", "escaped", "cut short"],
+)
+async def test_no_value_of_the_environment_is_in_an_error(
+    service: Service, provider: AwsProvider, value: str, words: str, told: str
+) -> None:
+    request = wanted(env={"TOKEN": value})
     await provider.prepare(request)
-    service.answer("SubmitJob", refused(400, "ClientException", "value hunter2 is too long"))
-    with pytest.raises(Permanent, match=r"value \*\*\* is too long") as error:
+    service.answer("SubmitJob", refused(400, "ClientException", words))
+    with pytest.raises(Permanent) as error:
         await provider.submit(request)
+    assert told in str(error.value)
+    assert "hunter2" not in str(error.value)
     assert error.value.__cause__ is None
     assert error.value.__suppress_context__
