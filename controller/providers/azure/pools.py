@@ -20,6 +20,7 @@ from controller.providers.azure import wire
 
 _SERIES_GIB_A_CORE = {"D": 4, "E": 8, "F": 2}
 _VM_SIZE = re.compile(r"standard_([def])(\d{1,2})[a-z]*_v([2-6])", re.IGNORECASE)
+_POOL_ID = re.compile(r"[\w-]{1,64}", re.ASCII)
 _WORDS_MAX = 300
 _MOST_CORES = 48
 """Larger ones of the E series have less memory a core than the others."""
@@ -85,9 +86,14 @@ def pool(found: wire.Pool) -> Pool:
 def choose(spec: JobSpec, settings: AzureSettings) -> str:
     """The pool that a job goes to: spec.azure.pool, else by machine type, GPU and spot, else the default.
 
-    Raises Permanent(INVALID_SPEC) where AZURE_BATCH_POOLS has none for what is asked for.
+    Raises Permanent(INVALID_SPEC) where that is no id, or AZURE_BATCH_POOLS has none for what is asked for.
     """
     if spec.azure is not None and spec.azure.pool:
+        if not _POOL_ID.fullmatch(spec.azure.pool):  # ".", say, would be the path of another resource
+            raise Permanent(
+                f"spec.azure.pool: {spec.azure.pool!r} is no pool's id: letters, digits, '-' and '_', at most 64",
+                reason=reasons.INVALID_SPEC,
+            )
         return spec.azure.pool
     gpu = spec.resources.gpu if spec.resources else None
     if spec.machine_type:

@@ -24,6 +24,14 @@ def test_values_are_cut_out_of_texts(text: str, value: str, expected: str) -> No
     assert redaction.without_values(text, [value]) == expected
 
 
+def test_of_a_megabyte_of_lines_only_those_in_the_text_are_looked_for() -> None:
+    """A pattern for each took seconds, in which the operator could not renew its lease."""
+    value = "\n".join(f"{number:05}" for number in range(100_000))
+    text = "no machine type 12345, nor 678901"
+    assert sorted(redaction.traces(text, [value])) == ["12345", "67890", "78901"]
+    assert redaction.without_values(text, [value]) == "no machine type ***, nor 678901"
+
+
 @given(st.text(min_size=6, max_size=40).filter(lambda value: len(value.splitlines()) == 1 and value.strip()), words)
 def test_no_value_survives(value: str, around: str) -> None:
     assert value not in redaction.without_values(f"{around}{value}{around}", [value]) or value in "***"

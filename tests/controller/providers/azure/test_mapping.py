@@ -47,7 +47,7 @@ def wanted(
         uid=UID,
         job_id="id",
         tenant_id="acme",
-        spec=JobSpec(image="registry.example.com/team/report:1", **spec),
+        spec=JobSpec(**{"image": "registry.example.com/team/report:1", **spec}),
         resources=ResourceSet(cpu_millis=cpu, memory_mib=memory, max_run_duration_seconds=3600),
         env=variables or {},
         created_at=T0,
@@ -114,6 +114,10 @@ def test_what_the_job_says_of_its_environment_goes_before_what_we_say() -> None:
         ),
         ({"command": ("a\0b",)}, ("spec.command", "NUL")),
         ({"azure": AzureOptions(registry_server="r.example.com")}, ("registryIdentity",)),
+        ({"image": "--privileged alpine"}, ("spec.image", "no name of an image")),
+        ({"image": "alpine --privileged"}, ("spec.image",)),
+        ({"image": "-v=/:/host"}, ("spec.image",)),
+        ({"image": "alpine\n"}, ("spec.image",)),
     ],
 )
 def test_what_the_service_cannot_do_is_refused_with_the_field_and_the_way_to_it(spec, words) -> None:
@@ -241,6 +245,8 @@ def test_the_pool_follows_from_what_is_asked_for(spec, pool) -> None:
         ({"machine_type": "Standard_X", "spot": True}, ("spec.machineType with spec.spot", "'Standard_X+spot'")),
         ({"resources": Resources(gpu=Gpu(count=1, type="a100"))}, ("spec.resources.gpu.type", "'a100'")),
         ({"resources": Resources(gpu=Gpu(count=1)), "spot": True}, ("'gpu+spot'",)),
+        ({"azure": AzureOptions(pool="..")}, ("spec.azure.pool", "'..'")),
+        ({"azure": AzureOptions(pool="a/../b")}, ("spec.azure.pool",)),
     ],
 )
 def test_what_has_no_pool_is_refused(spec, words) -> None:

@@ -23,7 +23,7 @@ def submission(env: dict[str, str] | None = None, resources: ResourceSet | None 
         uid=UID,
         job_id="id.1",
         tenant_id="Tenant.One",
-        spec=JobSpec(image="busybox", **spec),
+        spec=JobSpec(**{"image": "busybox", **spec}),
         resources=resources or ResourceSet(cpu_millis=2000, memory_mib=4096, max_run_duration_seconds=3600),
         env=env or {},
     )

@@ -202,6 +202,8 @@ def test_an_instance_template_says_everything_about_the_vms() -> None:
         (submission(parallelism=5001, completions=9000), "spec.parallelism"),
         (submission(completions=100_001), "spec.completions"),
         (submission(boot_disk_gib=9), "spec.bootDiskGiB"),
+        (submission(image="--privileged busybox"), "spec.image"),
+        (submission(image="busybox; id"), "spec.image"),
         (submission({"A": "x" * 1_000_001}), "spec.env"),
         (submission(args=("x" * 1_000_001,)), "spec.args"),
         (submission(gcp=GcpOptions(allowed_locations=("us-central1-a",))), "spec.gcp.allowedLocations"),
