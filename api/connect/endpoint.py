@@ -25,6 +25,8 @@ CALL_SECONDS: Final = 60.0
 """The longest life of a call, whatever the caller says: a body that never ends must end."""
 LARGE: Final = 256 * 1024
 """Answers over this many bytes are encoded beside the event loop, so that others need not wait for them."""
+LARGE_REQUEST: Final = 64 * 1024
+"""The same for requests that are decoded: 4 MiB of JSON, a few kilobytes as gzip, can take more than a second."""
 
 Authorize = Callable[[Mapping[str, str]], Awaitable[None]]
 
@@ -82,7 +84,11 @@ class Endpoint:
     async def _call(self, request: web.Request, method: Method, codec: codecs.Codec) -> Message:
         await self._authorize(request.headers)
         data = await self._read(request)
-        return await method.call(Context(headers=request.headers), codec.decode(data, method.request))
+        if len(data) > LARGE_REQUEST:
+            message = await asyncio.to_thread(codec.decode, data, method.request)
+        else:
+            message = codec.decode(data, method.request)
+        return await method.call(Context(headers=request.headers), message)
 
     async def _read(self, request: web.Request) -> bytes:
         """The body, inflated. Raises ConnectError."""

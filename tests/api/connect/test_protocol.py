@@ -2,19 +2,22 @@
 
 import asyncio
 import gzip
+import io
 import json
 import logging
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
 
 from api import errors
 from api.app import make_runner
 from api.auth import allow_all
-from api.connect.endpoint import Endpoint
+from api.connect.endpoint import LARGE_REQUEST, Endpoint
 from api.connect.errors import HTTP_STATUS, Code, ConnectError
 from api.connect.methods import Context, Method
 from api.gen import deployment_pb2 as pb
@@ -294,6 +297,29 @@ async def test_large_answers_arrive_whole(echo: Echo) -> None:
     echo.behaviour = behaviour
     reply = await echo.post(b"{}", Accept_Encoding="gzip", **JSON)
     assert json.loads(gzip.decompress(reply.data)) == {"errorMessage": "x" * 1_000_000}
+
+
+async def test_a_large_request_is_decoded_beside_the_event_loop() -> None:
+    """A list of a million empty words is 4 MiB of JSON, some kilobytes of gzip, and a second of decoding."""
+    threads: list[threading.Thread] = []
+
+    def message() -> pb.SubmitJobRequest:
+        threads.append(threading.current_thread())
+        return pb.SubmitJobRequest()
+
+    async def count(_: Context, request: pb.SubmitJobRequest) -> pb.SubmitJobResponse:
+        return pb.SubmitJobResponse(status=str(len(request.commands)))
+
+    methods = [Method(name="Count", request=message, call=count)]  # type: ignore[arg-type]
+    app = web.Application()
+    app.router.add_post("/{path:.*}", Endpoint("/", methods, max_bytes=LIMIT * 2, authorize=allow_all).handle)
+    async with TestClient(TestServer(app)) as client:
+        for words in (10, LARGE_REQUEST // 4 + 10):
+            body = json.dumps({"commands": [""] * words}).encode()
+            reply = await client.post("/Count", data=io.BytesIO(body), headers=JSON)
+            assert await reply.json() == {"status": str(words)}
+    small, large = threads
+    assert (small is threading.main_thread(), large is threading.main_thread()) == (True, False)
 
 
 async def test_a_caller_that_hangs_up_in_the_middle_harms_nobody(echo: Echo, caplog: pytest.LogCaptureFixture) -> None:
