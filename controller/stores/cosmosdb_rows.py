@@ -17,6 +17,7 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from controller.domain import names, reasons
 from controller.domain.errors import Permanent
@@ -34,11 +35,16 @@ _NAMED_OTHERWISE = {"resource_path": "gcpBatchJobPath", "task_group": "gcpBatchT
 
 
 def job_document_id(job_id: str) -> str:
-    return f"job:{job_id}"
+    return f"job:{_part(job_id)}"
 
 
 def notification_document_id(notification_id: str) -> str:
-    return f"notification:{notification_id}"
+    return f"notification:{_part(notification_id)}"
+
+
+def _part(text: str) -> str:
+    # A legal id (`names`) stays as it is. The SDK makes a path of it, in which "x/../job:1" would be another record.
+    return quote(text, safe="", errors="surrogatepass")
 
 
 def time_text(moment: datetime) -> str:

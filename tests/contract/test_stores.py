@@ -413,6 +413,15 @@ async def test_only_the_tenants_own_notification_can_be_acknowledged(store: JobS
     assert await store.count_unread(TENANT) == 1
 
 
+@pytest.mark.parametrize(
+    "other", ["x/../job:job-1", "../docs/tenant", "x/../../docs/tenant", "a#b", "a?b", "a\\b", "%2e%2e"]
+)
+async def test_an_id_that_is_a_path_acknowledges_nothing(store: JobStore, other: str) -> None:
+    """Callers send what they like: a path made of it could be that of another record."""
+    await store.record(life(Phase.PENDING, Phase.COMPLETED))
+    assert await store.ack_notification(TENANT, other) is False
+
+
 async def test_writing_the_end_again_does_not_make_it_unread(store: JobStore) -> None:
     steps = life(Phase.PENDING, Phase.COMPLETED)
     await store.record(steps)
