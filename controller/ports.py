@@ -402,7 +402,7 @@ class JobResources(Protocol):
     async def namespace_labels(self, namespace: str) -> Mapping[str, str]: ...
 
     async def environment(self, job: Job) -> Environment:
-        """The job's environment, every reference resolved. Raises EnvironmentMissing."""
+        """The job's environment, every reference resolved. Raises EnvironmentMissing, Invalid where it is too large."""
         ...
 
     def post_event(self, job: Job, *, kind: str, reason: str, message: str) -> None:

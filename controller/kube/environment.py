@@ -4,17 +4,22 @@ import base64
 from collections.abc import Mapping
 
 from controller.domain import names
-from controller.domain.errors import EnvironmentMissing, NotFound
+from controller.domain.errors import EnvironmentMissing, Invalid, NotFound
 from controller.domain.job import EnvVar, Job, KeyRef, ObjectRef
 from controller.kube import paths
 from controller.kube.client import KubeClient
 from controller.ports import Environment
 
+MOST_BYTES = 8 * 1024 * 1024
+"""Of all Secrets and ConfigMaps that a job refers to, as they are read. No service takes more than one of environment,
+and a job that waits for what is missing reads all of them once a second."""
+
 
 async def resolve(client: KubeClient, job: Job) -> Environment:
     """Every variable of the job. Keys that are no C identifiers are left out, as the kubelet does.
 
-    Raises EnvironmentMissing for an object or key that is not there and not optional.
+    Raises EnvironmentMissing for an object or key that is not there and not optional, Invalid where what it refers to
+    is larger than `MOST_BYTES`.
     """
     resolver = _Resolver(client, job.metadata.namespace)
     values: dict[str, str] = {}
@@ -50,6 +55,7 @@ class _Resolver:
         self._namespace = namespace
         self._objects: dict[tuple[str, str], Mapping[str, str] | None] = {}
         self._owners: dict[str, set[str]] = {}
+        self._size = 0
 
     async def whole(self, kind: str, ref: ObjectRef) -> Mapping[str, str]:
         data = await self._read(kind, ref.name)
@@ -99,6 +105,9 @@ class _Resolver:
         except NotFound:
             return None
         data: Mapping[str, str] = found.get("data") or {}
+        self._size += sum(len(key) + len(value) for key, value in data.items())
+        if self._size > MOST_BYTES:
+            raise Invalid(f"spec.envFrom and spec.env refer to Secrets and ConfigMaps of more than {MOST_BYTES} bytes")
         if kind == "configmap":
             return data
         self._owners[name] = {owner["uid"] for owner in found.get("metadata", {}).get("ownerReferences") or ()}

@@ -7,7 +7,15 @@ from datetime import UTC, datetime
 import msgspec
 
 from controller.domain import conditions, reasons
-from controller.domain.errors import Conflict, EnvironmentMissing, JennahError, NotLeading, Permanent, Retryable
+from controller.domain.errors import (
+    Conflict,
+    EnvironmentMissing,
+    Invalid,
+    JennahError,
+    NotLeading,
+    Permanent,
+    Retryable,
+)
 from controller.domain.job import Job, JobStatus
 from controller.domain.phases import Phase
 from controller.domain.resources import Profiles, resolve
@@ -120,6 +128,9 @@ class Submitting:
             wait = wait_for_environment(job, missing, now, limit, led)
             draft.set_status(wait.status, now)
             return Unseen.ABSENT, None if draft.job.is_finished else wait.seconds
+        except Invalid as refused:
+            draft.finish(Phase.FAILED, reason=refused.reason, message=str(refused), now=self._clock.now())
+            return Unseen.ABSENT, None
         draft.env = shown_environment(environment, redact=self._settings.redact_env)
         provider = self._provider_of(job)
         try:
@@ -175,10 +186,10 @@ class Submitting:
         await self._recorder.flush(draft)
 
     async def _environment(self, job: Job) -> Environment:
-        """The job's environment. Raises EnvironmentMissing."""
+        """The job's environment. Raises EnvironmentMissing, Invalid."""
         try:
             return await self._resources.environment(job)
-        except EnvironmentMissing:
+        except (EnvironmentMissing, Invalid):
             if not job.wants_end:
                 raise
             # It is submitted again only to be ended for sure; its Secret may have gone with the namespace.

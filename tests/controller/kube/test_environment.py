@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from controller.domain.errors import EnvironmentMissing, NotFound
+from controller.domain.errors import EnvironmentMissing, Invalid, NotFound
 from controller.domain.job import Job, parse
 from controller.kube.environment import resolve
 
@@ -83,6 +83,15 @@ async def test_an_object_is_read_once_however_often_it_is_referred_to() -> None:
     env = [{"name": "A", **secret_key("kept", "a")}, {"name": "B", **secret_key("kept", "b")}]
     await resolve(objects, job(env=env))  # type: ignore[arg-type]
     assert objects.reads == 1
+
+
+async def test_more_than_any_service_takes_is_not_read_to_its_end() -> None:
+    """64 Secrets of a megabyte, and one that is missing, were read once a second for each such job."""
+    objects = Objects(**{f"big_{number}": {"a": "x" * 2**20} for number in range(64)})
+    sources = [{"secretRef": {"name": f"big-{number}"}} for number in range(64)]
+    with pytest.raises(Invalid, match=r"envFrom and spec\.env refer to .* of more than 8388608 bytes"):
+        await resolve(objects, job(envFrom=[*sources, {"secretRef": {"name": "none"}}]))  # type: ignore[arg-type]
+    assert objects.reads < 8
 
 
 @pytest.mark.parametrize(

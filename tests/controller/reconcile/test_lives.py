@@ -3,7 +3,7 @@
 import pytest
 
 from controller.domain import conditions, names
-from controller.domain.errors import EnvironmentMissing, Permanent, Unavailable
+from controller.domain.errors import EnvironmentMissing, Invalid, Permanent, Unavailable
 from controller.domain.phases import Phase
 from controller.ports import Environment
 from tests.controller.fakes import START, Crash
@@ -129,6 +129,16 @@ async def test_a_job_whose_secret_never_comes_fails_after_the_limit(world: World
     await world.reconcile(job)
     status = world.kube.current(job).status
     assert (status.phase, status.reason) == (Phase.FAILED, "EnvSecretMissing")
+
+
+async def test_a_job_whose_environment_is_larger_than_any_fails_at_once_and_says_so(world: World) -> None:
+    job = world.kube.create()
+    world.kube.env = Invalid("spec.envFrom refers to too much")
+    await world.reconcile(job)
+    status = world.kube.current(job).status
+    assert (status.phase, status.reason) == (Phase.FAILED, "InvalidSpec")
+    assert status.message == "spec.envFrom refers to too much"
+    assert not world.provider.submissions
 
 
 async def test_a_job_for_a_provider_that_is_not_set_up_waits_and_says_why(world: World) -> None:
