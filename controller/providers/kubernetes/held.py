@@ -9,11 +9,12 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from controller.domain import names
 from controller.kube.listwatch import number_of
 from controller.ports import Clock, Observation
 from controller.providers.kubernetes import observation
 from controller.providers.kubernetes.attempts import Attempt, attempt_of
-from controller.providers.kubernetes.places import Place
+from controller.providers.kubernetes.places import Place, job_name
 from controller.providers.kubernetes.wire import Job, Pod
 
 REMEMBERED = 10_000
@@ -257,4 +258,6 @@ def _version(job: Job) -> int:
 
 
 def _is_ours(job: Job) -> bool:
-    return bool(job.metadata.labels.uid and job.metadata.labels.external_name)
+    """Whether its name and labels agree, as they do where we made it: who may make Jobs can label them as he likes."""
+    carried = job.metadata.labels
+    return names.uid_in(carried.external_name) == carried.uid and job_name(carried.external_name) == job.metadata.name

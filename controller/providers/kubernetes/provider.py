@@ -144,7 +144,7 @@ class KubernetesProvider:
         await self._cluster.be_current()
         found = []
         for job, seen in self._held.all():
-            if seen.uid in claimed:
+            if seen.uid in claimed or not self._may_be_of(job):
                 continue
             ended = observation.ended_at(job)
             if ended is None or (ended_since is not None and ended > ended_since):
@@ -269,6 +269,11 @@ class KubernetesProvider:
 
     async def _observed(self, job: Job) -> Observation:
         return observation.observation(job, await self._cluster.attempts(job))
+
+    def _may_be_of(self, job: Job) -> bool:
+        """Whether a JennahJob of the namespace that the Job names can have it: in another than its own, somebody else
+        labelled it so, and its end would be written down as that tenant's."""
+        return bool(self._settings.namespace) or job.metadata.labels.namespace == job.metadata.namespace
 
     def _place(self, ref: JobRef) -> Place:
         return places.place_of(ref, self._settings.namespace)

@@ -2,16 +2,17 @@
 
 from typing import Any
 
-import msgspec
 import pytest
 
+from controller.domain import names
 from controller.domain.phases import Phase
 from controller.providers.kubernetes import held as held_module
+from controller.providers.kubernetes import labels as labels_module
 from controller.providers.kubernetes.held import Held
 from controller.providers.kubernetes.places import Place
 from controller.providers.kubernetes.wire import Job
 from tests.controller.fakes import START, FakeClock
-from tests.controller.providers.kubernetes.harness import JOB_UID, NAME, condition, job, pod, terminated
+from tests.controller.providers.kubernetes.harness import JOB_UID, NAME, UID, condition, job, pod, terminated
 
 HERE = Place("team-a", NAME)
 RUNS = {"running": {"startedAt": "2026-01-01T12:02:00Z"}}
@@ -147,11 +148,13 @@ def test_ends_of_jobs_that_are_gone_are_forgotten_after_a_while(
     held.put_job(job())
     held.remove_job(job())
     clock.pause(held_module.REMEMBERED_SECONDS + 1)
-    other = msgspec.structs.replace(job().metadata, name="other", uid="other")
-    held.put_job(msgspec.structs.replace(job(), metadata=other))
-    held.remove_job(msgspec.structs.replace(job(), metadata=other))
+    name = names.external_name("other", UID)
+    labels = {labels_module.UID: UID, labels_module.EXTERNAL_NAME: name}
+    other = job(meta={"name": name, "uid": "other", "labels": labels})
+    held.put_job(other)
+    held.remove_job(other)
     assert held.seen(HERE) is None
-    assert held.seen(Place("team-a", "other")) is not None
+    assert held.seen(Place("team-a", name)) is not None
 
 
 def test_nothing_is_kept_of_pods_whose_job_has_ended(held: Held) -> None:

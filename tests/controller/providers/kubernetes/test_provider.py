@@ -2,16 +2,18 @@
 
 import asyncio
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 import pytest
 from aiohttp import web
 
-from controller.domain import reasons
+from controller.domain import names, reasons
 from controller.domain.errors import ConfigError, Forbidden, Permanent, Retryable, Unavailable
 from controller.domain.phases import Phase
 from controller.ports import Watched
 from controller.providers.kubernetes import places
+from controller.providers.kubernetes import request as mapping
 from controller.providers.kubernetes.provider import KubernetesProvider
 from tests.controller.providers.kubernetes.harness import at, fresh, settings, terminated, wanted
 from tests.controller.providers.kubernetes.service import NAMESPACE, Service, path_of, ref_of, until
@@ -299,6 +301,27 @@ async def test_jobs_without_an_object_are_told_with_what_they_carry(service: Ser
     assert await provider.unclaimed(set()) == []
     (one,) = await provider.unclaimed(set(), ended_since=datetime(2026, 1, 1, tzinfo=UTC))
     assert one.has_ended
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"labels": {f"{names.GROUP}/namespace": "team-b"}},
+        {"labels": {f"{names.GROUP}/uid": "99999999-2222-3333-4444-555555555555"}},
+        {"name": "another-name"},
+    ],
+    ids=["another namespace's", "another object's", "of another name"],
+)
+async def test_a_job_that_somebody_labelled_as_anothers_is_nobodys(service: Service, forged: dict[str, Any]) -> None:
+    """Who may make Jobs in his namespace must not end another tenant's record by one of them."""
+    body, made = mapping.job(fresh(), settings()), fresh()
+    meta = body["metadata"]
+    carried = {**meta["labels"], **forged.get("labels", {})}
+    body["metadata"] = {**meta, "name": forged.get("name", meta["name"]), "labels": carried}
+    await service.client.post(places.jobs(NAMESPACE), body)
+    provider = service.provider()
+    await provider.submit(made)
+    assert [one.seen.uid for one in await provider.unclaimed(set())] == [made.uid]
 
 
 async def test_the_start_names_the_page_with_the_rights_where_they_lack(service: Service) -> None:
