@@ -15,7 +15,16 @@ from google.cloud import batch_v1
 
 from controller.cloud_settings import GcpSettings
 from controller.domain import reasons
-from controller.domain.errors import AlreadyExists, ConfigError, Forbidden, NotFound, Permanent, Retryable, Unavailable
+from controller.domain.errors import (
+    AlreadyExists,
+    ConfigError,
+    Forbidden,
+    JennahError,
+    NotFound,
+    Permanent,
+    Retryable,
+    Unavailable,
+)
 from controller.domain.job import JobSpec
 from controller.ports import Clock, JobRef, Observation, OwnedJob, SubmitRequest
 from controller.providers import redaction
@@ -179,12 +188,15 @@ class GcpProvider:
             job = await calls.make("create", self._mutations, lambda: client.create_job(asked))
         except AlreadyExists:
             return await self._adopted(submission)
-        except calls.Refused as error:
+        except JennahError as error:
             # Not chained: the service may have quoted the environment, and a traceback would show its words.
             text = redaction.without_values(str(error), submission.env.values())
-            raise calls.Refused(f"Google Cloud Batch refused the job: {text}") from None
-        except NotFound as error:
-            raise Unavailable(f"{self._place.parent} cannot take jobs: {error}") from None
+            if isinstance(error, calls.Refused):
+                raise calls.Refused(f"Google Cloud Batch refused the job: {text}") from None
+            if isinstance(error, NotFound):
+                raise Unavailable(f"{self._place.parent} cannot take jobs: {text}") from None
+            error.args = (text,)
+            raise error from None
         created = observation.created_at(job)
         is_old = created is not None and begun - created > STALE_AFTER
         # What is answered to a repeated request_id is not documented; it may be less than the job.

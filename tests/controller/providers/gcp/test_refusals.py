@@ -18,16 +18,28 @@ async def test_what_the_service_will_never_take_is_permanent_and_says_why(world:
     assert "europe-west1" in str(refused.value)
 
 
-async def test_a_refusal_that_quotes_the_environment_does_not_show_its_values(world: World) -> None:
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (grpc.StatusCode.INVALID_ARGUMENT, Permanent),
+        (grpc.StatusCode.INTERNAL, Unavailable),
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, Throttled),
+        (grpc.StatusCode.PERMISSION_DENIED, Forbidden),
+        (grpc.StatusCode.NOT_FOUND, Unavailable),
+    ],
+)
+async def test_an_error_that_quotes_the_environment_does_not_show_its_values(
+    world: World, code: grpc.StatusCode, kind: type[Exception]
+) -> None:
     text = "Invalid value 'correct-horse-battery' for variables[PASSWORD] (1 of 10): \"line\\nbreak here\""
-    world.aborting(("CreateJob", grpc.StatusCode.INVALID_ARGUMENT, text))
+    world.aborting(("CreateJob", code, text))
     env = {"PASSWORD": "correct-horse-battery-staple", "N": "1", "TEXT": "line\nbreak here"}
-    with pytest.raises(Permanent) as refused:
+    with pytest.raises(kind) as refused:
         await world.provider.submit(request_for(env=env))
     assert "correct" not in str(refused.value)
     assert "break" not in str(refused.value)
     assert "(*** of 10)" in str(refused.value)
-    assert refused.value.__cause__ is None
+    assert refused.value.__suppress_context__
 
 
 @pytest.mark.parametrize(
