@@ -3,6 +3,7 @@
 Wrong and missing are the same answer, `unauthenticated`. No token is ever logged.
 """
 
+import asyncio
 import hashlib
 import hmac
 from collections import OrderedDict
@@ -21,6 +22,8 @@ from controller.ports import Clock
 REVIEWED_SECONDS: Final = 60.0
 """How long a TokenReview's answer counts."""
 REVIEWS_MAX: Final = 10_000
+REVIEWS_AT_ONCE: Final = 8
+"""Anybody may make up tokens: asking about them must leave connections to Kubernetes for the calls of others."""
 TOKEN_MIN: Final = 16
 """Shorter tokens can be guessed."""
 
@@ -51,6 +54,7 @@ class TokenReviews:
         self._client = client
         self._clock = clock
         self._reviewed: OrderedDict[bytes, tuple[float, bool]] = OrderedDict()
+        self._places = asyncio.Semaphore(REVIEWS_AT_ONCE)
 
     async def __call__(self, headers: Mapping[str, str]) -> None:
         token = _bearer(headers)
@@ -64,7 +68,8 @@ class TokenReviews:
 
     async def _review(self, token: str) -> bool:
         body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token}}
-        answer = await self._client.post(_REVIEWS, body)
+        async with self._places:
+            answer = await self._client.post(_REVIEWS, body)
         return answer.get("status", {}).get("authenticated") is True
 
     def _remember(self, digest: bytes, now: float, is_known: bool) -> None:
