@@ -174,6 +174,9 @@ class BatchProvider(Protocol):
     region: str
     names_are_ids: bool
     """Whether the caller names the job. True: submitting twice adopts. False: intent first (design §3)."""
+    cancel_erases: bool
+    """Whether a job that is cancelled is gone from the service in the end, so that nobody who comes later can learn how
+    it ended."""
 
     async def open(self) -> None:
         """Reach the service, at the start. Raises ConfigError for credentials or settings that it refuses, with the

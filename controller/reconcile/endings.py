@@ -45,6 +45,11 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
         return cls(phase=Phase.CANCELLED, reason=reasons.ORPHANED, message=message)
 
     @classmethod
+    def asked_for(cls) -> Self:
+        """The service ends it now, and will then have nothing of it any more."""
+        return cls(phase=Phase.CANCELLED, reason=reasons.ORPHANED, message="it is ended, as its JennahJob is gone")
+
+    @classmethod
     def missing(cls) -> Self:
         """Nobody knows."""
         message = "its JennahJob is gone, and the service does not know the job any more"

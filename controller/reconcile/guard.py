@@ -51,6 +51,7 @@ class GuardedProvider:
         self.name = provider.name
         self.region = provider.region
         self.names_are_ids = provider.names_are_ids
+        self.cancel_erases = provider.cancel_erases
         self._provider = provider
         self._guard = _Guard(leadership)
 

@@ -237,12 +237,21 @@ class Orphans:
         if is_to_end:
             try:
                 await self._provider.cancel(orphan.ref, reason=reasons.ORPHANED)
+                if self._provider.cancel_erases:
+                    await self._end_before_it_is_gone(orphan)
             except NotLeading:
                 raise
             except JennahError as error:
                 self._complain(str(error))
             else:
                 orphan.was_asked = True
+
+    async def _end_before_it_is_gone(self, orphan: _Orphan) -> None:
+        """Have the row ended as long as there is something to tell it by: who leads by then may be another process."""
+        seen = await self._provider.get(orphan.ref)
+        if seen is not None and seen.uid == orphan.ref.uid and seen.is_cancelling:
+            ending = Ending.asked_for()
+            await self._endings.record(orphan.ref, tenant_id=orphan.tenant_id, job_id=orphan.job_id, ending=ending)
 
     async def _follow(self, left: list[_Orphan]) -> None:
         """Those that were not listed: whether they run all the same, or what became of them, for their record."""

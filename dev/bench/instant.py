@@ -44,6 +44,7 @@ class InstantProvider:
     def __init__(self, *, run_seconds: float, names_are_ids: bool = True, now: Callable[[], float] = time.time) -> None:
         """`run_seconds`: how long a job runs."""
         self.names_are_ids = names_are_ids
+        self.cancel_erases = False
         self.calls: dict[str, int] = {}
         self.submitted: dict[str, float] = {}
         self._run_seconds = run_seconds

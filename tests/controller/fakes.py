@@ -100,6 +100,7 @@ class FakeProvider:
         self.name = name
         self.region = "nowhere"
         self.names_are_ids = True
+        self.cancel_erases = False
         self.jobs: dict[str, Observation] = {}
         self.submissions: list[SubmitRequest] = []
         self.more: list[tuple[int, int]] = []
@@ -176,6 +177,9 @@ class FakeProvider:
     async def cancel(self, ref: JobRef, *, reason: str) -> bool:
         self.faults.reach("cancel")
         self.cancelled.append(ref.external_name)
+        job = self.jobs.get(ref.external_name)
+        if self.cancel_erases and job is not None:
+            self.jobs[ref.external_name] = msgspec.structs.replace(job, is_cancelling=True)
         self.faults.reach("after cancel")
         return ref.external_name in self.jobs
 
@@ -211,6 +215,7 @@ class FakeService(FakeProvider):
     def __init__(self, faults: FaultPoints | None = None, clock: FakeClock | None = None) -> None:
         super().__init__(faults)
         self.names_are_ids = False
+        self.cancel_erases = False
         self.hidden = 0.0
         self._clock = clock or FakeClock()
         self.made: list[tuple[float, Observation]] = []

@@ -62,6 +62,7 @@ class AwsProvider:
 
     name = "aws"
     names_are_ids = False
+    cancel_erases = False
 
     def __init__(self, settings: AwsSettings, clock: Clock) -> None:
         self.region = settings.region

@@ -50,6 +50,7 @@ class AzureProvider:
 
     name = "azure"
     names_are_ids = True
+    cancel_erases = False
 
     def __init__(self, settings: AzureSettings, clock: Clock) -> None:
         self.region = settings.region

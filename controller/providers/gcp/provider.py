@@ -45,6 +45,7 @@ class GcpProvider:
 
     name = "gcp"
     names_are_ids = True
+    cancel_erases = False
 
     def __init__(self, settings: GcpSettings, clock: Clock) -> None:
         self.region = settings.region

@@ -49,6 +49,7 @@ class KubernetesProvider:
 
     name = "kubernetes"
     names_are_ids = True
+    cancel_erases = True
 
     def __init__(self, settings: KubernetesSettings, clock: Clock) -> None:
         self.region = settings.region

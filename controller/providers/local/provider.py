@@ -27,6 +27,7 @@ class LocalProvider:
 
     name = "local"
     names_are_ids = True
+    cancel_erases = False
 
     def __init__(self, data_dir: Path, region: str, clock: Clock) -> None:
         self.region = region

@@ -35,6 +35,29 @@ async def test_the_cloud_job_of_an_object_that_was_forced_away_is_ended_and_its_
     assert len(world.provider.cancelled) == 1
 
 
+@pytest.mark.parametrize("killed", [False, True])
+async def test_where_a_cancelled_job_leaves_no_trace_its_row_has_its_end_when_the_service_has_taken_the_cancellation(
+    killed: bool,
+) -> None:
+    """Else nobody could tell it any more, had the process died by the time that it is gone."""
+    world = World(ends_orphans=True)
+    world.provider.cancel_erases = True
+    world.start()
+    job = await running(world)
+    world.kube.force_off(job)
+    world.clock.pause(AGE_SECONDS)
+    await sweep(world)
+    assert len(world.provider.cancelled) == 1
+    assert row(world, job).status is Phase.CANCELLED
+    if killed:
+        world.start()
+    world.provider.jobs.clear()
+    await sweep(world, 4)
+    assert row(world, job).status is Phase.CANCELLED
+    assert world.audit(job)[-1][1:] == ("Running", "Cancelled")
+    assert gauge() == 0
+
+
 async def test_it_is_only_reported_once_where_that_is_the_setting_and_its_row_follows_it_to_its_end(
     reporting: World, caplog: pytest.LogCaptureFixture
 ) -> None:
