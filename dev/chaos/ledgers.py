@@ -57,6 +57,11 @@ def going_on(entry: LedgerEntry) -> bool:
     return entry.state not in ENDED_STATES
 
 
+def has_no_trace(entries: Iterable[LedgerEntry]) -> bool:
+    """Whether the service has nothing any more of what it had: a Kubernetes Job that was deleted tells no end."""
+    return all(entry.state == "Deleted" for entry in entries)
+
+
 def job_name(entry: LedgerEntry) -> str:
     """The name of the object that it was made for; behind it comes the uid."""
     return entry.name.rpartition("-")[0]
@@ -116,8 +121,8 @@ def _faults(one: Asked, job: Job | None, record: Record, entries: Sequence[Ledge
         # An object that was deleted before any operator saw it leaves no trace, and one that was forced away while the
         # database was down none there.
         return found if one.wish == "force" or (one.goes and not entries) else [*found, "the database has no row"]
-    if one.wish == "force" and not entries and not row.status.is_terminal:
-        return found  # forced away before it was submitted, while nobody watched: the row stays
+    if one.wish == "force" and has_no_trace(entries) and not row.status.is_terminal:
+        return found  # forced away before it was submitted, or while its Job was deleted, and nobody watched: it stays
     if job is not None and row.status is not job.status.phase:
         found.append(f"{job.status.phase} in Kubernetes, {row.status} in the database")
     found += path_faults(row, audit)

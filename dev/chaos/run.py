@@ -14,7 +14,7 @@ from controller.domain.records import NotificationRow
 from controller.kube import paths
 from controller.stores.postgres import PostgresStore
 from dev.chaos.hand import Hand
-from dev.chaos.ledgers import Record, Verdict, cloud_ledger, compare, going_on, job_name
+from dev.chaos.ledgers import Record, Verdict, cloud_ledger, compare, going_on, has_no_trace, job_name
 from dev.chaos.links import Link
 from dev.chaos.members import Member, lines_of
 from dev.chaos.plan import Plan
@@ -176,7 +176,7 @@ async def _until_at_rest(servers: Servers, workload: Workload, say: Say) -> dict
             if not any(left):
                 # What was forced away goes on for a while where Kubernetes does not show it any more.
                 entries = await cloud_ledger(servers.cloud_control)
-                made = {job_name(entry) for entry in entries}
+                made = {job_name(entry) for entry in entries if not has_no_trace([entry])}
                 rows = [row for row in (await store.list_jobs(TENANT)).jobs if not row.status.is_terminal]
                 left = (*left, sum(row.job_id in made for row in rows), sum(map(going_on, entries)))
                 if not any(left):
