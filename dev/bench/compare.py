@@ -37,13 +37,15 @@ async def measure(
 ) -> dict[str, dict[str, object]]:
     """The figures of those ways. Each round has a turn of each, so that they meet the same machine.
 
+    life is measured with each of the databases, and limit after each life, with as many status patches.
     `cpu_per_write`: milliseconds of the API server's, see `dev.kubeapi.cost`.
-    life is measured with each of the databases; its figures are those with the first, the others' are in it by name.
+    The figures of both are those with the first, life's of the others are in it by name.
     """
     make = functools.partial(installation, kubeconfig=kubeconfig, cpu_per_write=cpu_per_write)
     turns: dict[tuple[str, str], list[Turn]] = {}
     concurrency, patches = 0, float(len(limit.LIFE))
-    order = [(way, database) for way in ways for database in (databases if way == "life" else databases[:1])]
+    order = [(way, database) for database in databases for way in ways if way != "peer"]
+    order += [("peer", databases[0])] if "peer" in ways else []
     for number in range(rounds):
         for way, database in order:
             if way == "limit" and not concurrency:
@@ -58,24 +60,24 @@ async def measure(
             turns.setdefault((way, database), []).append(turn)
             if way == "life":
                 patches = turn.counts_a_job["status_patches"]
-            on = f" on {database}" if way == "life" else ""
+            on = {"life": f" on {database}", "limit": f" with {patches:.2f} status patches"}.get(way, "")
             say(f"round {number + 1} of {rounds}: {way}{on}: {turn.per_second:.0f} jobs/s")
     first = databases[0]
     found = {way: summary(turns[way, first]) for way in ways}
     if "limit" in ways:
         found["limit"]["concurrency"] = concurrency
     if "life" in ways:
-        others = {way: turns[way, first] for way in ways if way != "life"}
-        found["life"] |= {"callers": life.CALLERS, "database": first, **_ratios(turns["life", first], others)}
+        found["life"] |= {"callers": life.CALLERS, "database": first, **_ratios(turns, first)}
         for database in databases[1:]:
-            mine = turns["life", database]
-            found["life"][database] = summary(mine) | _ratios(mine, others)
+            found["life"][database] = summary(turns["life", database]) | _ratios(turns, database)
         found["life"]["aims"] = AIMS
     return found
 
 
-def _ratios(mine: Sequence[Turn], others: Mapping[str, Sequence[Turn]]) -> dict[str, float]:
-    """To each other way, by rate and by CPU."""
+def _ratios(turns: Mapping[tuple[str, str], Sequence[Turn]], database: str) -> dict[str, float]:
+    """Of life with that database to each other way, by rate and by CPU."""
+    mine = turns["life", database]
+    others = {way: found for (way, on), found in turns.items() if way == "peer" or (way == "limit" and on == database)}
     by_rate = {f"ratio_to_{way}": ratio(mine, turns) for way, turns in others.items()}
     return by_rate | {f"cpu_ratio_to_{way}": cpu_ratio(mine, turns) for way, turns in others.items()}
 
