@@ -56,6 +56,7 @@ def registry(
             await asyncio.sleep(PAUSES.pause(trace.refusals))
         return await log_in(configuration, trace)
 
+    # kopf watches only what has a handler. While `shortcut` is in place events are taken before they come to it.
     @kopf.on.event(names.GROUP, names.VERSION, names.PLURAL, registry=handlers)
     async def on_event(event: kopf.RawEvent, **_: Any) -> None:
         take(event)

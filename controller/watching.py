@@ -26,7 +26,7 @@ BACKOFF = Backoff(first=1, cap=30)
 """Before kopf is started again. A watch that worked begins anew with the first pause."""
 LIST_WITHIN_SECONDS = 15.0
 """From kopf's start: what it does not list by then it never will, as it looks for the CRD once. Taking in what the list
-has may take longer: that of 50,000 objects takes 20 s."""
+has may take longer: it comes in pages."""
 
 
 class Watch:
