@@ -278,8 +278,11 @@ class JobRecord(Protocol):
 
     async def get_job(self, tenant_id: str, job_id: str) -> JobRow | None: ...
 
-    async def delete_job(self, tenant_id: str, job_id: str) -> bool:
-        """Remove the row, its audit rows and its notification. False where there was none."""
+    async def delete_job(self, tenant_id: str, job_id: str, *, uid: str | None) -> bool:
+        """Remove the row of that object, its audit rows and its notification, and remember the uid as deleted.
+
+        False where there was none, or another object's. `uid` None: the row whoever's it is; its owner is remembered.
+        """
         ...
 
 
@@ -294,7 +297,9 @@ class JobStore(JobRecord, Protocol):
     - An older number than the record's is dropped, and so is a greater one with the record's own status; a terminal
       status is never left: `Recorded` tells the truth instead.
     - The audit rows are a path: each begins where the one before ended, whatever the transition says.
-    - A row that was deleted comes back with the next transition; who deletes for good stops writing first.
+    - A deletion is remembered: a transition of an object that was deleted is refused with Permanent(JOB_DELETED), for
+      as long as the store was told to remember.
+    - A transition's `destination` is kept with the row, the first one for ever; `Recorded` tells it.
     """
 
     async def open(self) -> None:

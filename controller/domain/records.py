@@ -69,6 +69,8 @@ class Transition(Record, frozen=True, kw_only=True):
     row: JobRow
     at: datetime
     reason: str
+    destination: str | None = None
+    """Where the job is sent, as `Destination.to_text` writes it; written before the service hears of the job."""
 
 
 class Recorded(Record, frozen=True, kw_only=True):
@@ -80,6 +82,15 @@ class Recorded(Record, frozen=True, kw_only=True):
 
     number: int
     phase: Phase
+    resource_path: str | None = None
+    """The row's: the service has, or had, the job."""
+    destination: str | None = None
+    """The first one that was ever written for the job: it may have been sent there. None: it was never sent."""
+
+    @property
+    def proves_a_run(self) -> bool:
+        """Whether the service had the job. A destination alone is a plan of ours and says less."""
+        return self.number > 0 or self.phase is not Phase.PENDING or self.resource_path is not None
 
 
 class TransitionRow(Record, frozen=True, kw_only=True):

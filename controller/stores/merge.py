@@ -21,10 +21,17 @@ class Stored(Record, frozen=True, kw_only=True):
     uid: str
     number: int
     row: JobRow
+    destination: str | None = None
+    """Of the first transition that had one: it never changes."""
 
     @property
     def recorded(self) -> Recorded:
-        return Recorded(number=self.number, phase=self.row.status)
+        return Recorded(
+            number=self.number,
+            phase=self.row.status,
+            resource_path=self.row.resource_path,
+            destination=self.destination,
+        )
 
 
 class Merged(Record, frozen=True, kw_only=True):
@@ -34,7 +41,7 @@ class Merged(Record, frozen=True, kw_only=True):
     transition: Transition
     """It, from the phase that the record was in: what Kubernetes says of that may have been edited by hand."""
     is_changed: bool
-    """The row differs from what was read."""
+    """The row, or its destination, differs from what was read."""
     is_applied: bool
     """The transition happened now: it gets its audit row and, where it ends the job, the notification."""
 
@@ -42,25 +49,32 @@ class Merged(Record, frozen=True, kw_only=True):
 def merge(stored: Stored | None, transition: Transition) -> Merged:
     """The record after that transition. Raises Permanent(RECORD_REJECTED) where the row is another object's."""
     if stored is None:
-        new = Stored(uid=transition.uid, number=transition.number, row=transition.row)
+        new = Stored(
+            uid=transition.uid, number=transition.number, row=transition.row, destination=transition.destination
+        )
         return Merged(stored=new, transition=transition, is_changed=True, is_applied=True)
     if stored.uid != transition.uid:
         # Two JennahJobs with the same tenant and job id: the history of the first is never overwritten.
         raise Permanent("the record of this job id belongs to another JennahJob", reason=reasons.RECORD_REJECTED)
+    if stored.destination is None and transition.destination is not None:
+        sent = msgspec.structs.replace(stored, destination=transition.destination)
+        return msgspec.structs.replace(_merge(sent, transition), is_changed=True)
+    return _merge(stored, transition)
+
+
+def _merge(stored: Stored, transition: Transition) -> Merged:
+    """The same for the row and the number."""
     if transition.number == stored.number and transition.row.status is stored.row.status:
         row = _with_facts(stored.row, transition.row)
-        now = _at(stored, stored.number, row)
+        now = msgspec.structs.replace(stored, row=row)
         return Merged(stored=now, transition=transition, is_changed=row != stored.row, is_applied=False)
     is_late = transition.number <= stored.number or stored.row.status.is_terminal
     if is_late or transition.row.status is stored.row.status:
         return Merged(stored=stored, transition=transition, is_changed=False, is_applied=False)
     applied = msgspec.structs.replace(transition, from_phase=stored.row.status)
     row = _advanced(stored.row, transition.row)
-    return Merged(stored=_at(stored, transition.number, row), transition=applied, is_changed=True, is_applied=True)
-
-
-def _at(stored: Stored, number: int, row: JobRow) -> Stored:
-    return Stored(uid=stored.uid, number=number, row=row)
+    new = msgspec.structs.replace(stored, number=transition.number, row=row)
+    return Merged(stored=new, transition=applied, is_changed=True, is_applied=True)
 
 
 def _with_facts(old: JobRow, new: JobRow) -> JobRow:
