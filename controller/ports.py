@@ -11,6 +11,7 @@ from typing import Protocol, runtime_checkable
 import msgspec
 
 from controller.domain import reasons
+from controller.domain.destination import Destination
 from controller.domain.job import Job, JobSpec, TaskCounts
 from controller.domain.phases import Phase
 from controller.domain.records import (
@@ -63,6 +64,8 @@ class SubmitRequest(msgspec.Struct, frozen=True, kw_only=True):
     send_by: float | None = None
     """`Clock.monotonic` time after which the call must not be begun any more (names_are_ids False): what is sent
     later could be a second job. None: no such limit."""
+    destination: Destination | None = None
+    """Where it goes, as it was written down before. None: where today's settings say; only outside of the operator."""
     begun: "Observation | None" = None
     """How the job stands that is to get its next tasks (`Observation.tasks_due`). None: it is to be begun."""
 
@@ -156,7 +159,10 @@ class JobRef(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     submitted_at: datetime | None = None
     """When the service took it, as status has it: bounds lists by time of creation."""
     spec: JobSpec | None = None
-    """What was asked for: tells in which queue or pool to look where the path is not known."""
+    """What was asked for: tells in which queue or pool to look where neither path nor destination is known."""
+    destination: Destination | None = None
+    """Where it was, or may have been, sent: the only place to look, whatever today's settings say. None: as for jobs of
+    releases that did not write it down."""
     created_at: datetime | None = None
     """As in `SubmitRequest`."""
     tasks_submitted: int | None = None
@@ -177,6 +183,22 @@ class BatchProvider(Protocol):
     cancel_erases: bool
     """Whether a job that is cancelled is gone from the service in the end, so that nobody who comes later can learn how
     it ended."""
+    remembers_seconds: float
+    """For how long the service shows a job after its end, at least. That a job is not found later than this after it may
+    have been sent says nothing."""
+
+    @property
+    def site(self) -> Destination:
+        """The project, account, region, … that this instance is the client of: `Destination.site` of all that it
+        reaches. Known once `open` has succeeded."""
+        ...
+
+    def destination(self, spec: JobSpec, namespace: str) -> Destination:
+        """Where a new job of that spec, of an object in that namespace, goes by today's settings; without a time.
+
+        Pure. Raises Permanent(INVALID_SPEC) where no place takes it.
+        """
+        ...
 
     async def open(self) -> None:
         """Reach the service, at the start. Raises ConfigError for credentials or settings that it refuses, with the

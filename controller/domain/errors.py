@@ -25,6 +25,10 @@ class Forbidden(Unavailable):
     """We may not do that. It heals when the right is granted."""
 
 
+class Unreachable(Forbidden):
+    """The job is at a place that this process has no client for. It heals when settings or credentials are mended."""
+
+
 class Throttled(Retryable):
     """The other side asks for fewer calls."""
 

@@ -12,6 +12,7 @@ import msgspec
 
 from controller.domain import names
 from controller.domain.conditions import Condition
+from controller.domain.destination import Destination
 from controller.domain.phases import Phase
 
 
@@ -211,6 +212,8 @@ class JobStatus(Value, frozen=True, kw_only=True):
     provider: str | None = None
     external_name: str | None = None
     resource_path: str | None = None
+    destination: Destination | None = None
+    """Where the job is, or may have been, sent. None: nothing was sent yet."""
     submission: Submission | None = None
     submitted_at: datetime | None = None
     scheduled_at: datetime | None = None
@@ -223,6 +226,12 @@ class JobStatus(Value, frozen=True, kw_only=True):
     message: str | None = None
     console_url: str | None = None
     logs_url: str | None = None
+
+    @property
+    def proves_a_run(self) -> bool:
+        """Whether it says that the service had the job. A destination or an intent alone is a plan and says less."""
+        facts = (self.submitted_at, self.resource_path, self.scheduled_at, self.started_at)
+        return self.phase not in (None, Phase.PENDING) or bool(self.transition) or any(facts)
 
 
 class OwnerReference(Value, frozen=True, kw_only=True):

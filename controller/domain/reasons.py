@@ -20,6 +20,8 @@ ENV_SECRET_MISSING = "EnvSecretMissing"  # noqa: S105 - a reason, not a secret
 """A Secret or ConfigMap that the environment refers to did not come in time."""
 PROVIDER_NOT_CONFIGURED = "ProviderNotConfigured"
 """spec.provider names a service that this controller is not set up for."""
+DESTINATION_UNREACHABLE = "DestinationUnreachable"
+"""The job was sent where this controller cannot look: other settings or credentials are needed. It stays as it is."""
 PROVIDER_ERROR = "ProviderError"
 """The service refused or could not be reached; it is tried again."""
 SUBMISSION_REFUSED = "SubmissionRefused"
