@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from controller import clouds, databases, health, metrics
 from controller.candidacy import Timing
 from controller.clock import SystemClock
+from controller.domain.destination import Destination
 from controller.kube import paths
 from controller.kube.client import KubeClient, load_configuration
 from controller.kube.events import EventPoster
@@ -27,6 +28,7 @@ from controller.reconcile.orphans import OrphanPolicy, Orphans
 from controller.reconcile.queue import WorkQueue
 from controller.reconcile.reconciler import Reconciler
 from controller.reconcile.recorder import Recorder
+from controller.reconcile.sites import Site, Sites
 from controller.reconcile.submission import ReconcileSettings
 from controller.reconcile.workers import Workers
 from controller.settings import OperatorSettings
@@ -36,8 +38,12 @@ from controller.watching import Watch, watching
 
 log = logging.getLogger(__name__)
 
+DAY = 86400.0
 SUBMIT_LIMIT_SECONDS = 12.0
 """The longest that a submission's call can be under way; all adapters' limits are below it."""
+REMEMBERS = {"gcp": 60 * DAY, "aws": DAY, "azure": 7 * DAY, "kubernetes": 60.0}
+"""For how long services show a job after its end, at least, where jobs are that were sent under other settings: for
+Kubernetes the shortest time that can be set."""
 STOP_GRACE_SECONDS = 3.0
 """What is being worked on at a stop gets so long."""
 
@@ -97,6 +103,7 @@ class Controller:
         lease: LeaseObject,
         store: JobStore,
         provider: BatchProvider,
+        make_elsewhere: Callable[[Destination, Clock], BatchProvider] = clouds.provider_at,
         clock: Clock,
     ) -> None:
         # Of this process alone: replicas may have the same WORKER_ID, and a restarted process is another one, which
@@ -119,16 +126,26 @@ class Controller:
         self._events = EventPoster(client, clock, settings.common.worker_id)
         self._writer = GroupWriter(record)
         metrics.QUEUE_DEPTH.set_function(lambda: len(self._queue))
-        self._observer = Observer(
-            provider,
+
+        def observe(provider: BatchProvider, label: str = "") -> Observer:
+            return Observer(
+                provider,
+                clock=clock,
+                leadership=leadership,
+                wake=self._queue.add,
+                min_seconds=settings.observe_min_seconds,
+                max_seconds=settings.observe_max_seconds,
+                label=label,
+            )
+
+        self._sites = Sites(
+            Site(provider, observe(provider)),
+            make=lambda destination: GuardedProvider(make_elsewhere(destination, clock), leadership),
+            observe=lambda provider: observe(provider, str(provider.site)),
             clock=clock,
-            leadership=leadership,
-            wake=self._queue.add,
-            min_seconds=settings.observe_min_seconds,
-            max_seconds=settings.observe_max_seconds,
         )
         if watched is not None:
-            watched.on_change(self._observer.look)
+            watched.on_change(self._sites.home.observer.look)
         resources = GuardedResources(KubeJobResources(client, self._events, clock), leadership)
         self._orphans = Orphans(
             provider=provider,
@@ -145,8 +162,7 @@ class Controller:
         self.reconciler = Reconciler(
             cache=cache,
             queue=self._queue,
-            providers={provider.name: provider},
-            observers={provider.name: self._observer},
+            sites=self._sites,
             resources=resources,
             store=record,
             recorder=Recorder(resources=resources, writer=self._writer, cache=cache, clock=clock, freshness=freshness),
@@ -176,7 +192,7 @@ class Controller:
             async with _background(
                 self._election.run(),
                 self._queue.run_timer(),
-                self._observer.run(),
+                self._sites.run(),
                 self._orphans.run(),
                 self._events.run(),
             ):
@@ -185,6 +201,7 @@ class Controller:
                 await self._writer.close()
         finally:
             await self._election.release()
+            await self._sites.close()
 
     def _start_leading(self, identity: str) -> None:
         say(f"Leading as {identity}")
@@ -203,12 +220,13 @@ def _policy(settings: OperatorSettings, provider: BatchProvider) -> Policy:
         providers=frozenset({provider.name}),
         gone_when_ended=frozenset({"kubernetes"}),
         submit_limit=SUBMIT_LIMIT_SECONDS,
-        intent_first=frozenset() if provider.names_are_ids else frozenset({provider.name}),
+        intent_first=frozenset({"aws"} if provider.names_are_ids else {"aws", provider.name}),
         missing_grace=settings.missing_grace_seconds,
         submit_settle=settle,
         takeover_settle=SUBMIT_LIMIT_SECONDS + settle if settle else 0.0,
         duplicate_watch=settings.duplicate_watch_seconds,
         unscheduled_after=settings.unscheduled_after_seconds,
+        remembers={**REMEMBERS, provider.name: provider.remembers_seconds},
     )
 
 

@@ -184,8 +184,8 @@ class BatchProvider(Protocol):
     """Whether a job that is cancelled is gone from the service in the end, so that nobody who comes later can learn how
     it ended."""
     remembers_seconds: float
-    """For how long the service shows a job after its end, at least. That a job is not found later than this after it may
-    have been sent says nothing."""
+    """For how long the service shows a job after its end, at least. Longer than this after a job may have been sent,
+    that it is not found says nothing."""
 
     @property
     def site(self) -> Destination:

@@ -5,6 +5,7 @@ It is called again after each action, until it answers `Wait`.
 """
 
 import math
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
@@ -72,6 +73,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """The pause between two looks for a missing job."""
     cancel_again: float = 60
     """The pause before a service that shows no reaction is asked to cancel again."""
+    remembers: Mapping[str, float] = {}
+    """By service, for how long it shows a job after its end. Later than that absence says nothing; unset: for ever."""
 
 
 class Doubt(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +82,10 @@ class Doubt(msgspec.Struct, frozen=True, kw_only=True):
 
     led: float = math.inf
     """Seconds since it leads."""
+    has_called: bool = False
+    """Whether it submitted the job itself in this term, so that no call but its own can be unknown to it."""
+    unknown: float = 0.0
+    """Seconds since the first of its own calls whose outcome it does not know; 0 where there is none."""
     sent: float = math.inf
     """Seconds since it called a service that lets us name jobs, and does not know what came of it."""
     age: float = 0.0
@@ -215,7 +222,7 @@ def _watch(job: Job, status: JobStatus, now: datetime, policy: Policy) -> Action
     left = (submission.look_again_at - now).total_seconds()
     if 0 < left <= _between_looks(policy):  # a date that is later comes from a clock that was ahead
         return Wait(seconds=left)
-    return EndDuplicates() if job.status.provider in policy.providers else Note(status=statuses.forgotten(status))
+    return EndDuplicates() if _is_served(job, policy) else Note(status=statuses.forgotten(status))
 
 
 def next_look(now: datetime, policy: Policy) -> datetime:
@@ -243,15 +250,12 @@ def _without_its_cloud_job(job: Job, seen: Observation | Unseen, now: datetime, 
         return _removed_by_us(job)
     age = (now - (job.status.submitted_at or now)).total_seconds()
     missing = conditions.find(job.status.conditions, conditions.OBSERVED)
+    if missing is not None and missing.reason == reasons.DESTINATION_UNREACHABLE:
+        missing = None  # while nobody could look, it was not missed
     if missing is None and age < policy.submit_settle:
         return Wait(seconds=min(policy.look_again, policy.submit_settle - age))  # it need not show yet
     if missing is None or missing.is_true:
-        message = "the service does not know the job; it is looked for"
-        return Note(
-            status=statuses.marked(
-                job, conditions.OBSERVED, False, reason=reasons.PROVIDER_JOB_MISSING, message=message, now=now
-            )
-        )
+        return Note(status=statuses.missing(job, now))
     # Noted by a leader before us, whose clock may have been behind: what counts is our own time as well.
     waited = min((now - missing.last_transition_time).total_seconds(), doubt.led)
     if missing.reason == reasons.DELETED_EXTERNALLY:
@@ -281,8 +285,14 @@ def _removed_by_us(job: Job) -> Action:
     )
 
 
+def _is_served(job: Job, policy: Policy) -> bool:
+    """Whether this controller has a client for the job: one of today's, or one for where it was sent."""
+    return job.status.destination is not None or job.status.provider in policy.providers
+
+
 def _before_submission(job: Job, seen: Observation | Unseen, now: datetime, policy: Policy, doubt: Doubt) -> Action:
-    if job.status.provider not in policy.providers:
+    """No observation has the job, and no record of ours says that the service ever had it."""
+    if not _is_served(job, policy):
         return _without_a_provider(job, now, policy)
     if job.status.provider in policy.intent_first:
         unsettled = _settle(job, seen, now, policy, doubt)
@@ -296,9 +306,15 @@ def _before_submission(job: Job, seen: Observation | Unseen, now: datetime, poli
             return LookUp()
         if doubt.led < policy.takeover_settle:
             return Wait(seconds=policy.takeover_settle - doubt.led)
-    elif job.status.transition and seen is not Unseen.ABSENT:
-        # The record knows that it once ran: it is found without what its submission needed, a Secret say.
-        return LookUp()
+    elif job.status.destination is not None:
+        # A leader before us may have sent it, or a call of ours of unknown outcome; where that is long ago, it may have
+        # ended and be forgotten by now.
+        old = _since(job.status.destination.at, now) if not doubt.has_called else doubt.unknown
+        is_forgotten = old > policy.remembers.get(job.status.provider or "", math.inf)
+        if seen is not Unseen.ABSENT and (is_forgotten or not doubt.has_called):
+            return LookUp()
+        if is_forgotten:
+            return _lost(job)
     if job.wants_end:
         return Finish(
             phase=Phase.CANCELLED,
@@ -315,6 +331,22 @@ def _before_submission(job: Job, seen: Observation | Unseen, now: datetime, poli
     return Submit()
 
 
+def _since(at: datetime | None, now: datetime) -> float:
+    return (now - at).total_seconds() if at is not None else 0.0
+
+
+def _lost(job: Job) -> Finish:
+    """The end of a job that may have run, which nobody can tell any more: it is not run again."""
+    if job.wants_end:
+        return Finish(phase=Phase.CANCELLED, reason=reasons.CANCELLED, message="the service no longer has the job")
+    return Finish(
+        phase=Phase.FAILED,
+        reason=reasons.PROVIDER_JOB_MISSING,
+        message="it is not known whether the job ran: the outcome of its submission was lost, and the service does not "
+        "show ended jobs for long enough to tell; it is not run again",
+    )
+
+
 def _settle(job: Job, seen: Observation | Unseen, now: datetime, policy: Policy, doubt: Doubt) -> Action | None:
     """What finds out if an intent without a result made a job; None where there is none, or it made no job.
 
@@ -322,10 +354,7 @@ def _settle(job: Job, seen: Observation | Unseen, now: datetime, policy: Policy,
     and the service must show the job, by our own clock; and nothing is sent before that by the intent's own dates.
     """
     intent = job.status.submission
-    if intent is None:
-        # The record knows that it once ran: the status was lost, and with it perhaps an intent.
-        return Note(status=statuses.in_doubt(job, now)) if job.status.transition else None
-    if not intent.is_open:
+    if intent is None or not intent.is_open:
         return None
     if not intent.in_doubt:
         return Note(status=statuses.in_doubt(job, now))
@@ -334,7 +363,10 @@ def _settle(job: Job, seen: Observation | Unseen, now: datetime, policy: Policy,
         return Wait(seconds=left)
     if doubt.looks >= LOOKS and seen is Unseen.ABSENT:
         left = policy.submit_settle - _since_deadline(intent, now, doubt)
-        return Wait(seconds=min(left, _apart(policy))) if left > 0 else None
+        if left > 0:
+            return Wait(seconds=min(left, _apart(policy)))
+        is_forgotten = _since(intent.at, now) > policy.remembers.get(job.status.provider or "", math.inf)
+        return _lost(job) if is_forgotten else None
     if doubt.looks and doubt.looked < _apart(policy):
         return Wait(seconds=_apart(policy) - doubt.looked)
     return LookUp()

@@ -5,6 +5,7 @@ from datetime import datetime
 
 import msgspec
 
+from controller.domain.destination import Destination
 from controller.domain.job import Job, JobStatus, status_to_wire
 from controller.domain.phases import Phase
 from controller.domain.records import JobRow, Transition, job_row
@@ -18,8 +19,6 @@ class Draft:
     def __init__(self, base: Job, resources: ResourceSet) -> None:
         self.base = base
         self.job = base
-        self.was_held = base.is_held
-        """Whether it had our finalizer at the beginning of the pass: who had none was never submitted."""
         self.env: Mapping[str, str] | None = None
         """What EnvVarsJson shows; None: not known in this pass, the column stays."""
         self.events: list[tuple[str, str, str]] = []
@@ -45,17 +44,19 @@ class Draft:
         """Set one condition."""
         self.set_status(statuses.marked(self.job, kind, value, reason=reason, message=message, now=now), now)
 
-    def transitions(self, now: datetime) -> list[Transition]:
-        """What the record must be told: the changes of phase, else facts that the row shows and lacks."""
+    def transitions(self, now: datetime, destination: Destination | None = None) -> list[Transition]:
+        """What the record must be told: the changes of phase, else facts that the row shows and lacks, else the
+        destination that the job is about to be sent to."""
         if self._moves:
             # The last one carries all facts as they are now, also those that came after it in this pass.
             *earlier, (before, job, at) = self._moves
-            last = self._transition(before, job, at, self._row(self.job, now))
-            return [*(self._transition(*move, self._row(*move[1:])) for move in earlier), last]
+            last = self._transition(before, job, at, self._row(self.job, now), destination)
+            return [*(self._transition(*move, self._row(*move[1:]), destination) for move in earlier), last]
         row = self._row(self.job, now)
-        if self.job.status.transition is None or row == self._row(self._recorded, now):
+        is_known = destination is None and row == self._row(self._recorded, now)
+        if self.job.status.transition is None or is_known:
             return []
-        return [self._transition(self.job.status, self.job, now, row)]
+        return [self._transition(self.job.status, self.job, now, row, destination)]
 
     def restart_from(self, job: Job) -> None:
         """Kubernetes has this version now: nothing is left to write."""
@@ -63,8 +64,10 @@ class Draft:
         self._moves = []
 
     def take_intent(self, written: Job) -> None:
-        """Kubernetes has the intent to submit; all else of this pass is still to be written."""
-        status = msgspec.structs.replace(self.job.status, submission=written.status.submission)
+        """Kubernetes has the intent to submit and where; all else of this pass is still to be written."""
+        status = msgspec.structs.replace(
+            self.job.status, submission=written.status.submission, destination=written.status.destination
+        )
         self.job = msgspec.structs.replace(self.job, metadata=written.metadata, status=status)
         self.base = written
 
@@ -77,8 +80,11 @@ class Draft:
         """The merge patch from the base's status to the job's; empty where they are the same."""
         return _merge_patch(status_to_wire(self.base.status), status_to_wire(self.job.status))
 
-    def _transition(self, before: JobStatus, job: Job, at: datetime, row: JobRow) -> Transition:
+    def _transition(
+        self, before: JobStatus, job: Job, at: datetime, row: JobRow, destination: Destination | None
+    ) -> Transition:
         number = job.status.transition or 0
+        sent_to = destination or self.job.status.destination
         return Transition(
             uid=job.key,
             number=number,
@@ -86,6 +92,7 @@ class Draft:
             row=row,
             at=at,
             reason=": ".join(text for text in (job.status.reason, job.status.message) if text),
+            destination=sent_to.to_text() if sent_to is not None else None,
         )
 
     def _row(self, job: Job, now: datetime) -> JobRow:

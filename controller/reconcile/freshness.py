@@ -20,12 +20,29 @@ class Freshness:
         """The version that all objects were at when we had begun to lead, once it was asked for."""
         self._read: dict[str, int] = {}
         """Older versions that were read since, and were the newest."""
+        self._accepted: set[str] = set()
+        """Uids of objects that had a status at some time, as far as this process has seen."""
 
     def take_over(self) -> None:
         """We lead from now on."""
         self._term += 1
         self._begin = None
         self._read.clear()
+
+    def see(self, job: Job) -> None:
+        """Take note of a version of an object."""
+        if job.is_accepted:
+            self._accepted.add(job.key)
+
+    def forget(self, key: str) -> None:
+        """The object is gone."""
+        self._accepted.discard(key)
+
+    def is_new(self, job: Job) -> bool:
+        """Whether Kubernetes alone tells that the job was never sent: its object was made in our term, it has never had
+        a status, and no object before it can have had its job id. After `confirm`."""
+        is_ours = self._begin is not None and version_of(job) > self._begin
+        return is_ours and job.has_new_id and job.key not in self._accepted
 
     async def confirm(self, job: Job) -> None:
         """Nothing, where that is the newest version of the object. Raises Conflict, NotFound, and what reading does."""

@@ -11,8 +11,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from datetime import datetime
 
 from controller import permission
+from controller.domain.destination import Destination
 from controller.domain.errors import NotLeading
-from controller.domain.job import Job
+from controller.domain.job import Job, JobSpec
 from controller.domain.records import JobRow, Recorded, Transition
 from controller.ports import (
     BatchProvider,
@@ -52,8 +53,16 @@ class GuardedProvider:
         self.region = provider.region
         self.names_are_ids = provider.names_are_ids
         self.cancel_erases = provider.cancel_erases
+        self.remembers_seconds = provider.remembers_seconds
         self._provider = provider
         self._guard = _Guard(leadership)
+
+    @property
+    def site(self) -> Destination:
+        return self._provider.site
+
+    def destination(self, spec: JobSpec, namespace: str) -> Destination:
+        return self._provider.destination(spec, namespace)
 
     async def open(self) -> None:
         await self._provider.open()
@@ -108,9 +117,9 @@ class GuardedRecord:
     async def get_job(self, tenant_id: str, job_id: str) -> JobRow | None:
         return await self._record.get_job(tenant_id, job_id)
 
-    async def delete_job(self, tenant_id: str, job_id: str) -> bool:
+    async def delete_job(self, tenant_id: str, job_id: str, *, uid: str | None) -> bool:
         with self._guard.asked():
-            return await self._record.delete_job(tenant_id, job_id)
+            return await self._record.delete_job(tenant_id, job_id, uid=uid)
 
 
 class GuardedResources:

@@ -27,6 +27,7 @@ def ref_of(job: Job) -> JobRef:
         resource_path=job.status.resource_path,
         submitted_at=job.status.submitted_at,
         spec=job.spec,
+        destination=job.status.destination,
         created_at=job.metadata.creation_timestamp,
         tasks_submitted=job.status.tasks.submitted if job.status.tasks else None,
     )
@@ -44,8 +45,11 @@ class Observer:
         wake: Callable[[str], None],
         min_seconds: float,
         max_seconds: float,
+        label: str = "",
     ) -> None:
+        """`label`: what metrics and log lines call it; the provider's name by default."""
         self._provider = provider
+        self._label = label or provider.name
         self._clock = clock
         self._leadership = leadership
         self._wake_key = wake
@@ -93,8 +97,8 @@ class Observer:
         self._noted.clear()
         self._term += 1  # a round that is under way was asked for before
         self._news.set()
-        metrics.OBSERVED_JOBS.labels(self._provider.name).set(0)
-        metrics.OBSERVATION_FAILING.labels(self._provider.name).set(0)
+        metrics.OBSERVED_JOBS.labels(self._label).set(0)
+        metrics.OBSERVATION_FAILING.labels(self._label).set(0)
 
     async def run(self) -> None:
         """Round after round, while we lead. Runs until it is cancelled."""
@@ -121,31 +125,31 @@ class Observer:
         """Ask for all; whether anything had changed."""
         asked, term = dict(self._refs), self._term
         self._noted.clear()
-        metrics.OBSERVED_JOBS.labels(self._provider.name).set(len(asked))
+        metrics.OBSERVED_JOBS.labels(self._label).set(len(asked))
         try:
-            with metrics.OBSERVATION_SECONDS.labels(self._provider.name).time():
+            with metrics.OBSERVATION_SECONDS.labels(self._label).time():
                 found = await self._provider.observe(list(asked.values()))
         except NotLeading:
             return False
         except JennahError as error:
             if str(error) != self._failing:
-                log.warning("observation failed: %s", error, extra={"provider": self._provider.name})
+                log.warning("observation failed: %s", error, extra={"provider": self._label})
             self._fails(str(error))
             return False
         except Exception:
             # A surprise in one answer must not end the program: it would come again after each restart.
-            log.exception("unexpected failure of an observation", extra={"provider": self._provider.name})
+            log.exception("unexpected failure of an observation", extra={"provider": self._label})
             self._fails("unexpected failure")
             return False
         if self._failing:
-            log.info("observation works again", extra={"provider": self._provider.name})
+            log.info("observation works again", extra={"provider": self._label})
             self._fails("")
         return self._compare(asked, found) if term == self._term else True
 
     def _fails(self, why: str) -> None:
         """Keep why rounds fail; "" when they work."""
         self._failing = why
-        metrics.OBSERVATION_FAILING.labels(self._provider.name).set(bool(why))
+        metrics.OBSERVATION_FAILING.labels(self._label).set(bool(why))
 
     def _compare(self, asked: Mapping[str, JobRef], found: Mapping[str, Observation]) -> bool:
         moved = False

@@ -5,7 +5,7 @@ Order of writes (design §3): the cloud, then the database, then status. What on
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import msgspec
 
@@ -13,17 +13,19 @@ from controller import metrics
 from controller.domain import names, reasons
 from controller.domain.errors import (
     Conflict,
+    Forbidden,
     Invalid,
     JennahError,
     NotFound,
     NotLeading,
     Permanent,
     Retryable,
+    Unreachable,
 )
 from controller.domain.job import Job
 from controller.domain.phases import Phase
 from controller.domain.resources import ResourceSet, resolve
-from controller.ports import BatchProvider, Clock, JobRecord, JobResources, Leadership, Observation
+from controller.ports import Clock, JobRecord, JobResources, Leadership, Observation
 from controller.reconcile import actions, statuses
 from controller.reconcile.cache import JobCache
 from controller.reconcile.complaints import Complaints
@@ -32,10 +34,11 @@ from controller.reconcile.draft import Draft
 from controller.reconcile.duplicates import end_duplicates
 from controller.reconcile.freshness import Freshness
 from controller.reconcile.intents import Intents
-from controller.reconcile.observer import Observer, ref_of
+from controller.reconcile.observer import ref_of
 from controller.reconcile.queue import WorkQueue
 from controller.reconcile.recorder import Recorder, log_fields
 from controller.reconcile.repair import end_as_recorded, is_credible, runs_on
+from controller.reconcile.sites import Sites
 from controller.reconcile.submission import ReconcileSettings, Submitting
 from controller.reconcile.tenancy import Tenancy
 
@@ -53,8 +56,7 @@ class Reconciler:
         *,
         cache: JobCache,
         queue: WorkQueue,
-        providers: Mapping[str, BatchProvider],
-        observers: Mapping[str, Observer],
+        sites: Sites,
         resources: JobResources,
         store: JobRecord,
         recorder: Recorder,
@@ -68,8 +70,7 @@ class Reconciler:
     ) -> None:
         self._cache = cache
         self._queue = queue
-        self._providers = providers
-        self._observers = observers
+        self._sites = sites
         self._resources = resources
         self._store = store
         self._recorder = recorder
@@ -88,11 +89,11 @@ class Reconciler:
             store=store,
             recorder=recorder,
             intents=intents,
-            observers=observers,
-            provider_of=self._provider,
+            sites=sites,
+            freshness=freshness,
             clock=clock,
             settings=settings,
-            settle_seconds=policy.submit_settle,
+            policy=policy,
         )
 
     # --- events in -----------------------------------------------------------------------------------
@@ -101,6 +102,7 @@ class Reconciler:
         """Take in an object from the watch."""
         if self._cache.put(job):
             self._intents.see(job)
+            self._freshness.see(job)
             self._queue.add(job.key)
 
     def remove(self, key: str, last: Job | None = None) -> None:
@@ -113,13 +115,15 @@ class Reconciler:
             self._lost(job)
         self._queue.drop(key)
         self._intents.forget(key)
+        self._freshness.forget(key)
         self._complaints.forget(key)
 
     def contradict(self, seen: Observation) -> None:
         """A job of ours runs at the service though its object says that it has ended."""
         job = self._cache.get(seen.uid)
-        if job is not None and job.is_finished and job.status.provider in self._observers:
-            self._observers[self._provider(job).name].note(seen)
+        site = self._sites.known(job) if job is not None and job.is_finished else None
+        if job is not None and site is not None:
+            site.observer.note(seen)
             self._queue.add(job.key)
 
     # --- leadership in -------------------------------------------------------------------------------
@@ -128,16 +132,16 @@ class Reconciler:
         """Look at every object anew: at the service all at once, and only then singly."""
         self._intents.take_over()
         self._freshness.take_over()
-        for observer in self._observers.values():
-            observer.forget()
+        for site in self._sites:
+            site.observer.forget()
         for job in self._cache:
             self._track(job)
             self._queue.add(job.key)
 
     def stop_leading(self) -> None:
         """What was seen at the service will be old when we lead again."""
-        for observer in self._observers.values():
-            observer.forget()
+        for site in self._sites:
+            site.observer.forget()
 
     # --- the loop ------------------------------------------------------------------------------------
 
@@ -203,18 +207,31 @@ class Reconciler:
         draft = Draft(job, self._resources_of(job))
         try:
             return await self._pass(draft, self._seen(job))
+        except Forbidden as refused:
+            await self._tell_that_it_is_out_of_reach(draft, refused)
+            raise
         except Permanent as refused:
-            if refused.reason != reasons.RECORD_REJECTED:
+            if refused.reason not in (reasons.RECORD_REJECTED, reasons.JOB_DELETED):
                 raise
             await self._give_up(draft, refused)
             return None
+
+    async def _tell_that_it_is_out_of_reach(self, draft: Draft, refused: Forbidden) -> None:
+        """A job whose place answers to nobody here stays as it is, and says so."""
+        job = draft.base
+        if isinstance(refused, Unreachable) and not job.is_finished and job.is_accepted:
+            draft.restart_from(job)
+            now = self._clock.now()
+            draft.set_status(statuses.unreachable(job, str(refused), now), now)
+            await self._recorder.flush(draft, record=False)
 
     async def _repair(self, draft: Draft, seen: Observation | Unseen) -> None:
         """Begin anew with a status that was edited by hand: the record is asked before anything is written."""
         job = draft.job
         is_forged = not is_credible(job)
         if not is_forged and isinstance(seen, Observation) and runs_on(job, seen):
-            is_forged = not await end_as_recorded(job, seen, store=self._store, provider=self._provider(job))
+            provider = (await self._sites.of(job)).provider
+            is_forged = not await end_as_recorded(job, seen, store=self._store, provider=provider)
         if is_forged:
             log.info("the status contradicts itself: it is made anew", extra=log_fields(job))
             await self._accept(draft)
@@ -228,6 +245,8 @@ class Reconciler:
             action = decide(draft.job, seen, self._clock.now(), self._policy, doubt)
             match action:
                 case actions.Wait(seconds=seconds):
+                    if draft.job.is_submitted and not draft.job.is_finished:
+                        await self._sites.of(draft.job)  # the first of its place; or it says that nobody can look
                     if await self._flush(draft):
                         self._track(draft.job)
                         return seconds
@@ -250,19 +269,16 @@ class Reconciler:
                         seen = await self._end_duplicates(draft, seen)
                 case actions.Submit():
                     await self._freshness.confirm(draft.base)
-                    if await self._submitting.is_first(draft):
-                        accepted = draft.job.status
-                        seen, pause = await self._submitting.submit(draft)
-                        # That it was accepted is told together with what comes of it.
-                        is_told_later = not draft.base.is_accepted and draft.job.status == accepted
-                        if pause is not None and (is_told_later or await self._flush(draft)):
-                            return pause
-                    else:
-                        await self._learn_the_end(draft)
+                    accepted = draft.job.status
+                    seen, pause = await self._submitting.submit(draft)
+                    # That it was accepted is told together with what comes of it.
+                    is_told_later = not draft.base.is_accepted and draft.job.status == accepted
+                    if pause is not None and (is_told_later or await self._flush(draft)):
+                        return pause
                 case actions.SubmitMore() if isinstance(seen, Observation):
                     self._track(draft.job)  # also if that fails for long: what runs is to be observed
                     await self._freshness.confirm(draft.base)
-                    if await self._submitting.is_first(draft):
+                    if await self._submitting.is_free(draft, None):
                         seen = await self._submitting.submit_more(draft, seen)
                 case _:
                     await self._act(draft, action)
@@ -281,20 +297,16 @@ class Reconciler:
             case actions.Finish(phase=phase, reason=reason, message=message):
                 if draft.job.is_submitted:
                     # Nobody looks at it any more: if the service should have it after all, it is not to run on.
-                    await self._provider(draft.job).cancel(ref_of(draft.job), reason=reason)
+                    site = await self._sites.of(draft.job)
+                    await site.provider.cancel(ref_of(draft.job), reason=reason)
                 draft.finish(phase, reason=reason, message=message, now=self._clock.now())
 
     async def _flush(self, draft: Draft) -> bool:
         """Write the draft. False: the record knew better, decide again."""
         is_written = await self._recorder.flush(draft)
         if not is_written:
-            await self._learn_the_end(draft)
+            await self._submitting.learn(draft)
         return is_written
-
-    async def _learn_the_end(self, draft: Draft) -> None:
-        """Where what the record knew is an end that Kubernetes has lost, what belongs to it is asked for."""
-        if draft.job.is_finished and draft.job.status.provider in self._providers:
-            await self._submitting.learn_the_end(draft)
 
     # --- one method an action ------------------------------------------------------------------------
 
@@ -342,15 +354,17 @@ class Reconciler:
         job = draft.job
         log.error("the record refused the job: %s", refused, extra=log_fields(job))
         if job.is_submitted and not job.is_finished:
-            await self._provider(job).cancel(ref_of(job), reason=reasons.RECORD_REJECTED)
+            site = await self._sites.of(job)
+            await site.provider.cancel(ref_of(job), reason=refused.reason)
         if not job.is_finished:
-            draft.finish(Phase.FAILED, reason=reasons.RECORD_REJECTED, message=str(refused), now=self._clock.now())
+            draft.finish(Phase.FAILED, reason=refused.reason, message=str(refused), now=self._clock.now())
         await self._recorder.flush(draft, record=False)
         self._untrack(draft.job)
 
     async def _look_up(self, draft: Draft) -> Observation | Unseen:
         job = draft.job
-        provider = self._provider(job)
+        site = await self._sites.of(job)
+        provider = site.provider
         seen = await provider.get(ref_of(job))
         if job.status.resource_path is not None and (seen is None or seen.uid != job.key):
             # The path may be wrong, by hand: by its name the job is found, and no other is ended in its place.
@@ -365,16 +379,16 @@ class Reconciler:
                 # What is not shown yet may be there: ask for its end by the name or id that it must have.
                 await provider.cancel(ref_of(job), reason=reasons.CANCEL_REQUESTED)
             return Unseen.ABSENT
-        self._observers[provider.name].note(seen)
+        site.observer.note(seen)
         return seen
 
     async def _end_duplicates(self, draft: Draft, seen: Observation | Unseen) -> Observation | Unseen:
-        provider = self._provider(draft.job)
+        site = await self._sites.of(draft.job)
         return await end_duplicates(
             draft,
             seen,
-            provider=provider,
-            observer=self._observers[provider.name],
+            provider=site.provider,
+            observer=site.observer,
             policy=self._policy,
             now=self._clock.now(),
         )
@@ -382,18 +396,19 @@ class Reconciler:
     async def _cancel(self, draft: Draft, reason: str) -> bool:
         """Ask for the job's end. False: the service does not know the job."""
         job, now = draft.job, self._clock.now()
-        if not await self._provider(job).cancel(ref_of(job), reason=reason):
+        site = await self._sites.of(job)
+        if not await site.provider.cancel(ref_of(job), reason=reason):
             return False
         draft.set_status(statuses.cancelling(job, now, reason=reason), now)
         return True
 
     async def _release(self, job: Job) -> None:
         """Let a deleted object go, and with it, where DeleteJob asked for that, its row and its cloud job."""
-        provider = self._providers.get(job.status.provider or "")
         if job.is_purged:
             await self._freshness.confirm(job)
-        if job.is_purged and job.is_submitted and provider and job.spec.deletion_policy != "Orphan":
-            await provider.delete(ref_of(job))
+        site = self._sites.known(job)
+        if job.is_purged and job.is_submitted and site and job.spec.deletion_policy != "Orphan":
+            await site.provider.delete(ref_of(job))
         if job.is_purged:
             await self._delete_row(job)
         await self._resources.release(job)
@@ -403,7 +418,7 @@ class Reconciler:
     async def _delete_row(self, job: Job) -> None:
         row = await self._store.get_job(await self._tenancy.tenant_of(job), job.job_id)
         if row is not None and await self._recorder.is_of(job, row):
-            await self._store.delete_job(row.tenant_id, row.job_id)
+            await self._store.delete_job(row.tenant_id, row.job_id, uid=job.key)
 
     # --- small helpers -------------------------------------------------------------------------------
 
@@ -413,24 +428,21 @@ class Reconciler:
         except Invalid:
             return ResourceSet()  # `_accept` fails the job with the message; its row shows no figures
 
-    def _provider(self, job: Job) -> BatchProvider:
-        return self._providers[job.status.provider or self._settings.default_provider]
-
     def _seen(self, job: Job) -> Observation | Unseen:
-        observer = self._observers.get(job.status.provider or self._settings.default_provider)
-        return observer.seen(job) if observer is not None else Unseen.NOT_ASKED
+        site = self._sites.known(job)
+        return site.observer.seen(job) if site is not None else Unseen.NOT_ASKED
 
     def _track(self, job: Job) -> None:
         """Have a job that is at the service observed, and no other."""
-        observer = self._observers.get(job.status.provider or "")
-        if observer is None:
+        site = self._sites.known(job)
+        if site is None:
             return
         if job.is_submitted and not job.is_finished and self._cache.get(job.key) is not None:
-            observer.track(job)
+            site.observer.track(job)
         else:
-            observer.untrack(job)
+            site.observer.untrack(job)
 
     def _untrack(self, job: Job) -> None:
-        observer = self._observers.get(job.status.provider or "")
-        if observer is not None:
-            observer.untrack(job)
+        site = self._sites.known(job)
+        if site is not None:
+            site.observer.untrack(job)

@@ -6,6 +6,7 @@ from datetime import datetime
 import msgspec
 
 from controller.domain import conditions, names, reasons
+from controller.domain.destination import Destination
 from controller.domain.errors import Permanent
 from controller.domain.job import Job, JobStatus
 from controller.domain.phases import Phase
@@ -18,7 +19,7 @@ from controller.reconcile.freshness import Freshness
 
 log = logging.getLogger(__name__)
 
-WAITS = frozenset({reasons.WAITING_FOR_ENVIRONMENT, reasons.PROVIDER_NOT_CONFIGURED})
+WAITS = frozenset({reasons.WAITING_FOR_ENVIRONMENT, reasons.PROVIDER_NOT_CONFIGURED, reasons.DESTINATION_UNREACHABLE})
 """What a job waits for until a person sees to it, as the reasons of conditions that are False. Of others there is no
 event: an outage meets all jobs at once."""
 
@@ -58,21 +59,31 @@ class Recorder:
 
     async def record(self, draft: Draft) -> bool:
         """Write the draft to the database alone. False and errors as in `flush`."""
+        return await self._record(draft, None) is not None
+
+    async def ask(self, draft: Draft, destination: Destination | None) -> Recorded | None:
+        """Write the draft to the database, with where the job is about to be sent, and hear what the record has of it.
+
+        None: it knew better, as in `flush`. Errors as there.
+        """
+        return await self._record(draft, destination)
+
+    async def _record(self, draft: Draft, destination: Destination | None) -> Recorded | None:
         status, now = draft.job.status, self._clock.now()
-        transitions = draft.transitions(now)
+        transitions = draft.transitions(now, destination)
+        ours = Recorded(number=status.transition or 0, phase=status.phase or Phase.PENDING)
         # A tenant that no database can hold is in Kubernetes only; of a purged job nothing is recorded any more.
         if not transitions or draft.job.is_purged or names.tenant_fault(status.tenant_id or "") is not None:
-            return True
+            return ours
         await self._freshness.confirm(draft.base)
-        ours = Recorded(number=status.transition or 0, phase=status.phase or Phase.PENDING)
         truth = await self._writer.write(transitions)
         if (truth.number, truth.phase) == (ours.number, ours.phase):
             draft.mark_recorded()
-            return True
+            return truth
         # A writer died between the database and Kubernetes: go on from what the record says.
         log.info("the record is ahead: %s, transition %d", truth.phase, truth.number, extra=log_fields(draft.job))
         _rebase(draft, truth, now)
-        return False
+        return None
 
     async def is_of(self, job: Job, row: JobRow) -> bool:
         """Whether that row is that very object's: an object can name any tenant and job id.

@@ -29,7 +29,11 @@ _PHASE_REASON = {
 
 
 def accepted(job: Job, *, tenant_id: str, provider: str) -> JobStatus:
-    """The first status: transition 0, with all that identifies the job from now on."""
+    """The first status: transition 0, with all that identifies the job from now on.
+
+    A status that says that the job ran, and is not credible otherwise, is still proof of that.
+    """
+    proof = job.metadata.creation_timestamp if job.status.proves_a_run else None
     return msgspec.structs.replace(
         without_end(job.status),
         observed_generation=job.metadata.generation,
@@ -39,6 +43,7 @@ def accepted(job: Job, *, tenant_id: str, provider: str) -> JobStatus:
         tenant_id=tenant_id,
         provider=provider,
         external_name=job.external_name,
+        submitted_at=job.status.submitted_at or proof,
         reason=reasons.ACCEPTED,
     )
 
@@ -199,6 +204,32 @@ def ended_as(status: JobStatus, row: JobRow) -> JobStatus:
     )
 
 
+def as_recorded(status: JobStatus, row: JobRow) -> JobStatus:
+    """The status of a job that the record knows to have run, which Kubernetes has lost. It was submitted, no sooner
+    than it was created."""
+    return msgspec.structs.replace(
+        status,
+        resource_path=row.resource_path or status.resource_path,
+        submitted_at=row.created_at,
+        scheduled_at=row.scheduled_at or status.scheduled_at,
+        started_at=row.started_at or status.started_at,
+    )
+
+
+def missing(job: Job, now: datetime) -> JobStatus:
+    """The job's status while the service does not know it. The time in which nobody could look is not counted."""
+    others = tuple(one for one in job.status.conditions if one.type != conditions.OBSERVED)
+    status = msgspec.structs.replace(job.status, conditions=others)
+    message = "the service does not know the job; it is looked for"
+    return _mark(job, status, conditions.OBSERVED, False, reasons.PROVIDER_JOB_MISSING, message, now)
+
+
+def unreachable(job: Job, message: str, now: datetime) -> JobStatus:
+    """The job's status while nobody can look where it was sent."""
+    kind = conditions.OBSERVED if job.is_submitted else conditions.SUBMITTED
+    return marked(job, kind, False, reason=reasons.DESTINATION_UNREACHABLE, message=message, now=now)
+
+
 def marked(job: Job, kind: str, value: bool, *, reason: str, message: str, now: datetime) -> JobStatus:
     """The job's status with one condition set."""
     status = msgspec.structs.replace(job.status, observed_generation=job.metadata.generation)
@@ -215,7 +246,8 @@ def in_doubt(job: Job, now: datetime) -> JobStatus:
         message="the outcome of a submission is unknown; the service is searched for the job before it is sent again",
         now=now,
     )
-    unknown = Submission(attempt=1, by="unknown", at=now, deadline=now)
+    sent = status.destination.at if status.destination is not None else None
+    unknown = Submission(attempt=1, by="unknown", at=sent or now, deadline=sent or now)
     submission = msgspec.structs.replace(status.submission or unknown, in_doubt=True)
     return msgspec.structs.replace(status, submission=submission)
 

@@ -1,31 +1,41 @@
-"""From an accepted job to one that is at the service: the record is asked, the environment read, the service called."""
+"""From an accepted job to one that is at the service: the environment is read, the record asked, the service called.
+
+A job is sent only while status (`decide` sees to that) and the record both say that it never was, or where it may have
+been sent. A record that cannot be read says nothing: the job waits, unless Kubernetes alone can tell that it is new.
+"""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import msgspec
 
 from controller.domain import conditions, reasons
+from controller.domain.destination import Destination, from_text
 from controller.domain.errors import (
     Conflict,
     EnvironmentMissing,
+    Forbidden,
     Invalid,
     JennahError,
     NotLeading,
     Permanent,
     Retryable,
+    Unavailable,
 )
 from controller.domain.job import Job, JobStatus
 from controller.domain.phases import Phase
+from controller.domain.records import Recorded
 from controller.domain.resources import Profiles, resolve
-from controller.ports import BatchProvider, Clock, Environment, JobRecord, JobResources, Observation, SubmitRequest
+from controller.ports import Clock, Environment, JobRecord, JobResources, Observation, SubmitRequest
 from controller.reconcile import statuses
-from controller.reconcile.decide import Unseen
+from controller.reconcile.decide import Policy, Unseen
 from controller.reconcile.draft import Draft
+from controller.reconcile.freshness import Freshness
 from controller.reconcile.intents import Intents
-from controller.reconcile.observer import Observer, ref_of
+from controller.reconcile.observer import ref_of
 from controller.reconcile.recorder import Recorder, log_fields
+from controller.reconcile.sites import Sites
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +43,7 @@ ENV_PATIENCE_SECONDS = 2.0
 """The API creates the job first and its Secret right after: so long nothing is written about its absence."""
 ENV_RETRY_SECONDS = 0.05
 ENV_LOOK_AGAIN_SECONDS = 1.0
+RENEW_SECONDS = 600.0
 MORE_AGAIN_SECONDS = 30.0
 """The pause after the next tasks of a set were refused: somebody must change something first."""
 
@@ -58,44 +69,78 @@ class Submitting:
         store: JobRecord,
         recorder: Recorder,
         intents: Intents,
-        observers: Mapping[str, Observer],
-        provider_of: Callable[[Job], BatchProvider],
+        sites: Sites,
+        freshness: Freshness,
         clock: Clock,
         settings: ReconcileSettings,
-        settle_seconds: float,
+        policy: Policy,
     ) -> None:
-        """`settle_seconds`: from a submission until the service must show its job."""
         self._resources = resources
         self._store = store
         self._recorder = recorder
         self._intents = intents
-        self._observers = observers
-        self._provider_of = provider_of
+        self._sites = sites
+        self._freshness = freshness
         self._clock = clock
         self._settings = settings
-        self._settle_seconds = settle_seconds
+        self._settle_seconds = policy.submit_settle
+        self._intent_first = policy.intent_first
         self._outage = ""
         """Why jobs cannot be recorded, as it was told."""
 
-    async def is_first(self, draft: Draft) -> bool:
-        """Whether the record agrees that the job is to be submitted; False: it knew better, decide again.
+    async def is_free(self, draft: Draft, destination: Destination | None) -> bool:
+        """Whether the record agrees that the job is sent, there; False: it knew better, decide again.
 
-        It is asked before the service, because it refuses a second object with the same job id, and knows of an
-        end that Kubernetes has lost. A database that is down holds no job back: it delays the record only.
+        It refuses a second object with the same job id, and knows of a run that Kubernetes has lost. Where it is down,
+        nothing is sent that may have been sent before: Unavailable is raised. The next tasks of a set that runs
+        (`destination` None) are told apart by status.
         """
+        job = draft.job
         try:
-            is_first = await self._recorder.record(draft)
+            truth = await self._recorder.ask(draft, destination)
         except (NotLeading, Conflict):
             raise  # nothing is known of the database
         except Retryable as error:
+            if not (job.is_submitted or self._freshness.is_new(job)):
+                raise Unavailable(f"the job is not submitted before the record can be read: {error}") from error
             if self._outage != str(error):
                 self._outage = str(error)
-                log.warning("jobs are submitted before they are recorded: %s", error)
+                log.warning("new jobs are submitted before they are recorded: %s", error)
             return True
         self._outage = ""
-        return is_first
+        if truth is None or (truth.proves_a_run and not job.is_submitted):
+            await self.learn(draft)
+            return False
+        return job.status.destination is not None or self._agrees(draft, truth, destination)
 
-    async def learn_the_end(self, draft: Draft) -> None:
+    def _agrees(self, draft: Draft, truth: Recorded, destination: Destination | None) -> bool:
+        """Whether the record has no other destination, of a process before this one, which may have sent the job there.
+        Else that one counts from now on."""
+        if truth.destination is None or destination is None or truth.destination == destination.to_text():
+            return True
+        try:
+            known = from_text(truth.destination)
+        except msgspec.MsgspecError as error:
+            raise Unavailable(f"the record's destination cannot be read: {error}") from error
+        now = self._clock.now()
+        draft.set_status(msgspec.structs.replace(draft.job.status, provider=known.provider, destination=known), now)
+        if known.provider in self._intent_first:
+            draft.set_status(statuses.in_doubt(draft.job, now), now)
+        log.info("the record knows that the job may have been sent to %s", known, extra=log_fields(draft.job))
+        return False
+
+    async def learn(self, draft: Draft) -> None:
+        """Take over what the record knows of a run that Kubernetes has lost. Raises Retryable."""
+        job = draft.job
+        if job.is_finished:
+            await self._learn_the_end(draft)
+        elif not job.is_submitted:
+            row = await self._store.get_job(job.status.tenant_id or "", job.job_id)
+            if row is None:
+                raise Retryable("the record has just changed")
+            draft.set_status(statuses.as_recorded(job.status, row), self._clock.now())
+
+    async def _learn_the_end(self, draft: Draft) -> None:
         """The record has an end that Kubernetes has lost: its facts are the row's and those that the service tells.
 
         Raises Retryable while the service need not show or tell them yet.
@@ -105,7 +150,10 @@ class Submitting:
         if row is not None:
             draft.set_status(statuses.ended_as(draft.job.status, row), now)
         job = draft.job
-        seen = await self._provider_of(job).get(ref_of(job))
+        site = self._sites.known(job)
+        if site is None:
+            return  # nobody who could tell more
+        seen = await site.provider.get(ref_of(job))
         since = (now - (job.status.completed_at or now)).total_seconds()
         if seen is None and 0 <= since < self._settle_seconds:
             raise Retryable("the job has ended, and the service does not show it yet")
@@ -132,11 +180,18 @@ class Submitting:
             draft.finish(Phase.FAILED, reason=refused.reason, message=str(refused), now=self._clock.now())
             return Unseen.ABSENT, None
         draft.env = shown_environment(environment, redact=self._settings.redact_env)
-        provider = self._provider_of(job)
+        site = await self._sites.of(job)
+        provider = site.provider
         try:
             request = request_for(job, environment, self._settings.profiles)
-            if not provider.names_are_ids and await self._was_lost(draft):
-                return Unseen.ABSENT, None
+            destination = self._intents.destination(job, provider)
+        except Permanent as refused:
+            draft.finish(Phase.FAILED, reason=refused.reason, message=str(refused), now=self._clock.now())
+            return Unseen.ABSENT, None
+        if not await self.is_free(draft, destination):
+            return Unseen.NOT_ASKED, None
+        try:
+            request = msgspec.structs.replace(request, destination=destination)
             seen = await self._intents.submit(draft, provider, request)
         except Conflict:
             raise  # another controller was faster: nothing was sent
@@ -149,10 +204,11 @@ class Submitting:
         except Retryable as failed:
             doubted = draft.job.status.submission
             reason = reasons.SUBMITTING if doubted and doubted.is_open else reasons.PROVIDER_ERROR
+            self._renew(draft, failed)
             draft.mark(conditions.SUBMITTED, False, reason=reason, message=str(failed), now=self._clock.now())
             await self._recorder.flush(draft)
             raise
-        self._observers[provider.name].note(seen)
+        site.observer.note(seen)
         log.info("submitted", extra=log_fields(job))
         draft.events.append(("Normal", reasons.SUBMITTED, f"{provider.name} has the job: {seen.resource_path}"))
         return seen, None
@@ -164,11 +220,13 @@ class Submitting:
         tried again. Raises Retryable.
         """
         job = draft.job
-        provider = self._provider_of(job)
+        site = await self._sites.of(job)
+        provider = site.provider
         try:
             environment = await self._resources.environment(job)
             request = request_for(job, environment, self._settings.profiles)
-            more = await self._intents.submit(draft, provider, msgspec.structs.replace(request, begun=seen))
+            wanted = msgspec.structs.replace(request, begun=seen, destination=job.status.destination)
+            more = await self._intents.submit(draft, provider, wanted)
         except (Conflict, NotLeading):
             raise
         except (EnvironmentMissing, Permanent) as refused:
@@ -178,7 +236,7 @@ class Submitting:
         except Retryable as failed:
             await self._tell_that_it_stalls(draft, reasons.PROVIDER_ERROR, failed)
             raise
-        self._observers[provider.name].note(more)
+        site.observer.note(more)
         return more
 
     async def _tell_that_it_stalls(self, draft: Draft, reason: str, error: JennahError) -> None:
@@ -195,22 +253,16 @@ class Submitting:
             # It is submitted again only to be ended for sure; its Secret may have gone with the namespace.
             return Environment(values={}, shown={})
 
-    async def _was_lost(self, draft: Draft) -> bool:
-        """Whether there is a cloud job of a status that was emptied: then it is searched for, not submitted."""
-        job = draft.job
-        if job.status.submission is not None:
-            return False
-        try:
-            row = await self._store.get_job(job.status.tenant_id or "", job.job_id)
-            is_known = row is not None and row.resource_path is not None
-        except Retryable:
-            # A database that is down holds no job back; the service is asked where this is not the object's first pass.
-            is_known = draft.was_held and bool(await self._provider_of(job).find(ref_of(job)))
-        if not is_known:
-            return False
-        now = self._clock.now()
-        draft.set_status(statuses.in_doubt(job, now), now)
-        return True
+    def _renew(self, draft: Draft, failed: Retryable) -> None:
+        """Have the destination's time say that nothing is unknown: all calls until now were refused. Now and then only,
+        as it is a write."""
+        destination, now = draft.job.status.destination, self._clock.now()
+        is_unknown = isinstance(failed, Unavailable) and not isinstance(failed, Forbidden)
+        if destination is None or destination.at is None or is_unknown or self._intents.doubt(draft.job).unknown:
+            return
+        if (now - destination.at).total_seconds() > RENEW_SECONDS:
+            renewed = msgspec.structs.replace(destination, at=now)
+            draft.set_status(msgspec.structs.replace(draft.job.status, destination=renewed), now)
 
 
 class EnvironmentWait(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,6 +3,7 @@
 import asyncio
 import heapq
 import itertools
+import math
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
@@ -11,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from controller.domain import names, reasons
+from controller.domain.destination import Destination
 from controller.domain.errors import Conflict, NotFound, Permanent, Retryable
 from controller.domain.job import Job, JobSpec, Metadata, parse, status_to_wire
 from controller.domain.phases import Phase
@@ -101,6 +103,9 @@ class FakeProvider:
         self.region = "nowhere"
         self.names_are_ids = True
         self.cancel_erases = False
+        self.remembers_seconds = math.inf
+        self.queue = "queue"
+        """Where new jobs go by the settings."""
         self.jobs: dict[str, Observation] = {}
         self.submissions: list[SubmitRequest] = []
         self.more: list[tuple[int, int]] = []
@@ -111,6 +116,13 @@ class FakeProvider:
         """Names that `unclaimed` leaves out, as it may those that were claimed before."""
         self.observed = 0
         self.faults = faults or FaultPoints()
+
+    @property
+    def site(self) -> Destination:
+        return Destination(provider=self.name, region=self.region)
+
+    def destination(self, spec: JobSpec, namespace: str) -> Destination:
+        return msgspec.structs.replace(self.site, queue=self.queue)
 
     async def open(self) -> None:
         return
@@ -294,6 +306,7 @@ class FakeRecord:
         self.rows: dict[tuple[str, str], JobRow] = {}
         self.owners: dict[tuple[str, str], str] = {}
         self.audit: dict[str, list[tuple[int, Phase | None, Phase]]] = defaultdict(list)
+        self.destinations: dict[str, str] = {}
         self.faults = faults or FaultPoints()
 
     async def write(self, transitions: Sequence[Transition]) -> Recorded:
@@ -301,14 +314,20 @@ class FakeRecord:
         for transition in transitions:
             self._apply(transition)
         self.faults.reach("after record")
-        number, _, phase = self.audit[transitions[-1].uid][-1]
-        return Recorded(number=number, phase=phase)
+        last = transitions[-1]
+        number, _, phase = self.audit[last.uid][-1]
+        row = self.rows[last.row.tenant_id, last.row.job_id]
+        return Recorded(
+            number=number, phase=phase, resource_path=row.resource_path, destination=self.destinations.get(last.uid)
+        )
 
     def _apply(self, transition: Transition) -> None:
         audit, row = self.audit[transition.uid], transition.row
         owner = self.owners.setdefault((row.tenant_id, row.job_id), transition.uid)
         if owner != transition.uid:
             raise Permanent("another object's", reason=reasons.RECORD_REJECTED)
+        if transition.destination is not None:
+            self.destinations.setdefault(transition.uid, transition.destination)
         if audit and audit[-1][0] == transition.number:
             old = self.rows[row.tenant_id, row.job_id]  # the same transition again: only facts that were NULL
             facts = {name: getattr(row, name) for name in row.__struct_fields__ if getattr(old, name) is None}
@@ -322,7 +341,7 @@ class FakeRecord:
         self.faults.reach("get row")
         return self.rows.get((tenant_id, job_id))
 
-    async def delete_job(self, tenant_id: str, job_id: str) -> bool:
+    async def delete_job(self, tenant_id: str, job_id: str, *, uid: str | None) -> bool:
         self.faults.reach("delete row")
         self.owners.pop((tenant_id, job_id), None)
         was_there = self.rows.pop((tenant_id, job_id), None) is not None

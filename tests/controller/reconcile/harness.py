@@ -2,8 +2,11 @@
 
 from collections.abc import Awaitable
 
+from controller.domain.destination import Destination
+from controller.domain.errors import ConfigError
 from controller.domain.job import Job
 from controller.domain.resources import Profiles
+from controller.ports import BatchProvider
 from controller.reconcile.cache import JobCache
 from controller.reconcile.decide import Policy
 from controller.reconcile.endings import Endings
@@ -14,6 +17,7 @@ from controller.reconcile.orphans import OrphanPolicy, Orphans
 from controller.reconcile.queue import WorkQueue
 from controller.reconcile.reconciler import Reconciler
 from controller.reconcile.recorder import Recorder
+from controller.reconcile.sites import Site, Sites
 from controller.reconcile.submission import ReconcileSettings
 from tests.controller.fakes import (
     AlwaysLeader,
@@ -39,13 +43,19 @@ class Process:
             takeover_settle=world.takeover_settle,
             missing_grace=100,
             ending_grace=20,
+            remembers={provider.name: provider.remembers_seconds},
         )
         self.kube = world.kube
         self.queue = WorkQueue(clock)
         self.cache = JobCache()
-        self.observer = Observer(
-            provider, clock=clock, leadership=AlwaysLeader(), wake=self.queue.add, min_seconds=1, max_seconds=10
-        )
+
+        def observe(provider: BatchProvider) -> Observer:
+            return Observer(
+                provider, clock=clock, leadership=AlwaysLeader(), wake=self.queue.add, min_seconds=1, max_seconds=10
+            )
+
+        self.observer = observe(provider)
+        self.sites = Sites(Site(provider, self.observer), make=world.make_elsewhere, observe=observe, clock=clock)
         self.orphans = Orphans(
             provider=provider,
             resources=world.kube,
@@ -61,8 +71,7 @@ class Process:
         self.reconciler = Reconciler(
             cache=self.cache,
             queue=self.queue,
-            providers={provider.name: provider},
-            observers={provider.name: self.observer},
+            sites=self.sites,
             resources=world.kube,
             store=world.record,  # type: ignore[arg-type]
             recorder=Recorder(
@@ -88,7 +97,8 @@ class Process:
 
     async def observe(self, job: Job) -> Job:
         """One bulk observation, a pass, and the object as it is then."""
-        await self.observer._round()
+        for site in self.sites:
+            await site.observer._round()
         await self.reconcile(job)
         return self.kube.current(job)
 
@@ -105,6 +115,8 @@ class World:
         self.provider = FakeProvider(self.faults) if names_are_ids else FakeService(self.faults, self.clock)
         self.record = FakeRecord(self.faults)
         self.kube = FakeResources(self.faults)
+        self.elsewhere: dict[Destination, FakeProvider] = {}
+        """What can be reached beside the settings' own service."""
         self._processes = 0
         self.start()
 
@@ -113,6 +125,11 @@ class World:
         self.process = self.another()
         self.kube.changed = self.process.upsert
         self.kube.removed = self.process.reconciler.remove
+
+    def make_elsewhere(self, site: Destination) -> BatchProvider:
+        if site not in self.elsewhere:
+            raise ConfigError(["there are no credentials"])
+        return self.elsewhere[site]
 
     def another(self) -> Process:
         """One more process, which has seen what is there."""

@@ -46,7 +46,7 @@ class Store:
         self.calls += 1
         return []
 
-    async def delete_job(self, tenant_id: str, job_id: str) -> bool:
+    async def delete_job(self, tenant_id: str, job_id: str, *, uid: str | None) -> bool:
         self.calls += 1
         return True
 
@@ -113,7 +113,7 @@ async def test_no_write_of_the_database_begins_without_leadership_also_not_by_a_
     with pytest.raises(NotLeading):
         await writer.write([None])  # type: ignore[list-item]
     with pytest.raises(NotLeading):
-        await record.delete_job("t", "j")
+        await record.delete_job("t", "j", uid="u")
     assert store.calls == 0
 
 
@@ -130,9 +130,10 @@ async def test_no_write_of_kubernetes_begins_without_leadership_and_reads_do() -
 
 def guard(world: World, switch: Switch) -> None:
     """Put the guards where `controller.main` puts them."""
-    world.reconciler._providers = {"local": GuardedProvider(world.provider, switch)}
+    guarded = GuardedProvider(world.provider, switch)
+    world.process.sites.home.provider = guarded
     world.reconciler._leadership = switch
-    world.observer._provider = world.reconciler._providers["local"]
+    world.observer._provider = guarded
     world.observer._leadership = switch
     resources = GuardedResources(world.kube, switch)
     world.reconciler._resources = world.reconciler._recorder._resources = resources

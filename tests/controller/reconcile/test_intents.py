@@ -267,14 +267,15 @@ async def test_a_status_that_was_wiped_does_not_run_the_job_again(world: World) 
     assert after.status.phase is Phase.RUNNING
 
 
-async def test_a_database_that_is_down_does_not_hold_the_job_back(world: World) -> None:
-    job = world.kube.create()
+async def test_a_database_that_is_down_does_not_hold_a_new_job_back(world: World) -> None:
+    await step(world, world.kube.create("first"))
+    job = world.kube.create(job_id=None)
     for _ in range(3):
         world.faults.arm("before record", Unavailable("the database is down"))
     await step(world, job)
-    assert len(world.provider.made) == 1
+    assert len(world.provider.made) == 2
     after = await drive(world, job, 60)
-    assert len(world.provider.made) == 1
+    assert len(world.provider.made) == 2
     assert (after.status.phase, world.audit(job)[0]) == (Phase.PENDING, (0, None, "Pending"))
 
 

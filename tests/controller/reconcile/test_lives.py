@@ -10,7 +10,7 @@ from tests.controller.fakes import START, Crash
 from tests.controller.reconcile.harness import World
 
 
-async def test_a_job_lives_through_its_phases_with_three_status_writes(world: World) -> None:
+async def test_a_job_lives_through_its_phases_with_four_status_writes(world: World) -> None:
     job = world.kube.create()
     await world.reconcile(job)
     job = world.kube.current(job)
@@ -24,7 +24,7 @@ async def test_a_job_lives_through_its_phases_with_three_status_writes(world: Wo
     assert job.status.phase is Phase.COMPLETED
     assert job.status.exit_code == 0
     assert conditions.is_true(job.status.conditions, conditions.COMPLETE)
-    assert world.kube.writes == 3
+    assert world.kube.writes == 4, "where it goes, and three phases"
     assert world.audit(job) == [
         (0, None, "Pending"),
         (1, "Pending", "Scheduled"),
@@ -75,13 +75,22 @@ async def test_an_unknown_profile_fails_the_job_and_names_the_known_ones(world: 
     assert not world.provider.submissions
 
 
-async def test_a_database_that_is_down_delays_status_and_submits_once(world: World) -> None:
-    job = world.kube.create()
+async def leads(world: World) -> None:
+    """The controller knows at which version its term began: what is made from now on is new."""
+    await world.reconcile(world.kube.create("first"))
+    world.provider.submissions.clear()
+    world.provider.jobs.clear()
+
+
+async def test_a_database_that_is_down_delays_status_and_submits_a_new_job_once(world: World) -> None:
+    await leads(world)
+    job = world.kube.create(job_id=None)
     for _ in range(2):
         world.faults.arm("before record", Unavailable("the database is down"))
     with pytest.raises(Unavailable):
         await world.reconcile(job)
-    assert world.kube.current(job).status.phase is None
+    status = world.kube.current(job).status
+    assert (status.phase, status.destination is not None) == (Phase.PENDING, True)
     assert len(world.provider.submissions) == 1, "the job runs nevertheless"
     await world.reconcile(job)
     assert len(world.provider.submissions) == 1
@@ -159,17 +168,36 @@ async def test_a_namespace_too_long_for_a_tenant_id_fails_the_job_in_kubernetes_
     assert not world.record.rows
 
 
-async def test_a_database_that_is_down_holds_no_job_back_and_is_told_once(
+@pytest.mark.parametrize("what", ["a caller's own job id", "an object of before the term", "one that had a status"])
+async def test_a_job_that_may_have_run_before_waits_for_the_record(world: World, what: str) -> None:
+    if what != "an object of before the term":
+        await leads(world)
+    job = world.kube.create(job_id="own" if what == "a caller's own job id" else None)
+    if what == "one that had a status":
+        job = world.kube.edit_status(job, phase=Phase.PENDING, transition=0, tenant_id="tenant", provider="local")
+        job = world.kube.edit_status(job, phase=None, transition=None)
+    for _ in range(5):
+        world.faults.arm("before record", Unavailable("the database is down"))
+        with pytest.raises(Unavailable, match="not submitted before the record can be read: the database is down"):
+            await world.reconcile(job)
+        world.clock.pause(30)
+    assert not world.provider.submissions
+    await world.reconcile(job)
+    assert len(world.provider.submissions) == 1
+
+
+async def test_a_database_that_is_down_holds_no_new_job_back_and_is_told_once(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("WARNING")
+    await leads(world)
     for _ in range(3):
-        job = world.kube.create()
+        job = world.kube.create(job_id=None)
         world.faults.arm("before record", Unavailable("the database is down"))
         world.faults.arm("before record", Unavailable("the database is down"))
         with pytest.raises(Unavailable):
             await world.reconcile(job)
     assert len(world.provider.jobs) == 3
     assert [line for line in caplog.messages if "before they are recorded" in line] == [
-        "jobs are submitted before they are recorded: the database is down"
+        "new jobs are submitted before they are recorded: the database is down"
     ]

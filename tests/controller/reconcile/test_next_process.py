@@ -34,7 +34,7 @@ async def test_a_crash_at_any_step_of_submitting_leads_to_one_cloud_job_and_one_
 async def test_an_end_that_only_the_record_has_gets_its_facts_from_the_service(world: World) -> None:
     """Two leaders died between the database and Kubernetes: one when it had submitted, one when it had seen the end."""
     job = world.kube.create()
-    world.faults.arm("before status", Crash("on purpose"))
+    world.faults.arm("before status", Crash("on purpose"), passes=1)
     assert await world.crashes(world.reconcile(job))
     world.provider.move(Phase.FAILED, exit_code=3, completed_at=START)
     world.faults.arm("before status", Crash("on purpose"))
