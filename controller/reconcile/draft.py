@@ -44,16 +44,19 @@ class Draft:
         """Set one condition."""
         self.set_status(statuses.marked(self.job, kind, value, reason=reason, message=message, now=now), now)
 
-    def transitions(self, now: datetime, destination: Destination | None = None) -> list[Transition]:
-        """What the record must be told: the changes of phase, else facts that the row shows and lacks, else the
-        destination that the job is about to be sent to."""
+    def transitions(
+        self, now: datetime, destination: Destination | None = None, *, is_asked: bool = False
+    ) -> list[Transition]:
+        """What the record must be told: the changes of phase, else facts that the row shows and lacks; with `is_asked`
+        at least the last change once more, which makes the record answer. `destination`: where the job is about to be
+        sent."""
         if self._moves:
             # The last one carries all facts as they are now, also those that came after it in this pass.
             *earlier, (before, job, at) = self._moves
             last = self._transition(before, job, at, self._row(self.job, now), destination)
             return [*(self._transition(*move, self._row(*move[1:]), destination) for move in earlier), last]
         row = self._row(self.job, now)
-        is_known = destination is None and row == self._row(self._recorded, now)
+        is_known = not is_asked and row == self._row(self._recorded, now)
         if self.job.status.transition is None or is_known:
             return []
         return [self._transition(self.job.status, self.job, now, row, destination)]

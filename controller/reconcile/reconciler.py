@@ -235,6 +235,7 @@ class Reconciler:
         if is_forged:
             log.info("the status contradicts itself: it is made anew", extra=log_fields(job))
             await self._accept(draft)
+            await self._submitting.recall(draft)
 
     async def _pass(self, draft: Draft, seen: Observation | Unseen) -> float | None:
         await self._repair(draft, seen)

@@ -6,8 +6,8 @@ from datetime import datetime
 import msgspec
 
 from controller.domain import conditions, names, reasons
-from controller.domain.destination import Destination
-from controller.domain.errors import Permanent
+from controller.domain.destination import Destination, from_text
+from controller.domain.errors import Permanent, Unavailable
 from controller.domain.job import Job, JobStatus
 from controller.domain.phases import Phase
 from controller.domain.records import JobRow, Recorded, Transition
@@ -59,18 +59,20 @@ class Recorder:
 
     async def record(self, draft: Draft) -> bool:
         """Write the draft to the database alone. False and errors as in `flush`."""
-        return await self._record(draft, None) is not None
+        return await self._record(draft) is not None
 
     async def ask(self, draft: Draft, destination: Destination | None) -> Recorded | None:
         """Write the draft to the database, with where the job is about to be sent, and hear what the record has of it.
 
         None: it knew better, as in `flush`. Errors as there.
         """
-        return await self._record(draft, destination)
+        return await self._record(draft, destination, is_asked=True)
 
-    async def _record(self, draft: Draft, destination: Destination | None) -> Recorded | None:
+    async def _record(
+        self, draft: Draft, destination: Destination | None = None, *, is_asked: bool = False
+    ) -> Recorded | None:
         status, now = draft.job.status, self._clock.now()
-        transitions = draft.transitions(now, destination)
+        transitions = draft.transitions(now, destination, is_asked=is_asked)
         ours = Recorded(number=status.transition or 0, phase=status.phase or Phase.PENDING)
         # A tenant that no database can hold is in Kubernetes only; of a purged job nothing is recorded any more.
         if not transitions or draft.job.is_purged or names.tenant_fault(status.tenant_id or "") is not None:
@@ -145,4 +147,15 @@ def _rebase(draft: Draft, truth: Recorded, now: datetime) -> None:
     reason, message = (before.reason, before.message) if is_same else (None, None)
     status = statuses.moved(job, status, truth.phase, reason=reason, message=message, at=now, now=now)
     draft.restart_from(base)
+    status = statuses.sent_to(status, destination_of(truth)) if status.destination is None else status
     draft.job = msgspec.structs.replace(job, status=msgspec.structs.replace(status, transition=truth.number))
+
+
+def destination_of(truth: Recorded) -> Destination | None:
+    """Where the job may have been sent, by the record. Raises Unavailable for a text of another release."""
+    if truth.destination is None:
+        return None
+    try:
+        return from_text(truth.destination)
+    except msgspec.MsgspecError as error:
+        raise Unavailable(f"the destination in the record cannot be read: {error}") from error

@@ -10,7 +10,6 @@ import msgspec
 
 from controller.domain import reasons
 from controller.domain.job import Job
-from controller.domain.phases import Phase
 from controller.ports import BatchProvider, JobRecord, Observation
 from controller.reconcile import statuses
 from controller.reconcile.observer import ref_of
@@ -62,4 +61,4 @@ def _has_a_way_here(job: Job) -> bool:
     """Whether a job gets into that phase: not beyond Pending without a cloud job, but to its end."""
     if job.is_finished or job.is_submitted or job.status.submission is not None:
         return True
-    return job.status.phase is Phase.PENDING and job.status.transition == 0
+    return not job.status.proves_a_run

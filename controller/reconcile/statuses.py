@@ -8,6 +8,7 @@ from datetime import datetime
 import msgspec
 
 from controller.domain import conditions, reasons
+from controller.domain.destination import Destination
 from controller.domain.job import Job, JobStatus, Submission
 from controller.domain.phases import Phase
 from controller.domain.records import JobRow
@@ -202,6 +203,13 @@ def ended_as(status: JobStatus, row: JobRow) -> JobStatus:
         completed_at=row.completed_at or status.completed_at,
         message=row.error_message or status.message,
     )
+
+
+def sent_to(status: JobStatus, destination: Destination | None) -> JobStatus:
+    """The status of a job that may have been sent there; as it is where that is not known."""
+    if destination is None:
+        return status
+    return msgspec.structs.replace(status, provider=destination.provider, destination=destination)
 
 
 def as_recorded(status: JobStatus, row: JobRow) -> JobStatus:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from controller.domain import conditions, reasons
-from controller.domain.destination import Destination, from_text
+from controller.domain.destination import Destination
 from controller.domain.errors import (
     Conflict,
     EnvironmentMissing,
@@ -34,7 +34,7 @@ from controller.reconcile.draft import Draft
 from controller.reconcile.freshness import Freshness
 from controller.reconcile.intents import Intents
 from controller.reconcile.observer import ref_of
-from controller.reconcile.recorder import Recorder, log_fields
+from controller.reconcile.recorder import Recorder, destination_of, log_fields
 from controller.reconcile.sites import Sites
 
 log = logging.getLogger(__name__)
@@ -108,26 +108,37 @@ class Submitting:
                 log.warning("new jobs are submitted before they are recorded: %s", error)
             return True
         self._outage = ""
-        if truth is None or (truth.proves_a_run and not job.is_submitted):
+        if truth is None:
             await self.learn(draft)
             return False
-        return job.status.destination is not None or self._agrees(draft, truth, destination)
+        if job.status.destination is not None:
+            return job.is_submitted or not await self._ran(draft, truth)
+        known = destination_of(truth)
+        if known is not None and known != destination:
+            # A process before this one may have sent the job there: that counts from now on.
+            log.info("the record knows that the job may have been sent to %s", known, extra=log_fields(job))
+            now = self._clock.now()
+            draft.set_status(statuses.sent_to(job.status, known), now)
+            if known.provider in self._intent_first:
+                draft.set_status(statuses.in_doubt(draft.job, now), now)
+        return not await self._ran(draft, truth) and draft.job.status.destination is None
 
-    def _agrees(self, draft: Draft, truth: Recorded, destination: Destination | None) -> bool:
-        """Whether the record has no other destination, of a process before this one, which may have sent the job there.
-        Else that one counts from now on."""
-        if truth.destination is None or destination is None or truth.destination == destination.to_text():
+    async def _ran(self, draft: Draft, truth: Recorded) -> bool:
+        """Whether the record proves a run that status does not know of; that is taken over then."""
+        if truth.proves_a_run and not draft.job.is_submitted:
+            await self.learn(draft)
             return True
-        try:
-            known = from_text(truth.destination)
-        except msgspec.MsgspecError as error:
-            raise Unavailable(f"the record's destination cannot be read: {error}") from error
-        now = self._clock.now()
-        draft.set_status(msgspec.structs.replace(draft.job.status, provider=known.provider, destination=known), now)
-        if known.provider in self._intent_first:
-            draft.set_status(statuses.in_doubt(draft.job, now), now)
-        log.info("the record knows that the job may have been sent to %s", known, extra=log_fields(draft.job))
         return False
+
+    async def recall(self, draft: Draft) -> None:
+        """Where a status proves a run and no longer says where, take that over from the record. Raises Retryable."""
+        status = draft.job.status
+        if not status.proves_a_run or status.resource_path is not None or status.destination is not None:
+            return
+        truth = await self._recorder.ask(draft, None)
+        if truth is not None:
+            draft.set_status(statuses.sent_to(draft.job.status, destination_of(truth)), self._clock.now())
+        await self._take_over_the_row(draft)
 
     async def learn(self, draft: Draft) -> None:
         """Take over what the record knows of a run that Kubernetes has lost. Raises Retryable."""
@@ -135,10 +146,14 @@ class Submitting:
         if job.is_finished:
             await self._learn_the_end(draft)
         elif not job.is_submitted:
-            row = await self._store.get_job(job.status.tenant_id or "", job.job_id)
-            if row is None:
-                raise Retryable("the record has just changed")
-            draft.set_status(statuses.as_recorded(job.status, row), self._clock.now())
+            await self._take_over_the_row(draft)
+
+    async def _take_over_the_row(self, draft: Draft) -> None:
+        status = draft.job.status
+        row = await self._store.get_job(status.tenant_id or "", draft.job.job_id)
+        if row is None:
+            raise Retryable("the record has just changed")
+        draft.set_status(statuses.as_recorded(status, row), self._clock.now())
 
     async def _learn_the_end(self, draft: Draft) -> None:
         """The record has an end that Kubernetes has lost: its facts are the row's and those that the service tells.

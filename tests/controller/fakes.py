@@ -232,6 +232,8 @@ class FakeService(FakeProvider):
         self._clock = clock or FakeClock()
         self.made: list[tuple[float, Observation]] = []
         """Every job that was ever made: when, and how it stands."""
+        self.queue_of: dict[str, str | None] = {}
+        """By path: where each was sent, and is found by its name."""
         self.stopped: list[tuple[float, SubmitRequest]] = []
         """Calls of processes that were stopped, or died, before they had sent anything: since when."""
 
@@ -252,6 +254,7 @@ class FakeService(FakeProvider):
             submitted_at=self._clock.now(),
         )
         self.made.append((self._clock.monotonic(), made))
+        self.queue_of[made.resource_path] = self._queue(request)
         self.faults.reach("after submit")
         return made
 
@@ -261,8 +264,13 @@ class FakeService(FakeProvider):
         return [
             job
             for at, job in self.made
-            if at + self.hidden <= now and (job.external_name, job.uid) == (ref.external_name, ref.uid)
+            if at + self.hidden <= now
+            and (job.external_name, job.uid) == (ref.external_name, ref.uid)
+            and self.queue_of.get(job.resource_path, self.queue) == self._queue(ref)
         ]
+
+    def _queue(self, asked: SubmitRequest | JobRef) -> str | None:
+        return asked.destination.queue if asked.destination is not None else self.queue
 
     async def get(self, ref: JobRef) -> Observation | None:
         self.faults.reach("get")
