@@ -126,38 +126,41 @@ class Controller:
         self._events = EventPoster(client, clock, settings.common.worker_id)
         self._writer = GroupWriter(record)
         metrics.QUEUE_DEPTH.set_function(lambda: len(self._queue))
+        resources = GuardedResources(KubeJobResources(client, self._events, clock), leadership)
 
-        def observe(provider: BatchProvider, label: str = "") -> Observer:
-            return Observer(
-                provider,
-                clock=clock,
-                leadership=leadership,
-                wake=self._queue.add,
-                min_seconds=settings.observe_min_seconds,
-                max_seconds=settings.observe_max_seconds,
-                label=label,
+        def site(provider: BatchProvider, label: str) -> Site:
+            return Site(
+                provider=provider,
+                observer=Observer(
+                    provider,
+                    clock=clock,
+                    leadership=leadership,
+                    wake=self._queue.add,
+                    min_seconds=settings.observe_min_seconds,
+                    max_seconds=settings.observe_max_seconds,
+                    label=label,
+                ),
+                orphans=Orphans(
+                    provider=provider,
+                    resources=resources,
+                    cache=cache,
+                    endings=Endings(store=record, writer=self._writer, clock=clock),
+                    leadership=leadership,
+                    clock=clock,
+                    policy=_orphan_policy(settings),
+                    vanished=lambda key: self.reconciler.remove(key),
+                    contradicted=lambda seen: self.reconciler.contradict(seen),
+                    label=label,
+                ),
             )
 
         self._sites = Sites(
-            Site(provider, observe(provider)),
-            make=lambda destination: GuardedProvider(make_elsewhere(destination, clock), leadership),
-            observe=lambda provider: observe(provider, str(provider.site)),
+            site(provider, provider.name),
+            make=lambda place: site(GuardedProvider(make_elsewhere(place, clock), leadership), str(place)),
             clock=clock,
         )
         if watched is not None:
             watched.on_change(self._sites.home.observer.look)
-        resources = GuardedResources(KubeJobResources(client, self._events, clock), leadership)
-        self._orphans = Orphans(
-            provider=provider,
-            resources=resources,
-            cache=cache,
-            endings=Endings(store=record, writer=self._writer, clock=clock),
-            leadership=leadership,
-            clock=clock,
-            policy=_orphan_policy(settings),
-            vanished=lambda key: self.reconciler.remove(key),
-            contradicted=lambda seen: self.reconciler.contradict(seen),
-        )
         freshness = Freshness(resources)
         self.reconciler = Reconciler(
             cache=cache,
@@ -177,7 +180,6 @@ class Controller:
                 redact_env=settings.common.database.redact_env,
             ),
             intents=Intents(resources=resources, cache=cache, clock=clock, policy=policy, identity=identity),
-            lost=self._orphans.lost,
             freshness=freshness,
         )
         self._workers = Workers(self._queue, self.reconciler.work_on, settings.workers, leadership)
@@ -193,7 +195,6 @@ class Controller:
                 self._election.run(),
                 self._queue.run_timer(),
                 self._sites.run(),
-                self._orphans.run(),
                 self._events.run(),
             ):
                 async with self._workers.running(STOP_GRACE_SECONDS):
@@ -205,12 +206,10 @@ class Controller:
 
     def _start_leading(self, identity: str) -> None:
         say(f"Leading as {identity}")
-        self._orphans.take_over()
         self.reconciler.start_leading()
 
     def _stop_leading(self) -> None:
         self.reconciler.stop_leading()
-        self._orphans.stop_leading()
 
 
 def _policy(settings: OperatorSettings, provider: BatchProvider) -> Policy:

@@ -355,7 +355,9 @@ def _settle(job: Job, seen: Observation | Unseen, now: datetime, policy: Policy,
     """
     intent = job.status.submission
     if intent is None or not intent.is_open:
-        return None
+        # Its last call is known to have made nothing; but status may be an old one, and only who called can tell.
+        is_unsure = job.status.destination is not None and not doubt.has_called
+        return Note(status=statuses.in_doubt(job, now)) if is_unsure else None
     if not intent.in_doubt:
         return Note(status=statuses.in_doubt(job, now))
     left = policy.submit_limit + policy.submit_settle - doubt.age

@@ -154,6 +154,7 @@ class Intents:
         await provider.prepare(request)
         begun = self._clock.monotonic()
         await self._declare(draft, request)
+        self._called.add(request.uid)
         request = msgspec.structs.replace(request, send_by=begun + SEND_WITHIN_SECONDS)
         try:
             async with asyncio.timeout(self._policy.submit_limit):

@@ -92,8 +92,11 @@ class Orphans:
         policy: OrphanPolicy,
         vanished: Callable[[str], None],
         contradicted: Callable[[Observation], None],
+        label: str = "",
     ) -> None:
+        """`label`: what metrics and log lines call the provider; its name by default."""
         self._provider = provider
+        self._label = label or provider.name
         self._resources = resources
         self._cache = cache
         self._endings = endings
@@ -118,13 +121,13 @@ class Orphans:
 
     def stop_leading(self) -> None:
         """Somebody else tells of them now."""
-        metrics.ORPHANS.labels(self._provider.name).set(0)
+        metrics.ORPHANS.labels(self._label).set(0)
 
     def lost(self, job: Job) -> None:
         """An object is gone that we did not let go; also on a standby."""
         provider = job.status.provider or job.spec.provider or self._provider.name
         if job.is_finished or job.is_purged or provider != self._provider.name:
-            return
+            return  # the second is none of this service's: nothing of it was sent here
         if len(self._known) >= REMEMBERED:
             self._known.pop(next(iter(self._known)))
         self._known[_key(ref_of(job))] = _Orphan(
@@ -201,7 +204,7 @@ class Orphans:
             if orphan.runs:
                 await self._see_to(orphan)
         told = sum(one.runs and one.is_told and not one.is_left_alone for one in self._known.values())
-        metrics.ORPHANS.labels(self._provider.name).set(told)
+        metrics.ORPHANS.labels(self._label).set(told)
 
     def _take_in(self, listed: Iterable[OwnedJob]) -> None:
         for orphan in self._known.values():
@@ -297,7 +300,7 @@ class Orphans:
     def _forget(self, orphan: _Orphan) -> None:
         self._known.pop(_key(orphan.ref), None)
         if orphan.was_asked:
-            metrics.ORPHANS_ENDED.labels(self._provider.name).inc()
+            metrics.ORPHANS_ENDED.labels(self._label).inc()
         if orphan.is_told:
             log.info("the orphan has ended", extra=self._fields(orphan))
 
@@ -321,7 +324,7 @@ class Orphans:
         return {
             "job": f"{orphan.namespace}/{orphan.job_id}",
             "tenant": orphan.tenant_id,
-            "provider": self._provider.name,
+            "provider": self._label,
             "external_name": orphan.ref.external_name,
         }
 

@@ -5,7 +5,6 @@ Order of writes (design §3): the cloud, then the database, then status. What on
 """
 
 import logging
-from collections.abc import Callable
 
 import msgspec
 
@@ -65,7 +64,6 @@ class Reconciler:
         policy: Policy,
         settings: ReconcileSettings,
         intents: Intents,
-        lost: Callable[[Job], None],
         freshness: Freshness,
     ) -> None:
         self._cache = cache
@@ -79,8 +77,6 @@ class Reconciler:
         self._policy = policy
         self._settings = settings
         self._intents = intents
-        self._lost = lost
-        """Called with an object that is gone."""
         self._freshness = freshness
         self._complaints = Complaints()
         self._tenancy = Tenancy(resources, settings.api_namespace)
@@ -100,9 +96,9 @@ class Reconciler:
 
     def upsert(self, job: Job) -> None:
         """Take in an object from the watch."""
+        self._freshness.see(job)
         if self._cache.put(job):
             self._intents.see(job)
-            self._freshness.see(job)
             self._queue.add(job.key)
 
     def remove(self, key: str, last: Job | None = None) -> None:
@@ -112,11 +108,23 @@ class Reconciler:
         job = self._cache.remove(key)
         if job is not None:
             self._untrack(job)
-            self._lost(job)
+            self._lose(job)
         self._queue.drop(key)
         self._intents.forget(key)
         self._freshness.forget(key)
         self._complaints.forget(key)
+
+    def _lose(self, job: Job) -> None:
+        """An object is gone that was not let go: what it had at the service is an orphan."""
+        site = self._sites.known(job)
+        if site is not None:
+            site.orphans.lost(job)
+        elif job.is_submitted and not job.is_finished:
+            log.warning(
+                "the object is gone, and its cloud job at %s cannot be looked for",
+                job.status.destination or job.status.provider,
+                extra=log_fields(job),
+            )
 
     def contradict(self, seen: Observation) -> None:
         """A job of ours runs at the service though its object says that it has ended."""
@@ -134,6 +142,7 @@ class Reconciler:
         self._freshness.take_over()
         for site in self._sites:
             site.observer.forget()
+            site.orphans.take_over()
         for job in self._cache:
             self._track(job)
             self._queue.add(job.key)
@@ -142,6 +151,7 @@ class Reconciler:
         """What was seen at the service will be old when we lead again."""
         for site in self._sites:
             site.observer.forget()
+            site.orphans.stop_leading()
 
     # --- the loop ------------------------------------------------------------------------------------
 

@@ -8,46 +8,40 @@ that cannot be reached slows no other: it has a client, rounds and limits of its
 import asyncio
 from collections.abc import Callable, Iterator
 
+import msgspec
+
 from controller.domain.destination import Destination
 from controller.domain.errors import ConfigError, NotLeading, Retryable, Unreachable
 from controller.domain.job import Job
 from controller.ports import BatchProvider, Clock
 from controller.reconcile.observer import Observer
+from controller.reconcile.orphans import Orphans
 
 TRY_AGAIN_SECONDS = 60.0
 """The pause before a site that could not be opened is tried again, for all of its jobs together."""
 
 
-class Site:
-    """One provider and its observer."""
+class Site(msgspec.Struct, kw_only=True):
+    """One provider, and what asks it: for the jobs that are known, and for those whose objects are gone."""
 
-    def __init__(self, provider: BatchProvider, observer: Observer) -> None:
-        self.provider = provider
-        self.observer = observer
+    provider: BatchProvider
+    observer: Observer
+    orphans: Orphans
 
 
 class Sites:
-    """All sites of this process; the first one is that of today's settings."""
+    """All sites of this process; `home` is that of today's settings."""
 
-    def __init__(
-        self,
-        home: Site,
-        *,
-        make: Callable[[Destination], BatchProvider],
-        observe: Callable[[BatchProvider], Observer],
-        clock: Clock,
-    ) -> None:
-        """`make`: the provider for another site, not opened; raises ConfigError. `observe`: an observer for it."""
+    def __init__(self, home: Site, *, make: Callable[[Destination], Site], clock: Clock) -> None:
+        """`make`: another site, its provider not opened yet; raises ConfigError."""
         self.home = home
         self._make = make
-        self._observe = observe
         self._clock = clock
         self._others: dict[Destination, Site] = {}
         self._faults: dict[Destination, tuple[float, str]] = {}
         """Of sites that could not be opened: when, and why."""
         self._opening = asyncio.Lock()
         self._news = asyncio.Event()
-        self._running: dict[Destination, asyncio.Task[None]] = {}
 
     def __iter__(self) -> Iterator[Site]:
         yield self.home
@@ -82,13 +76,13 @@ class Sites:
         if fault and left > 0:
             raise Unreachable(fault, delay=left)
         try:
-            provider = self._make(site)
+            made = self._make(site)
             try:
-                await provider.open()
-                if provider.site != site:
-                    raise ConfigError([f"today's credentials and settings reach {provider.site}"])
+                await made.provider.open()
+                if made.provider.site != site:
+                    raise ConfigError([f"today's credentials and settings reach {made.provider.site}"])
             except BaseException:
-                await provider.close()
+                await made.provider.close()
                 raise
         except NotLeading:
             raise
@@ -97,19 +91,20 @@ class Sites:
             self._faults[site] = self._clock.monotonic(), told
             raise Unreachable(told, delay=TRY_AGAIN_SECONDS) from error
         self._faults.pop(site, None)
-        made = self._others[site] = Site(provider, self._observe(provider))
+        self._others[site] = made
         self._news.set()
         return made
 
     async def run(self) -> None:
-        """Have all sites observed, also those that come later. Runs until it is cancelled, or an observer fails."""
+        """Have all sites observed and searched, later ones too. Runs until it is cancelled, or one fails."""
+        running = 0
         async with asyncio.TaskGroup() as group:
-            group.create_task(self.home.observer.run())
             while True:
-                for site, made in self._others.items():
-                    if site not in self._running:
-                        self._running[site] = group.create_task(made.observer.run())
                 self._news.clear()
+                for site in [*self][running:]:
+                    group.create_task(site.observer.run())
+                    group.create_task(site.orphans.run())
+                    running += 1
                 await self._news.wait()
 
     async def close(self) -> None:

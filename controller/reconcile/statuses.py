@@ -256,7 +256,8 @@ def in_doubt(job: Job, now: datetime) -> JobStatus:
     )
     sent = status.destination.at if status.destination is not None else None
     unknown = Submission(attempt=1, by="unknown", at=sent or now, deadline=sent or now)
-    submission = msgspec.structs.replace(status.submission or unknown, in_doubt=True)
+    known = status.submission if status.submission is not None and status.submission.is_open else unknown
+    submission = msgspec.structs.replace(known, in_doubt=True)
     return msgspec.structs.replace(status, submission=submission)
 
 

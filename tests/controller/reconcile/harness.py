@@ -49,24 +49,27 @@ class Process:
         self.queue = WorkQueue(clock)
         self.cache = JobCache()
 
-        def observe(provider: BatchProvider) -> Observer:
-            return Observer(
-                provider, clock=clock, leadership=AlwaysLeader(), wake=self.queue.add, min_seconds=1, max_seconds=10
+        def site(provider: BatchProvider) -> Site:
+            return Site(
+                provider=provider,
+                observer=Observer(
+                    provider, clock=clock, leadership=AlwaysLeader(), wake=self.queue.add, min_seconds=1, max_seconds=10
+                ),
+                orphans=Orphans(
+                    provider=provider,
+                    resources=world.kube,
+                    cache=self.cache,
+                    endings=Endings(store=world.record, writer=world.record, clock=clock),  # type: ignore[arg-type]
+                    leadership=AlwaysLeader(),
+                    clock=clock,
+                    policy=world.orphans,
+                    vanished=lambda key: self.reconciler.remove(key),
+                    contradicted=lambda seen: self.reconciler.contradict(seen),
+                ),
             )
 
-        self.observer = observe(provider)
-        self.sites = Sites(Site(provider, self.observer), make=world.make_elsewhere, observe=observe, clock=clock)
-        self.orphans = Orphans(
-            provider=provider,
-            resources=world.kube,
-            cache=self.cache,
-            endings=Endings(store=world.record, writer=world.record, clock=clock),  # type: ignore[arg-type]
-            leadership=AlwaysLeader(),
-            clock=clock,
-            policy=world.orphans,
-            vanished=lambda key: self.reconciler.remove(key),
-            contradicted=lambda seen: self.reconciler.contradict(seen),
-        )
+        self.sites = Sites(site(provider), make=lambda place: site(world.make_elsewhere(place)), clock=clock)
+        self.observer, self.orphans = self.sites.home.observer, self.sites.home.orphans
         freshness = Freshness(world.kube)
         self.reconciler = Reconciler(
             cache=self.cache,
@@ -84,7 +87,6 @@ class Process:
                 default_provider=provider.name, profiles=Profiles(), api_namespace="api", env_wait_seconds=60
             ),
             intents=Intents(resources=world.kube, cache=self.cache, clock=clock, policy=policy, identity=identity),
-            lost=self.orphans.lost,
             freshness=freshness,
         )
 

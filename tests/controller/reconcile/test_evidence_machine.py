@@ -7,7 +7,6 @@ after the time for which it remembers ended jobs.
 import asyncio
 from collections.abc import Awaitable
 
-import msgspec
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -16,7 +15,7 @@ from controller.domain.errors import Conflict, JennahError, NotFound, Throttled,
 from controller.domain.job import Job, JobStatus
 from controller.domain.phases import Phase
 from controller.ports import SubmitRequest
-from tests.controller.fakes import START, Crash, FakeProvider, FakeService
+from tests.controller.fakes import START, Crash, FakeService
 from tests.controller.reconcile.harness import World
 
 REMEMBERS = 1000.0
@@ -139,9 +138,17 @@ class Evidence(RuleBasedStateMachine):
             if phase.is_terminal:
                 self.ended_at = self.world.clock.monotonic()
 
-    @rule(point=st.sampled_from(POINTS), fault=st.sampled_from([Crash, Unavailable, Throttled, Conflict]))
+    @rule(point=st.sampled_from(POINTS), fault=st.sampled_from([Crash, Unavailable]))
     def fails(self, point: str, fault: type[BaseException]) -> None:
         self.world.faults.arm(point, fault("on purpose"))
+
+    @rule(point=st.sampled_from(["prepare", "before submit"]))
+    def is_throttled(self, point: str) -> None:
+        self.world.faults.arm(point, Throttled("on purpose"))
+
+    @rule(point=st.sampled_from(["before status", "after status"]))
+    def is_overtaken(self, point: str) -> None:
+        self.world.faults.arm(point, Conflict("on purpose"))
 
     @rule()
     def restart(self) -> None:
@@ -209,4 +216,4 @@ class Evidence(RuleBasedStateMachine):
 
 
 TestEvidence = Evidence.TestCase
-TestEvidence.settings = settings(max_examples=200, stateful_step_count=30, deadline=None)
+TestEvidence.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
