@@ -280,15 +280,31 @@ class Job(Value, frozen=True, kw_only=True):
     @property
     def created_at(self) -> datetime | None:
         """When it was created: as the API noted it where that is credible, else in whole seconds."""
+        return self._submitted_at or self.metadata.creation_timestamp
+
+    @property
+    def has_new_id(self) -> bool:
+        """Whether no other object can have had this job id: the object's own uid, or one that the API made up for it.
+
+        A copy of such an object, made from a backup say, has its annotations and another time of creation.
+        """
+        if self.spec.job_id is None:
+            return True
+        is_noted = self.metadata.annotations.get(names.ANNOTATION_NEW_ID) == "true"
+        return is_noted and self.metadata.name == self.spec.job_id and self._submitted_at is not None
+
+    @property
+    def _submitted_at(self) -> datetime | None:
+        """When SubmitJob was called for this object, as the API noted it; None where there is no credible note."""
         created = self.metadata.creation_timestamp
         noted = self.metadata.annotations.get(names.ANNOTATION_SUBMITTED_AT)
         if created is None or noted is None:
-            return created
+            return None
         try:
             submitted = datetime.fromisoformat(noted)
-            return submitted if abs((submitted - created).total_seconds()) < _NOTED_WITHIN_SECONDS else created
+            return submitted if abs((submitted - created).total_seconds()) < _NOTED_WITHIN_SECONDS else None
         except (ValueError, TypeError):  # no time, or one without its zone
-            return created
+            return None
 
     @property
     def is_accepted(self) -> bool:

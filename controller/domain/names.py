@@ -20,6 +20,9 @@ ANNOTATION_PURGE = f"{GROUP}/purge"
 ANNOTATION_SUBMITTED_AT = f"{GROUP}/submitted-at"
 """When SubmitJob was called, RFC 3339 with microseconds: creationTimestamp has whole seconds, too coarse to sort by."""
 
+ANNOTATION_NEW_ID = f"{GROUP}/new-job-id"
+""""true" on an object whose job id the API made up for that very object: no other object can have run it."""
+
 ID_MAX = 36
 """Tenant and job ids are STRING(36) in Spanner (contract §2)."""
 

@@ -1,19 +1,20 @@
-"""When a job was created: the API's finer note is believed only where it can be true."""
+"""What the API notes on an object is believed only where it can be true."""
 
 from datetime import UTC, datetime
 
 import pytest
 
 from controller.domain import names
-from controller.domain.job import parse
+from controller.domain.job import Job, parse
 
 CREATED = datetime(2026, 1, 1, 12, 0, 5, tzinfo=UTC)
+NOTED = "2026-01-01T12:00:05.250000+00:00"
 
 
 @pytest.mark.parametrize(
     ("note", "expected"),
     [
-        ("2026-01-01T12:00:05.250000+00:00", datetime(2026, 1, 1, 12, 0, 5, 250000, tzinfo=UTC)),
+        (NOTED, datetime(2026, 1, 1, 12, 0, 5, 250000, tzinfo=UTC)),
         ("2026-01-01T12:00:04.900000Z", datetime(2026, 1, 1, 12, 0, 4, 900000, tzinfo=UTC)),
         ("1999-01-01T00:00:00Z", CREATED),
         ("2026-01-01T12:00:05", CREATED),
@@ -25,3 +26,29 @@ def test_the_note_is_believed_within_a_minute(note: str | None, expected: dateti
     annotations = {names.ANNOTATION_SUBMITTED_AT: note} if note else {}
     metadata = {"name": "j", "uid": "u", "creationTimestamp": "2026-01-01T12:00:05Z", "annotations": annotations}
     assert parse({"metadata": metadata, "spec": {"image": "i"}}).created_at == expected
+
+
+def submitted(*, job_id: str | None = "j", is_new: str | None = "true", at: str | None = NOTED) -> Job:
+    notes = {names.ANNOTATION_NEW_ID: is_new, names.ANNOTATION_SUBMITTED_AT: at}
+    annotations = {name: note for name, note in notes.items() if note is not None}
+    metadata = {"name": "j", "uid": "u", "creationTimestamp": "2026-01-01T12:00:05Z", "annotations": annotations}
+    return parse({"metadata": metadata, "spec": {"image": "i"} | ({"jobId": job_id} if job_id else {})})
+
+
+def test_an_id_is_new_where_it_was_made_up_for_this_object() -> None:
+    assert submitted().has_new_id
+    assert submitted(job_id=None, is_new=None, at=None).has_new_id  # the object's uid is its id
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        submitted(is_new=None),
+        submitted(is_new="yes"),
+        submitted(job_id="another-name"),
+        submitted(at=None),
+        submitted(at="2026-01-01T11:00:00Z"),  # a copy of an object of an hour ago
+    ],
+)
+def test_any_other_id_may_have_run_before(job: Job) -> None:
+    assert not job.has_new_id
