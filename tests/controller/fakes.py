@@ -293,6 +293,8 @@ class FakeRecord:
     def __init__(self, faults: FaultPoints | None = None) -> None:
         self.rows: dict[tuple[str, str], JobRow] = {}
         self.owners: dict[tuple[str, str], str] = {}
+        self.deleted: set[str] = set()
+        self.destinations: dict[str, str] = {}
         self.audit: dict[str, list[tuple[int, Phase | None, Phase]]] = defaultdict(list)
         self.faults = faults or FaultPoints()
 
@@ -301,14 +303,20 @@ class FakeRecord:
         for transition in transitions:
             self._apply(transition)
         self.faults.reach("after record")
-        number, _, phase = self.audit[transitions[-1].uid][-1]
-        return Recorded(number=number, phase=phase)
+        last = transitions[-1]
+        number, _, phase = self.audit[last.uid][-1]
+        path = self.rows[last.row.tenant_id, last.row.job_id].resource_path
+        return Recorded(number=number, phase=phase, resource_path=path, destination=self.destinations.get(last.uid))
 
     def _apply(self, transition: Transition) -> None:
         audit, row = self.audit[transition.uid], transition.row
+        if transition.uid in self.deleted:
+            raise Permanent("it was deleted", reason=reasons.JOB_DELETED)
         owner = self.owners.setdefault((row.tenant_id, row.job_id), transition.uid)
         if owner != transition.uid:
             raise Permanent("another object's", reason=reasons.RECORD_REJECTED)
+        if transition.destination is not None:
+            self.destinations.setdefault(transition.uid, transition.destination)
         if audit and audit[-1][0] == transition.number:
             old = self.rows[row.tenant_id, row.job_id]  # the same transition again: only facts that were NULL
             facts = {name: getattr(row, name) for name in row.__struct_fields__ if getattr(old, name) is None}
@@ -322,10 +330,14 @@ class FakeRecord:
         self.faults.reach("get row")
         return self.rows.get((tenant_id, job_id))
 
-    async def delete_job(self, tenant_id: str, job_id: str) -> bool:
+    async def delete_job(self, tenant_id: str, job_id: str, *, uid: str) -> bool:
         self.faults.reach("delete row")
-        self.owners.pop((tenant_id, job_id), None)
-        was_there = self.rows.pop((tenant_id, job_id), None) is not None
+        self.deleted.add(uid)
+        was_there = self.owners.get((tenant_id, job_id)) == uid
+        if was_there:
+            del self.owners[tenant_id, job_id], self.rows[tenant_id, job_id]
+            self.audit.pop(uid, None)
+            self.destinations.pop(uid, None)
         self.faults.reach("after delete row")
         return was_there
 

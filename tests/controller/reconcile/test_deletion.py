@@ -52,7 +52,7 @@ async def test_a_purged_job_takes_its_row_with_it_and_does_not_bring_it_back(wor
     job = world.kube.create()
     await world.reconcile(job)
     world.kube.edit(job, metadata={"deletion_timestamp": START, "annotations": {names.ANNOTATION_PURGE: "true"}})
-    await world.record.delete_job("tenant", "job")
+    await world.record.delete_job("tenant", "job", uid=job.key)
     await world.reconcile(job)
     world.provider.move(Phase.CANCELLED)
     await world.observer._round()

@@ -46,7 +46,7 @@ class Store:
         self.calls += 1
         return []
 
-    async def delete_job(self, tenant_id: str, job_id: str) -> bool:
+    async def delete_job(self, tenant_id: str, job_id: str, *, uid: str) -> bool:
         self.calls += 1
         return True
 
@@ -113,7 +113,7 @@ async def test_no_write_of_the_database_begins_without_leadership_also_not_by_a_
     with pytest.raises(NotLeading):
         await writer.write([None])  # type: ignore[list-item]
     with pytest.raises(NotLeading):
-        await record.delete_job("t", "j")
+        await record.delete_job("t", "j", uid="u")
     assert store.calls == 0
 
 

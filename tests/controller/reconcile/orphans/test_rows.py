@@ -62,7 +62,7 @@ async def test_an_orphan_that_vanishes_at_the_service_has_failed_after_the_grace
 async def test_the_row_of_a_job_that_was_purged_does_not_come_back(world: World) -> None:
     job = await running(world)
     world.kube.edit(job, metadata={"annotations": {names.ANNOTATION_PURGE: "true"}})
-    await world.record.delete_job("tenant", job.job_id)
+    await world.record.delete_job("tenant", job.job_id, uid=job.key)
     world.kube.force_off(job, unseen=True)
     world.start()
     await sweep(world, 2)
@@ -75,7 +75,7 @@ async def test_another_objects_row_is_not_touched(world: World) -> None:
     """The object was made anew with the same job id, and the old one's row removed before."""
     old = await running(world)
     world.kube.force_off(old)
-    await world.record.delete_job("tenant", old.job_id)
+    await world.record.delete_job("tenant", old.job_id, uid=old.key)
     new = await running(world)
     await sweep(world, 2)
     assert len(world.provider.cancelled) == 1
