@@ -12,8 +12,9 @@ _SETTINGS = """\
 Settings come from the environment; Kubernetes from KUBECONFIG, ~/.kube/config or the pod's own account.
 
 all:       DB_PROVIDER (spanner, postgres, dynamodb, cosmosdb, sqlite)  DB_ENDPOINT  DB_PROJECT_ID  DB_INSTANCE
-           DB_DATABASE  DB_REGION  DB_KEY  DB_REDACT_ENV  JOB_CONFIG_PATH  WORKER_ID  JENNAH_DATA_DIR
-           LOG_LEVEL (debug, info, warning, error)  LOG_FORMAT (text, json)
+           DB_DATABASE  DB_REGION  DB_KEY  DB_REDACT_ENV  TOMBSTONE_TTL_SECONDS
+           JOB_CONFIG_PATH  WORKER_ID  JENNAH_DATA_DIR  LOG_LEVEL (debug, info, warning, error)
+           LOG_FORMAT (text, json)
 operator:  BATCH_PROVIDER (gcp, aws, azure, kubernetes, local)  BATCH_REGION  WATCH_NAMESPACES  JENNAH_NAMESPACE
            RECONCILE_WORKERS  OBSERVE_MIN_SECONDS  OBSERVE_MAX_SECONDS  MISSING_GRACE_SECONDS  ENV_WAIT_SECONDS
            HEALTH_PORT  JENNAH_INSTANCE  ORPHANS (report, cancel)  ORPHAN_SWEEP_SECONDS  JENNAH_ALLOW_LOCAL_PROVIDER

@@ -103,16 +103,36 @@ class Jobs:
         return await self._await_end(tenant_id, job)
 
     async def delete(self, tenant_id: str, job_id: str) -> None:
-        """Remove the job and its row; its cloud job is ended by the controller. Raises NotFound."""
-        _, job = await self._look_up(tenant_id, job_id)
+        """Remove the job and its row; its cloud job is ended by the controller. Raises NotFound.
+
+        The row is that of the object that was there when it was called, or had been: never that of a successor.
+        """
+        # The row's owner first: an object that comes after this has another uid.
+        owner, unreadable = await self._owner(tenant_id, job_id)
+        job = await self._objects.find(tenant_id, job_id)
+        if job is None and unreadable is not None:
+            raise unreadable
+        if owner is None and (job is None or job.is_purged) and unreadable is None:
+            raise _unknown(job_id)
+        uid = job.metadata.uid if job is not None else owner or ""
         if job is not None:
             await self._objects.purge(job)
-        self._recorder.forget(tenant_id, job_id)
-        await self._store.delete_job(tenant_id, job_id)
+        self._recorder.forget(uid)
+        await self._store.delete_job(tenant_id, job_id, uid=uid)
+
+    async def _owner(self, tenant_id: str, job_id: str) -> tuple[str | None, Retryable | None]:
+        """Whose row there is, and why that cannot be told."""
+        try:
+            return await self._store.owner(tenant_id, job_id), None
+        except Retryable as error:
+            LOG.warning("job %s is deleted without a look at the record: %s", job_id, error)
+            return None, error
 
     async def _look_up(self, tenant_id: str, job_id: str) -> tuple[JobRow | None, Job | None]:
         """The row and the object, at least one of them. A purged object alone is as good as gone."""
         row, job = await asyncio.gather(self._row(tenant_id, job_id), self._objects.find(tenant_id, job_id))
+        if row is None and job is None:
+            row = await self._store.get_job(tenant_id, job_id)  # raises where the record cannot be read
         if row is None and (job is None or job.is_purged):
             raise _unknown(job_id)
         return row, job

@@ -45,11 +45,9 @@ class SubmissionRecorder:
             self._remember(transition)
         return None
 
-    def forget(self, tenant_id: str, job_id: str) -> None:
-        """Do not record that job any more: it was deleted."""
-        for uid, transition in list(self._pending.items()):
-            if (transition.row.tenant_id, transition.row.job_id) == (tenant_id, job_id):
-                del self._pending[uid]
+    def forget(self, uid: str) -> None:
+        """Do not record the job of that object any more: it was deleted."""
+        self._pending.pop(uid, None)
 
     async def close(self) -> None:
         """Stop trying. What is still pending is the controller's."""

@@ -42,27 +42,36 @@ def name_of(database: DatabaseSettings) -> str:
 
 
 def _store(database: DatabaseSettings) -> JobStore:
+    ttl = database.tombstone_ttl_seconds
     match database.kind:
         case "postgres":
             from controller.stores.postgres import PostgresStore
 
-            return PostgresStore(database.endpoint)
+            return PostgresStore(database.endpoint, tombstone_ttl_seconds=ttl)
         case "spanner":
             from controller.stores.spanner import SpannerStore
 
-            return SpannerStore(database.project, database.instance, database.database)
+            place = (database.project, database.instance, database.database)
+            return SpannerStore(*place, tombstone_ttl_seconds=ttl)
         case "dynamodb":
             from controller.stores.dynamodb import DynamoStore
 
-            return DynamoStore(database.region, database.database, endpoint=database.endpoint or None)
+            return DynamoStore(
+                database.region,
+                database.database,
+                endpoint=database.endpoint or None,
+                tombstone_ttl_seconds=ttl,
+            )
         case "cosmosdb":
             from controller.stores.cosmosdb import CosmosStore
 
-            return CosmosStore(database.endpoint, database.database, key=database.key or None)
+            return CosmosStore(
+                database.endpoint, database.database, key=database.key or None, tombstone_ttl_seconds=ttl
+            )
         case _:
             from controller.stores.sqlite import SqliteStore
 
-            return SqliteStore(Path(database.endpoint))
+            return SqliteStore(Path(database.endpoint), tombstone_ttl_seconds=ttl)
 
 
 def _migrations(database: DatabaseSettings) -> Migrations:

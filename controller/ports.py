@@ -300,10 +300,11 @@ class JobRecord(Protocol):
 
     async def get_job(self, tenant_id: str, job_id: str) -> JobRow | None: ...
 
-    async def delete_job(self, tenant_id: str, job_id: str, *, uid: str | None) -> bool:
+    async def delete_job(self, tenant_id: str, job_id: str, *, uid: str) -> bool:
         """Remove the row of that object, its audit rows and its notification, and remember the uid as deleted.
 
-        False where there was none, or another object's. `uid` None: the row whoever's it is; its owner is remembered.
+        False where there was no row, or only another object's: the uid is remembered all the same. `uid` "": the row
+        whose owner the record does not know (`JobStore.owner`).
         """
         ...
 
@@ -319,8 +320,8 @@ class JobStore(JobRecord, Protocol):
     - An older number than the record's is dropped, and so is a greater one with the record's own status; a terminal
       status is never left: `Recorded` tells the truth instead.
     - The audit rows are a path: each begins where the one before ended, whatever the transition says.
-    - A deletion is remembered: a transition of an object that was deleted is refused with Permanent(JOB_DELETED), for
-      as long as the store was told to remember.
+    - A deletion is remembered, with or without a row: a transition of an object that was deleted is refused with
+      Permanent(JOB_DELETED), at least as long as the store was told to remember.
     - A transition's `destination` is kept with the row, the first one for ever; `Recorded` tells it.
     """
 
@@ -329,6 +330,13 @@ class JobStore(JobRecord, Protocol):
 
         Raises Unavailable, or ConfigError that names ``jennah migrate`` for a schema that is older or missing
         (SQLite makes its own).
+        """
+        ...
+
+    async def owner(self, tenant_id: str, job_id: str) -> str | None:
+        """The uid of the object whose row that is; None where there is no row.
+
+        "": the record does not say. Only Spanner has such rows: those of earlier releases and of the original.
         """
         ...
 

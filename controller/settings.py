@@ -39,6 +39,9 @@ class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True):
     """DB_PROVIDER: one of `DATABASES`."""
     redact_env: bool = False
     """DB_REDACT_ENV: the record keeps the names of environment variables with empty values."""
+    tombstone_ttl_seconds: int = 30 * 86400
+    """TOMBSTONE_TTL_SECONDS: how long the record remembers which jobs were deleted; 0: not at all. Longer than backups
+    of etcd are kept."""
     endpoint: str = ""
     """DB_ENDPOINT: sqlite: the file's path; postgres: URL; cosmosdb: the account's URL; dynamodb: only for emulators.
 
@@ -133,7 +136,11 @@ def read_common(env: Environment) -> CommonSettings:
 def read_database(env: Environment, data_dir: Path) -> DatabaseSettings:
     """What the chosen database needs, and nothing that another would."""
     kind = env.choice("DB_PROVIDER", DATABASES)
-    settings = DatabaseSettings(kind=kind, redact_env=env.flag("DB_REDACT_ENV"))
+    settings = DatabaseSettings(
+        kind=kind,
+        redact_env=env.flag("DB_REDACT_ENV"),
+        tombstone_ttl_seconds=env.integer("TOMBSTONE_TTL_SECONDS", 30 * 86400, least=0, most=10 * 365 * 86400),
+    )
     found: dict[str, str] = {}
     match kind:
         case "sqlite":

@@ -117,7 +117,7 @@ class GuardedRecord:
     async def get_job(self, tenant_id: str, job_id: str) -> JobRow | None:
         return await self._record.get_job(tenant_id, job_id)
 
-    async def delete_job(self, tenant_id: str, job_id: str, *, uid: str | None) -> bool:
+    async def delete_job(self, tenant_id: str, job_id: str, *, uid: str) -> bool:
         with self._guard.asked():
             return await self._record.delete_job(tenant_id, job_id, uid=uid)
 

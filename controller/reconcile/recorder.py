@@ -7,10 +7,10 @@ import msgspec
 
 from controller.domain import conditions, names, reasons
 from controller.domain.destination import Destination, from_text
-from controller.domain.errors import Permanent, Unavailable
+from controller.domain.errors import Unavailable
 from controller.domain.job import Job, JobStatus
 from controller.domain.phases import Phase
-from controller.domain.records import JobRow, Recorded, Transition
+from controller.domain.records import Recorded
 from controller.ports import Clock, JobResources, JobWriter
 from controller.reconcile import statuses
 from controller.reconcile.cache import JobCache
@@ -86,21 +86,6 @@ class Recorder:
         log.info("the record is ahead: %s, transition %d", truth.phase, truth.number, extra=log_fields(draft.job))
         _rebase(draft, truth, now)
         return None
-
-    async def is_of(self, job: Job, row: JobRow) -> bool:
-        """Whether that row is that very object's: an object can name any tenant and job id.
-
-        The record tells by taking the object's first transition once more, which changes nothing, or refusing it.
-        """
-        first = Transition(uid=job.key, number=0, from_phase=None, row=row, at=self._clock.now(), reason="")
-        try:
-            await self._writer.write([first])
-        except Permanent as refused:
-            if refused.reason != reasons.RECORD_REJECTED:
-                raise
-            log.warning("the row stays, it is another object's: %s", refused, extra=log_fields(job))
-            return False
-        return True
 
     def _announce(self, job: Job) -> None:
         status = job.status

@@ -30,7 +30,7 @@ from controller.domain.records import JobRow, NotificationRow, Recorded, TenantR
 from controller.ports import Page, RecordFailure
 from controller.stores import cosmosdb_queries as queries
 from controller.stores import cosmosdb_rows as rows
-from controller.stores import paging
+from controller.stores import paging, tombstones
 from controller.stores.cosmosdb_client import CosmosConnection
 from controller.stores.cosmosdb_errors import Contended, OperationRefused, Patience
 from controller.stores.cosmosdb_schema import check_version
@@ -38,6 +38,7 @@ from controller.stores.cosmosdb_writes import (
     CONFLICTS,
     MAX_OPERATIONS,
     Batch,
+    Deletion,
     JobWork,
     Operation,
     Results,
@@ -49,9 +50,17 @@ from controller.stores.cosmosdb_writes import (
 class CosmosStore:
     """`ports.JobStore` on Cosmos DB."""
 
-    def __init__(self, endpoint: str, database: str, *, key: str | None = None) -> None:
+    def __init__(
+        self,
+        endpoint: str,
+        database: str,
+        *,
+        key: str | None = None,
+        tombstone_ttl_seconds: int = tombstones.TTL_SECONDS,
+    ) -> None:
         """`key` is the account's; without one the default Azure credentials are used."""
         self._db = CosmosConnection(endpoint, database, key)
+        self._tombstone_ttl_seconds = tombstone_ttl_seconds
 
     async def open(self) -> None:
         try:
@@ -81,7 +90,11 @@ class CosmosStore:
 
     async def get_job(self, tenant_id: str, job_id: str) -> JobRow | None:
         document = await self._read_document(tenant_id, rows.job_document_id(job_id))
-        return rows.job_row(document) if document else None
+        return rows.job_row(document) if document and rows.has_row(document) else None
+
+    async def owner(self, tenant_id: str, job_id: str) -> str | None:
+        document = await self._read_document(tenant_id, rows.job_document_id(job_id))
+        return str(document["uid"]) if document and rows.has_row(document) else None
 
     async def list_jobs(
         self,
@@ -108,20 +121,21 @@ class CosmosStore:
         found = await self._query(tenant_id, queries.TRANSITIONS, {"job": job_id})
         return [rows.transition_row(document) for document in sorted(found, key=lambda audit: int(audit["number"]))]
 
-    async def delete_job(self, tenant_id: str, job_id: str) -> bool:
+    async def delete_job(self, tenant_id: str, job_id: str, *, uid: str) -> bool:
         patience, may_be_done = Patience(), False
         async with patience.limit():
             while True:
                 try:
                     found = await self._db.query(tenant_id, queries.ALL_OF_A_JOB, {"job": job_id})
-                    if not any(document["type"] == "job" for document in found):
+                    deletion = Deletion(tenant_id, job_id, uid, found, self._tombstone_ttl_seconds)
+                    if not deletion.operations:
                         return may_be_done  # by a try of ours whose reply was lost
                     try:
-                        await self._delete(tenant_id, found)
+                        await self._delete(tenant_id, deletion.operations)
                     except Retryable as error:
-                        may_be_done = not isinstance(error, Contended | Throttled)
+                        may_be_done = deletion.is_of_a_row and not isinstance(error, Contended | Throttled)
                         raise
-                    return True
+                    return deletion.is_of_a_row or may_be_done
                 except Retryable as error:
                     await patience.wait(error)
 
@@ -194,15 +208,8 @@ class CosmosStore:
             raise Contended("the records are being written by others") from error
         batch.settle()
 
-    async def _delete(self, tenant_id: str, found: Sequence[rows.Document]) -> None:
-        """Remove all of a job's documents, its row with the last ones. Raises Contended where they changed."""
-        operations = [Operation(kind="delete", id=document["id"]) for document in found if document["type"] != "job"]
-        # The row's etag: a transition that is written in between must not leave its audit row behind.
-        operations += [
-            Operation(kind="delete", id=document["id"], etag=document["_etag"])
-            for document in found
-            if document["type"] == "job"
-        ]
+    async def _delete(self, tenant_id: str, operations: Sequence[Operation]) -> None:
+        """Raises Contended where what they are about has changed."""
         try:
             for start in range(0, len(operations), MAX_OPERATIONS):
                 await self._db.commit(tenant_id, operations[start : start + MAX_OPERATIONS])

@@ -16,7 +16,7 @@ from controller.stores.paging import Position
 Query = tuple[str, dict[str, object]]
 
 TRANSITIONS = "SELECT * FROM c WHERE c.tenantId = @tenant AND c.type = 'transition' AND c.jobId = @job"
-ALL_OF_A_JOB = "SELECT c.id, c.type, c._etag FROM c WHERE c.tenantId = @tenant AND c.jobId = @job"
+ALL_OF_A_JOB = "SELECT * FROM c WHERE c.tenantId = @tenant AND c.jobId = @job"
 NOTIFICATIONS = (
     "SELECT * FROM c WHERE c.tenantId = @tenant AND c.type = 'notification' "
     "ORDER BY c.type DESC, c.occurredAt DESC, c.notificationId ASC"

@@ -4,8 +4,11 @@ One container holds everything of a tenant in one logical partition (`/tenantId`
 documents one transaction. `type` and the prefix of `id` say what a document is:
 
     tenant                the tenant                       type tenant
-    job:<job id>          the job's row, its uid and the   type job
-                          number it stands at
+    job:<job id>          the job's row, its uid, the      type job
+                          number it stands at, its
+                          destination; the tombstones of
+                          earlier objects of that job id
+                          these alone: the row is deleted  type tombstones
     transition:<id>       an audit row                     type transition
     notification:<id>     the end of a job                 type notification
 
@@ -24,6 +27,7 @@ from controller.domain.errors import Permanent
 from controller.domain.phases import Phase
 from controller.domain.records import JobRow, NotificationRow, Record, TenantRow, Transition, TransitionRow
 from controller.stores.merge import Stored
+from controller.stores.tombstones import Tombstones
 
 Document = dict[str, Any]
 R = TypeVar("R", bound=Record)
@@ -61,11 +65,33 @@ def tenant_document(transition: Transition) -> Document:
     return {"id": TENANT_DOCUMENT, "type": "tenant", **_properties(tenant)}
 
 
-def job_document(stored: Stored) -> Document:
-    """A job's record."""
+def job_document(stored: Stored, deleted: Tombstones) -> Document:
+    """A job's record, with the tombstones of earlier objects of its job id."""
     row = stored.row
     own = {"id": job_document_id(row.job_id), "type": "job", "uid": stored.uid, "transition": stored.number}
+    if stored.destination is not None:
+        own["destination"] = stored.destination
+    if deleted:
+        own["deleted"] = dict(deleted)
     return {**own, **_properties(row)}
+
+
+def tombstones_document(tenant_id: str, job_id: str, deleted: Tombstones, now: float) -> Document:
+    """What is left of a job's record that was deleted. The service removes it after its last tombstone has expired."""
+    ttl = max(1, max(deleted.values()) - int(now))
+    own = {"id": job_document_id(job_id), "type": "tombstones", "tenantId": tenant_id, "jobId": job_id}
+    return {**own, "deleted": dict(deleted), "ttl": ttl}
+
+
+def deleted(document: Mapping[str, Any] | None) -> Tombstones:
+    """The tombstones in a document of either kind; None has none."""
+    found: dict[str, int] = document.get("deleted", {}) if document else {}
+    return found
+
+
+def has_row(document: Mapping[str, Any] | None) -> bool:
+    """Whether that is a job's record: not nothing, nor tombstones alone."""
+    return document is not None and document["type"] == "job"
 
 
 def transition_document(transition: Transition) -> Document:
@@ -102,7 +128,8 @@ def notification_document(uid: str, row: JobRow, at: datetime) -> Document:
 
 def stored(document: Mapping[str, Any]) -> Stored:
     """The inverse of `job_document`."""
-    return Stored(uid=document["uid"], number=document["transition"], row=job_row(document))
+    destination = document.get("destination")
+    return Stored(uid=document["uid"], number=document["transition"], row=job_row(document), destination=destination)
 
 
 def job_row(document: Mapping[str, Any]) -> JobRow:

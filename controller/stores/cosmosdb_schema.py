@@ -21,7 +21,8 @@ from controller.stores.cosmosdb_errors import AccessRefused, ContainerMissing
 from controller.stores.cosmosdb_queries import INDEXING_POLICY
 from controller.stores.cosmosdb_rows import Document
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Version 2: tombstones, which expire by their own time to live: the container's must be on for that."""
 SCHEMA_PARTITION = "$schema"
 """No tenant: their ids begin with a letter or a digit."""
 SCHEMA_DOCUMENT = "schema"
@@ -30,6 +31,8 @@ MIGRATION_SECONDS = 60.0
 ROUNDS = 10
 
 _KEY = PartitionKey(PARTITION_KEY)
+_TTL_ON = -1
+"""Documents expire where they say so themselves."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +111,8 @@ class CosmosMigrations:
             raise ConfigError([f"the container {CONTAINER} of {self._name} is not ours: it has another partition key"])
         version = await _read_version(self._db)
         _refuse_newer(version)
-        missing = [] if _has_indexes(properties) else [self._replace_indexes(properties)]
+        is_current = _has_indexes(properties) and "defaultTtl" in properties
+        missing = [] if is_current else [self._replace_container(properties)]
         if version is None:
             missing.append(self._create_version())
         elif version["version"] < SCHEMA_VERSION:
@@ -127,19 +131,18 @@ class CosmosMigrations:
             path=f"/dbs/{self._name}/colls",
             body=_container_body(),
             send=lambda: self._db.database.create_container(
-                CONTAINER, partition_key=_KEY, indexing_policy=INDEXING_POLICY
+                CONTAINER, partition_key=_KEY, indexing_policy=INDEXING_POLICY, default_ttl=_TTL_ON
             ),
         )
 
-    def _replace_indexes(self, properties: Document) -> Step:
-        # A replacement without them would reset these.
-        kept = {"default_ttl": properties["defaultTtl"]} if "defaultTtl" in properties else {}
+    def _replace_container(self, properties: Document) -> Step:
+        ttl = properties.get("defaultTtl", _TTL_ON)
         return Step(
             method="PUT",
             path=f"/dbs/{self._name}/colls/{CONTAINER}",
-            body=_container_body(),
+            body={**_container_body(), "defaultTtl": ttl},
             send=lambda: self._db.database.replace_container(
-                CONTAINER, partition_key=_KEY, indexing_policy=INDEXING_POLICY, **kept
+                CONTAINER, partition_key=_KEY, indexing_policy=INDEXING_POLICY, default_ttl=ttl
             ),
         )
 
@@ -168,7 +171,7 @@ _VERSION: Document = {
 
 
 def _container_body() -> Document:
-    return {"id": CONTAINER, "partitionKey": dict(_KEY), "indexingPolicy": INDEXING_POLICY}
+    return {"id": CONTAINER, "partitionKey": dict(_KEY), "indexingPolicy": INDEXING_POLICY, "defaultTtl": _TTL_ON}
 
 
 def _has_indexes(properties: Document) -> bool:

@@ -5,6 +5,7 @@ A batch that fails changes nothing (HTTP 207: one operation has the error, all o
 read and planned again; whoever failed goes alone from then on and can hold back no other.
 """
 
+import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from controller.domain.records import Recorded, Transition
 from controller.ports import RecordFailure
 from controller.stores import cosmosdb_rows as rows
 from controller.stores.merge import merge
+from controller.stores.tombstones import current, with_deleted
 
 MAX_OPERATIONS = 100
 """Operations of one transactional batch (learn.microsoft.com/azure/cosmos-db/nosql/transactional-batch)."""
@@ -130,7 +132,8 @@ class _Plan:
     """One job's record as its transitions change it, and the operations that write it."""
 
     def __init__(self, document: rows.Document | None) -> None:
-        self._stored = rows.stored(document) if document else None
+        self._stored = rows.stored(document) if document and rows.has_row(document) else None
+        self._deleted = current(rows.deleted(document))
         self._kind = "replace" if document else "create"
         self._etag: str | None = document["_etag"] if document else None
         self._row: Operation | None = None
@@ -142,10 +145,13 @@ class _Plan:
         return [self._row, *self._others] if self._row else []
 
     def add(self, transition: Transition) -> Recorded | None:
-        """The truth after that transition; None where it needs another batch. Raises Permanent(RECORD_REJECTED)."""
-        merged = merge(self._stored, transition)
+        """The truth after that transition; None where it needs another batch.
+
+        Raises Permanent(RECORD_REJECTED, JOB_DELETED).
+        """
+        merged = merge(self._stored, transition, self._deleted)
         if merged.is_changed:
-            row = write(self._kind, rows.job_document(merged.stored), self._etag)
+            row = write(self._kind, rows.job_document(merged.stored, self._deleted), self._etag)
             others = [*self._others]
             if merged.is_applied:
                 others.append(write("upsert", rows.transition_document(merged.transition)))
@@ -193,6 +199,32 @@ class Batch:
         else:
             for work in self.works:
                 work.is_alone = True
+
+
+class Deletion:
+    """What removes the record of an object, and remembers that it was deleted."""
+
+    def __init__(self, tenant_id: str, job_id: str, uid: str, found: Sequence[rows.Document], ttl_seconds: int) -> None:
+        """`found`: all documents of that job id."""
+        own = next((one for one in found if one["id"] == rows.job_document_id(job_id)), None)
+        known = rows.deleted(own)
+        self.is_of_a_row = own is not None and own.get("uid") == uid
+        self.operations: list[Operation] = []
+        """In the order of their batches: the row goes with the last one. None where nothing changes."""
+        if not self.is_of_a_row and (not uid or not ttl_seconds or uid in known):
+            return
+        if self.is_of_a_row:
+            self.operations += [Operation(kind="delete", id=one["id"]) for one in found if one is not own]
+        # The row's etag: a transition that is written in between must not leave its audit row behind.
+        etag = own["_etag"] if own else None
+        deleted = with_deleted(known, uid, ttl_seconds)
+        if own is not None and rows.has_row(own) and not self.is_of_a_row:
+            self.operations.append(write("replace", {**own, "deleted": deleted}, etag))
+        elif deleted:
+            left = rows.tombstones_document(tenant_id, job_id, deleted, time.time())
+            self.operations.append(write("replace" if own else "create", left, etag))
+        elif own is not None:
+            self.operations.append(Operation(kind="delete", id=own["id"], etag=etag))
 
 
 def pack(works: Iterable[JobWork], tenant: Operation | None) -> Sequence[Batch]:

@@ -2,7 +2,8 @@
 
 | pk | sk | item |
 | --- | --- | --- |
-| `JOB#<tenant>#<job>` | `ROW` | the job's row, its uid, its transition's number, the id of its last write |
+| `JOB#<tenant>#<job>` | `ROW` | the job's row, its uid, its transition's number, the id of its last write, its
+  destination; the uids of earlier objects of that job id that were deleted. These alone where the row was deleted |
 | `JOB#<tenant>#<job>` | `TRANSITION#<number, 19 digits>` | an audit row |
 | `JOBS#<tenant>` | `<created at>#<job>` | the row's entry in the tenant's list; no other attribute |
 | `TENANT#<tenant>` | `TENANT` | the tenant |
@@ -31,7 +32,7 @@ from controller.domain.errors import Invalid
 from controller.domain.phases import Phase
 from controller.domain.records import JobRow, NotificationRow, Recorded, TenantRow, Transition, TransitionRow
 from controller.ports import Page, RecordFailure
-from controller.stores import dynamodb_edits, dynamodb_lists, dynamodb_record, dynamodb_schema
+from controller.stores import dynamodb_edits, dynamodb_lists, dynamodb_record, dynamodb_schema, tombstones
 from controller.stores import dynamodb_keys as keys
 from controller.stores import dynamodb_rows as rows
 from controller.stores.dynamodb_calls import begin
@@ -44,8 +45,16 @@ OPEN_SECONDS = 3.0
 class DynamoStore:
     """`ports.JobStore` on a DynamoDB table. Credentials: those that boto3 finds."""
 
-    def __init__(self, region: str, table: str, *, endpoint: str | None = None) -> None:
+    def __init__(
+        self,
+        region: str,
+        table: str,
+        *,
+        endpoint: str | None = None,
+        tombstone_ttl_seconds: int = tombstones.TTL_SECONDS,
+    ) -> None:
         self._connection = DynamoConnection(region, table, endpoint)
+        self._tombstone_ttl_seconds = tombstone_ttl_seconds
 
     async def open(self) -> None:
         await self._connection.open()
@@ -66,7 +75,12 @@ class DynamoStore:
     async def get_job(self, tenant_id: str, job_id: str) -> JobRow | None:
         async with begin(self._connection) as calls:
             item = await calls.get(keys.row(tenant_id, job_id))
-        return rows.job_row(item) if item else None
+        return rows.job_row(item) if item and rows.has_row(item) else None
+
+    async def owner(self, tenant_id: str, job_id: str) -> str | None:
+        async with begin(self._connection) as calls:
+            item = await calls.get(keys.row(tenant_id, job_id))
+        return rows.seen(item).owner if item else None
 
     async def list_jobs(
         self,
@@ -88,9 +102,10 @@ class DynamoStore:
             items = await dynamodb_lists.transitions(calls, keys.row(tenant_id, job_id).pk)
         return [rows.transition_row(item) for item in items]
 
-    async def delete_job(self, tenant_id: str, job_id: str) -> bool:
+    async def delete_job(self, tenant_id: str, job_id: str, *, uid: str) -> bool:
         async with begin(self._connection) as calls:
-            return await dynamodb_edits.delete_job(calls, keys.row(tenant_id, job_id))
+            row = keys.row(tenant_id, job_id)
+            return await dynamodb_edits.delete_job(calls, row, uid, self._tombstone_ttl_seconds)
 
     async def get_tenant(self, tenant_id: str) -> TenantRow | None:
         async with begin(self._connection) as calls:

@@ -12,29 +12,41 @@ from controller.stores import dynamodb_rows as rows
 from controller.stores.dynamodb_calls import Calls
 from controller.stores.dynamodb_connection import Refused
 from controller.stores.dynamodb_keys import Item, Key
-from controller.stores.dynamodb_plan import PACK_ACTIONS
+from controller.stores.dynamodb_plan import PACK_ACTIONS, guarded
+from controller.stores.dynamodb_rows import Seen
+from controller.stores.tombstones import with_deleted
 
 _LAST_AUDIT_ROWS = 90
 """So many go in the transaction of the row itself, with its entry and its notification."""
 
 
-async def delete_job(calls: Calls, key: Key) -> bool:
-    """Remove the row at that key and all that belongs to it. False where there was none."""
-    is_found = False
-    tries = 0
-    while item := await calls.get(key):
+async def delete_job(calls: Calls, key: Key, uid: str, ttl_seconds: int) -> bool:
+    """Remove that object's row at that key with all that belongs to it, and leave its tombstone. False where there
+    was no such row."""
+    is_found, tries = False, 0
+    while True:
+        item = await calls.get(key)
+        seen = rows.seen(item) if item else None
+        is_ours = seen is not None and seen.owner == uid
         # If it is gone at the next look, it was our own delete whose reply was lost, or another's: it is deleted.
-        is_found = True
-        audit = [Key(key.pk, found["sk"]["S"]) for found in await dynamodb_lists.transitions(calls, key.pk)]
-        # The row goes last: while it is there, a delete that was cut short is done again.
-        if len(audit) > _LAST_AUDIT_ROWS:
-            if await _write(calls, _deletes(audit[:PACK_ACTIONS])):
-                continue
-        elif await _write(calls, [_guarded_delete(item), *_deletes([*audit, *await _belongings(calls, item)])]):
-            return True
-        await _pause(calls, tries)
-        tries += 1
-    return is_found
+        is_found = is_found or is_ours
+        if not is_ours and (not uid or not ttl_seconds or (seen is not None and uid in seen.deleted)):
+            return is_found  # nothing to remove, nor to remember
+        beside = await dynamodb_lists.transitions(calls, key.pk) if is_ours else []
+        audit = [Key(key.pk, found["sk"]["S"]) for found in beside]
+        is_last = len(audit) <= _LAST_AUDIT_ROWS
+        if is_last:
+            deleted = with_deleted(seen.deleted if seen else {}, uid, ttl_seconds)
+            left = rows.with_tombstones(key.attributes if is_ours or not item else item, deleted, uuid.uuid4().hex)
+            belongings = await _belongings(calls, item) if is_ours and item else []
+            actions = [_replaced(left, seen), *_deletes([*audit, *belongings])]
+        else:  # the row goes last: while it is there, a delete that was cut short is done again
+            actions = _deletes(audit[:PACK_ACTIONS])
+        if not await _write(calls, actions):
+            await _pause(calls, tries)
+            tries += 1
+        elif is_last:
+            return is_found
 
 
 async def ack_notification(calls: Calls, tenant_id: str, notification_id: str) -> bool:
@@ -73,15 +85,13 @@ async def _belongings(calls: Calls, row: Item) -> list[Key]:
     return [entry, *pointers, *(keys.notification(job.tenant_id, time, notification_id) for time in times)]
 
 
-def _guarded_delete(row: Item) -> Item:
-    """The row's delete, if it is still the one that was read."""
-    return {
-        "Delete": {
-            "Key": {"pk": row["pk"], "sk": row["sk"]},
-            "ConditionExpression": "write_id = :seen",
-            "ExpressionAttributeValues": {":seen": row["write_id"]},
-        }
-    }
+def _replaced(left: Item, seen: Seen | None) -> Item:
+    """The write of what is left at a row's key, if it is still as it was read: a delete where nothing is left."""
+    put = guarded(left, seen)
+    if "uid" in left or "deleted" in left:
+        return put
+    condition = {name: value for name, value in put["Put"].items() if name.startswith(("Condition", "Expression"))}
+    return {"Delete": {"Key": {"pk": left["pk"], "sk": left["sk"]}, **condition}}
 
 
 def _deletes(keys: Iterable[Key]) -> list[Item]:

@@ -96,7 +96,7 @@ async def _jobs(calls: Calls, tenant_id: str, entries: Sequence[Item]) -> list[J
     """Their rows, in their order. One that was deleted meanwhile is left out."""
     wanted = keys.listed_rows(tenant_id, entries)
     found = await calls.get_all(wanted)
-    return [rows.job_row(found[key]) for key in wanted if key in found]
+    return [rows.job_row(found[key]) for key in wanted if rows.has_row(found.get(key))]
 
 
 def _prefixed(prefix: str) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from controller.stores import dynamodb_rows as rows
 from controller.stores.dynamodb_keys import Item, Key
 from controller.stores.dynamodb_rows import Seen
 from controller.stores.merge import merge
+from controller.stores.tombstones import current
 
 PACK_ACTIONS = 100
 """DynamoDB's limit of a transaction."""
@@ -83,13 +84,13 @@ def make(work: Work, write_id: str) -> Plan:
         seen, row = step.seen, step.row or row
         added += step.added
         size += step.size
-        results[index] = seen.stored.recorded
+        results[index] = step.recorded
     return Plan(
         write_id=write_id,
         count=len(results),
         results=results,
         after=seen,
-        actions=[] if row is None else [_guarded(row, work.seen), *({"Put": {"Item": item}} for item in added)],
+        actions=[] if row is None else [guarded(row, work.seen), *({"Put": {"Item": item}} for item in added)],
         tenant=tenant,
         size=size,
     )
@@ -133,6 +134,7 @@ class _Step:
     """What one transition does: the row afterwards, and the items that are written for it."""
 
     seen: Seen
+    recorded: Recorded
     row: Item | None
     added: Sequence[Item]
     tenant: Item | None
@@ -140,29 +142,31 @@ class _Step:
 
 
 def _step(seen: Seen | None, transition: Transition, write_id: str) -> _Step:
-    """Raises Permanent(RECORD_REJECTED)."""
-    merged = merge(seen.stored if seen else None, transition)
+    """Raises Permanent(RECORD_REJECTED, JOB_DELETED)."""
+    stored, deleted = (seen.stored, current(seen.deleted)) if seen else (None, {})
+    merged = merge(stored, transition, deleted)
     if seen is not None and not merged.is_changed:
-        return _Step(seen=seen, row=None, added=(), tenant=None, size=0)
-    row = rows.row_item(merged.stored, write_id)
+        return _Step(seen=seen, recorded=merged.stored.recorded, row=None, added=(), tenant=None, size=0)
+    row = rows.row_item(merged.stored, deleted, write_id)
     added: list[Item] = []
     if merged.is_applied:
         added.append(rows.transition_item(merged.transition))
         if transition.row.status.is_terminal:
             added += rows.notification_items(transition.uid, merged.stored.row, transition.at)
-    if seen is None:
+    if stored is None:
         added.append(rows.entry_item(merged.stored.row))
     return _Step(
-        seen=Seen(stored=merged.stored, write_id=write_id),
+        seen=Seen(stored=merged.stored, deleted=deleted, write_id=write_id),
+        recorded=merged.stored.recorded,
         row=row,
         added=added,
-        tenant=rows.tenant_item(transition) if seen is None else None,
+        tenant=rows.tenant_item(transition) if stored is None else None,
         size=sum(rows.item_bytes(item) for item in (row, *added)),
     )
 
 
-def _guarded(row: Item, seen: Seen | None) -> Item:
-    """The row's write, if the row is still the one that was seen. A refusal brings the one that it is."""
+def guarded(row: Item, seen: Seen | None) -> Item:
+    """The write of a row, or of what is left of one, if it is still as it was seen. A refusal brings what it is."""
     put: Item = {"Item": row, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
     if seen is None:
         return {"Put": put | {"ConditionExpression": "attribute_not_exists(pk)"}}

@@ -12,6 +12,7 @@ from controller.domain.records import JobRow, NotificationRow, Record, TenantRow
 from controller.stores import dynamodb_keys as keys
 from controller.stores.dynamodb_keys import Item, Key
 from controller.stores.merge import Stored
+from controller.stores.tombstones import Tombstones
 
 R = TypeVar("R", bound=Record)
 
@@ -23,22 +24,45 @@ _INT64 = 2**63
 
 
 class Seen(Record, frozen=True, kw_only=True):
-    """A job's record as it was read, and the write that left it so."""
+    """What is kept of a job id as it was read, and the write that left it so."""
 
-    stored: Stored
+    stored: Stored | None
+    """None: there is no row, only tombstones."""
+    deleted: Tombstones
     write_id: str
 
+    @property
+    def owner(self) -> str | None:
+        """The uid of the object whose row that is."""
+        return self.stored.uid if self.stored else None
 
-def row_item(stored: Stored, write_id: str) -> Item:
-    """A job's row. Raises Permanent(RECORD_REJECTED) for values that DynamoDB does not take."""
+
+def row_item(stored: Stored, deleted: Tombstones, write_id: str) -> Item:
+    """A job's row, with the tombstones of earlier objects of its job id.
+
+    Raises Permanent(RECORD_REJECTED) for values that DynamoDB does not take.
+    """
     row = stored.row
     key = keys.row(row.tenant_id, row.job_id)
     item = _item(key, row)
-    item |= {"uid": _attribute(stored.uid), "transition": _attribute(stored.number), "write_id": {"S": write_id}}
+    item |= {"uid": _attribute(stored.uid), "transition": _attribute(stored.number)}
+    if stored.destination is not None:
+        item["destination"] = _attribute(stored.destination)
     if not row.status.is_terminal:
         # The index holds only the items that have this attribute.
         item["active_shard"] = {"S": keys.active_shard(key)}
-    return _checked(item)
+    return _checked(with_tombstones(item, deleted, write_id))
+
+
+def with_tombstones(item: Item, deleted: Tombstones, write_id: str) -> Item:
+    """A row with those tombstones in place of its own; or what is left where there is no row: DynamoDB removes that
+    after its last tombstone has expired."""
+    item = {name: value for name, value in item.items() if name not in ("deleted", "expires_at")}
+    if deleted:
+        item["deleted"] = {"M": {uid: {"N": str(at)} for uid, at in deleted.items()}}
+    if deleted and "uid" not in item:
+        item["expires_at"] = {"N": str(max(deleted.values()))}
+    return {**item, "write_id": {"S": write_id}}
 
 
 def entry_item(row: JobRow) -> Item:
@@ -91,8 +115,17 @@ def tenant_item(transition: Transition) -> Item:
 
 def seen(item: Item) -> Seen:
     """The inverse of `row_item`."""
-    stored = Stored(uid=item["uid"]["S"], number=int(item["transition"]["N"]), row=job_row(item))
-    return Seen(stored=stored, write_id=item["write_id"]["S"])
+    deleted = {uid: int(at["N"]) for uid, at in item.get("deleted", {"M": {}})["M"].items()}
+    stored = None
+    if has_row(item):
+        number, destination = int(item["transition"]["N"]), item.get("destination", {}).get("S")
+        stored = Stored(uid=item["uid"]["S"], number=number, row=job_row(item), destination=destination)
+    return Seen(stored=stored, deleted=deleted, write_id=item["write_id"]["S"])
+
+
+def has_row(item: Item | None) -> bool:
+    """Whether that is a job's row: not nothing, nor tombstones alone."""
+    return item is not None and "uid" in item
 
 
 def job_row(item: Item) -> JobRow:
@@ -161,6 +194,8 @@ def _checked(item: Item) -> Item:
 
 def _bytes(value: Item) -> int:
     [(kind, content)] = value.items()
+    if kind == "M":
+        return 3 + sum(1 + len(name.encode()) + _bytes(element) for name, element in content.items())
     if kind == "L":
         return 3 + sum(1 + _bytes(element) for element in content)
     return 1 if kind == "BOOL" else len(content.encode()) + (kind == "N")

@@ -14,13 +14,14 @@ from controller.stores.dynamodb_calls import Calls, begin
 from controller.stores.dynamodb_connection import DynamoConnection, Refused
 from controller.stores.dynamodb_keys import Item, Key
 
-VERSION = 1
-"""What this release needs. Version 1: the table with its index."""
+VERSION = 2
+"""What this release needs. Version 1: the table with its index. Version 2: tombstones, and the table's TTL."""
 CREATE_SECONDS = 120.0
 """How long a new table may take to be ready."""
 POLL_SECONDS = 1.0
 
 _VERSION_KEY = Key("SCHEMA", "VERSION")
+_TTL = {"TimeToLiveSpecification": {"Enabled": True, "AttributeName": "expires_at"}}
 _KEYS = [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}]
 _ACTIVE = {
     "IndexName": "active",
@@ -66,8 +67,8 @@ class DynamoMigrations:
         await self._open()
         version = await self._version()
         if version is None:
-            return [self._create_statement, self._version_statement]
-        return [] if version == VERSION else [self._version_statement]
+            return [self._create_statement, self._ttl_statement, self._version_statement]
+        return [] if version == VERSION else [self._ttl_statement, self._version_statement]
 
     async def apply(self) -> Sequence[str]:
         await self._open()
@@ -75,7 +76,11 @@ class DynamoMigrations:
         if await self._version() is None and await self._create():
             done.append(self._create_statement)
         await self._wait_until_ready()
-        if await self._version() != VERSION and await self._put_version():
+        if await self._version() == VERSION:
+            return done
+        if await self._switch_ttl_on():
+            done.append(self._ttl_statement)
+        if await self._put_version():
             done.append(self._version_statement)
         return done
 
@@ -126,6 +131,17 @@ class DynamoMigrations:
             raise ConfigError([f"{_name(self._connection)} is not a table of ours: its keys or its index differ"])
         return bool(table["TableStatus"] in ("ACTIVE", "UPDATING") and index["IndexStatus"] == "ACTIVE")
 
+    async def _switch_ttl_on(self) -> bool:
+        """Whether it was this process that did it."""
+        async with begin(self._connection) as calls:
+            try:
+                await calls.do("update_time_to_live", **_TTL)
+            except Refused as refused:
+                if refused.code != "ValidationException":  # it is on, or being switched on
+                    raise
+                return False
+        return True
+
     async def _put_version(self) -> bool:
         """Whether it was this process that did it."""
         async with begin(self._connection) as calls:
@@ -149,6 +165,10 @@ class DynamoMigrations:
     @property
     def _create_statement(self) -> str:
         return self._statement("create-table", table_request(self._connection.table))
+
+    @property
+    def _ttl_statement(self) -> str:
+        return self._statement("update-time-to-live", {"TableName": self._connection.table, **_TTL})
 
     @property
     def _version_statement(self) -> str:

@@ -3,6 +3,8 @@
 Every store reads the record, calls `merge`, and writes what comes out, all in one transaction.
 """
 
+from collections.abc import Container
+
 import msgspec
 
 from controller.domain import reasons
@@ -46,8 +48,13 @@ class Merged(Record, frozen=True, kw_only=True):
     """The transition happened now: it gets its audit row and, where it ends the job, the notification."""
 
 
-def merge(stored: Stored | None, transition: Transition) -> Merged:
-    """The record after that transition. Raises Permanent(RECORD_REJECTED) where the row is another object's."""
+def merge(stored: Stored | None, transition: Transition, deleted: Container[str] = ()) -> Merged:
+    """The record after that transition. `deleted`: uids of objects that were deleted, that transition's at least.
+
+    Raises Permanent: JOB_DELETED for an object that was deleted, RECORD_REJECTED where the row is another object's.
+    """
+    if transition.uid in deleted:
+        raise Permanent("the job was deleted; its object came back", reason=reasons.JOB_DELETED)
     if stored is None:
         new = Stored(
             uid=transition.uid, number=transition.number, row=transition.row, destination=transition.destination

@@ -18,7 +18,7 @@ from controller.domain.errors import Invalid, Permanent
 from controller.domain.phases import Phase
 from controller.domain.records import JobRow, NotificationRow, Recorded, TenantRow, Transition, TransitionRow
 from controller.ports import Page, RecordFailure
-from controller.stores import paging, postgres_rows, postgres_schema
+from controller.stores import paging, postgres_rows, postgres_schema, tombstones
 from controller.stores import postgres_statements as sql
 from controller.stores.postgres_connection import Connection, PostgresConnections, transaction
 from controller.stores.postgres_groups import Group, key_of
@@ -27,9 +27,10 @@ from controller.stores.postgres_groups import Group, key_of
 class PostgresStore:
     """`ports.JobStore` on PostgreSQL."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, tombstone_ttl_seconds: int = tombstones.TTL_SECONDS) -> None:
         """Raises ConfigError for what is no PostgreSQL URL."""
         self._connections = PostgresConnections(url)
+        self._tombstone_ttl_seconds = tombstone_ttl_seconds
 
     async def open(self) -> None:
         await self._connections.open(postgres_schema.check)
@@ -89,20 +90,28 @@ class PostgresStore:
         rows = await self._read(sql.SELECT_TRANSITIONS, tenant_id, job_id)
         return [postgres_rows.transition_row(row) for row in rows]
 
-    async def delete_job(self, tenant_id: str, job_id: str) -> bool:
-        deleted: set[str] = set()
+    async def owner(self, tenant_id: str, job_id: str) -> str | None:
+        rows = await self._read(sql.SELECT_OWNER, tenant_id, job_id)
+        return str(rows[0][0]) if rows else None
+
+    async def delete_job(self, tenant_id: str, job_id: str, *, uid: str) -> bool:
+        is_deleted = False
 
         async def work(connection: Connection) -> None:
+            nonlocal is_deleted
             async with transaction(connection):
-                cursor = await connection.execute(sql.DELETE_JOB, (tenant_id, job_id))
-                # The audit rows go with the row, by their foreign key. What an earlier try found counts: its commit
-                # may have worked although nobody heard of it.
-                deleted.update(uid for (uid,) in await cursor.fetchall())
-                for uid in deleted:
-                    await connection.execute(sql.DELETE_NOTIFICATION, (tenant_id, names.notification_id(uid)))
+                # First: it waits for who writes the object's first row at this moment, and the next statement sees it.
+                if uid and self._tombstone_ttl_seconds:
+                    await connection.execute(sql.BURY, (uid, tombstones.expiry(self._tombstone_ttl_seconds)))
+                await connection.execute(sql.FORGET, (tombstones.EXPIRED_AT_ONCE,))
+                # The audit rows go with the row, by their foreign key.
+                cursor = await connection.execute(sql.DELETE_JOB, (tenant_id, job_id, uid))
+                # What an earlier try found counts: its commit may have worked although nobody heard of it.
+                is_deleted = bool(await cursor.fetchall()) or is_deleted
+                await connection.execute(sql.DELETE_NOTIFICATION, (tenant_id, names.notification_id(uid)))
 
         await self._connections.run(work)
-        return bool(deleted)
+        return is_deleted
 
     async def get_tenant(self, tenant_id: str) -> TenantRow | None:
         rows = await self._read(sql.SELECT_TENANT, tenant_id)
@@ -136,19 +145,25 @@ class PostgresStore:
 
 async def _write(connection: Connection, transitions: Sequence[Transition]) -> list[Recorded | RecordFailure]:
     keys = [{"tenant_id": tenant_id, "job_id": job_id} for tenant_id, job_id in {*map(key_of, transitions)}]
+    uids = [{"uid": uid} for uid in {transition.uid for transition in transitions}]
     async with transaction(connection):
-        async with connection.cursor(binary=True) as cursor:
-            await cursor.execute(sql.LOCK_STORED, (postgres_rows.as_json(keys),))
-            found = [postgres_rows.stored(values) for values in await cursor.fetchall()]
-        group = Group({(stored.row.tenant_id, stored.row.job_id): stored for stored in found}, transitions)
+        async with connection.cursor(binary=True) as jobs, connection.cursor(binary=True) as buried:
+            await jobs.execute(sql.LOCK_STORED, (postgres_rows.as_json(keys),))
+            # After the locks: of a row that went while they were waited for, the tombstone is seen.
+            await buried.execute(sql.SELECT_TOMBSTONES, (postgres_rows.as_json(uids),))
+            found = [postgres_rows.stored(values) for values in await jobs.fetchall()]
+            deleted = {uid for (uid,) in await buried.fetchall()}
+        group = Group({(stored.row.tenant_id, stored.row.job_id): stored for stored in found}, deleted, transitions)
         # The server works on one statement while the rows of the next are put together. Audit rows come before the
         # change of their jobs' rows: their foreign key then finds rows that this transaction has locked already.
         for statement, rows_of in (
             (sql.INSERT_TENANTS, group.tenants),
+            (sql.CLAIM_UIDS, group.new_uids),
             (sql.INSERT_JOBS, group.new_jobs),
             (sql.INSERT_TRANSITIONS, group.transitions),
             (sql.UPDATE_JOBS, group.changed_jobs),
             (sql.INSERT_NOTIFICATIONS, group.notifications),
+            (sql.UNCLAIM_UIDS, group.new_uids),
         ):
             if rows := rows_of():
                 await connection.execute(statement, (postgres_rows.as_json(rows),))

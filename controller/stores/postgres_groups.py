@@ -1,6 +1,6 @@
 """What a group of transitions writes, given what the database holds: pure. Called by `postgres`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from controller.domain.errors import Permanent
@@ -20,8 +20,10 @@ def key_of(transition: Transition) -> Key:
 class Group:
     """The rows to write, each list in the order of its keys: two writers never wait for each other crosswise."""
 
-    def __init__(self, found: Mapping[Key, Stored], transitions: Sequence[Transition]) -> None:
+    def __init__(self, found: Mapping[Key, Stored], deleted: Container[str], transitions: Sequence[Transition]) -> None:
+        """`deleted`: those of the transitions' uids that were deleted."""
         self._found = found
+        self._deleted = deleted
         self._now = dict(found)
         self._changed: set[Key] = set()
         self._applied: list[tuple[Transition, Stored]] = []
@@ -30,7 +32,7 @@ class Group:
     def _take(self, transition: Transition) -> Recorded | RecordFailure:
         key = key_of(transition)
         try:
-            merged: Merged = merge(self._now.get(key), transition)
+            merged: Merged = merge(self._now.get(key), transition, self._deleted)
         except Permanent as error:
             return RecordFailure(error=error)
         self._now[key] = merged.stored
@@ -48,6 +50,10 @@ class Group:
             if self._is_new(key := key_of(transition))
         }
         return [postgres_rows.tenant_values(tenant_id, at) for tenant_id, at in sorted(first.items())]
+
+    def new_uids(self) -> list[dict[str, Any]]:
+        """Of the objects that get a row."""
+        return [{"uid": uid} for uid in sorted({job["uid"] for job in self.new_jobs()})]
 
     def new_jobs(self) -> list[dict[str, Any]]:
         return self._jobs(is_new=True)

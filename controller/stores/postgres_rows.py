@@ -22,7 +22,7 @@ Rows = Sequence[dict[str, Any]]
 _NAMED_OTHERWISE = {"resource_path": "gcp_batch_job_path", "task_group": "gcp_batch_task_group"}
 JOB_COLUMNS = tuple(_NAMED_OTHERWISE.get(field, field) for field in JobRow.__struct_fields__)
 """The columns of jobs that a JobRow fills, in the order of its fields."""
-STORED_COLUMNS = (*JOB_COLUMNS, "uid", "transition")
+STORED_COLUMNS = (*JOB_COLUMNS, "uid", "transition", "destination")
 _PHASES = {phase.wire: phase for phase in Phase}
 
 
@@ -34,13 +34,14 @@ def as_json(rows: Rows) -> Json:
 def stored_values(stored: Stored) -> dict[str, Any]:
     """A job's record by `STORED_COLUMNS`."""
     values = dict(zip(JOB_COLUMNS, msgspec.structs.astuple(stored.row), strict=True))
-    return {**values, "status": stored.row.status.wire, "uid": stored.uid, "transition": stored.number}
+    own = {"uid": stored.uid, "transition": stored.number, "destination": stored.destination}
+    return {**values, "status": stored.row.status.wire, **own}
 
 
 def stored(values: Sequence[Any]) -> Stored:
     """The inverse of `stored_values`, of a row selected by `STORED_COLUMNS`."""
-    *columns, uid, number = values
-    return Stored(uid=uid, number=number, row=job_row(columns))
+    *columns, uid, number, destination = values
+    return Stored(uid=uid, number=number, row=job_row(columns), destination=destination)
 
 
 def job_row(values: Sequence[Any]) -> JobRow:

@@ -15,7 +15,7 @@ _TYPES = {
     **dict.fromkeys(("retry_count", "max_retries", "boot_disk_size_gb", "memory_mib", "cpu_millis"), "bigint"),
     **dict.fromkeys(("max_run_duration_seconds", "transition", "number"), "bigint"),
     # Compared with the keys of jobs, which have this collation.
-    **dict.fromkeys(("tenant_id", "job_id"), 'text COLLATE "C"'),
+    **dict.fromkeys(("tenant_id", "job_id", "uid"), 'text COLLATE "C"'),
 }
 
 
@@ -54,6 +54,20 @@ UPDATE_JOBS = (
 INSERT_TRANSITIONS = f"{_insert('job_state_transitions', _TRANSITION_COLUMNS)} ON CONFLICT DO NOTHING"
 INSERT_NOTIFICATIONS = f"{_insert('notifications', _NOTIFICATION_COLUMNS)} ON CONFLICT DO NOTHING"
 
+SELECT_TOMBSTONES = f"SELECT uid FROM job_tombstones JOIN {_unfolded(('uid',))} USING (uid)"
+# A new row's writer holds its uid's place among the tombstones until it commits: of a deletion at the same time it
+# either finds the tombstone (unique_violation: it reads again), or the deletion waits and finds the row.
+CLAIM_UIDS = f"INSERT INTO job_tombstones (uid, expires_at) SELECT uid, 'infinity' FROM {_unfolded(('uid',))}"
+UNCLAIM_UIDS = f"DELETE FROM job_tombstones USING {_unfolded(('uid',))} WHERE job_tombstones.uid = new.uid"
+BURY = (
+    "INSERT INTO job_tombstones (uid, expires_at) VALUES (%s, %s) "
+    "ON CONFLICT (uid) DO UPDATE SET expires_at = excluded.expires_at"
+)
+FORGET = (
+    "DELETE FROM job_tombstones WHERE uid IN (SELECT uid FROM job_tombstones "
+    "WHERE expires_at < now() ORDER BY expires_at LIMIT %s FOR UPDATE SKIP LOCKED)"
+)
+
 SELECT_JOBS = f"SELECT {_names(JOB_COLUMNS)} FROM jobs WHERE tenant_id = %s"
 SELECT_JOB = f"{SELECT_JOBS} AND job_id = %s"
 SELECT_TENANT = f"SELECT {_names(TenantRow.__struct_fields__)} FROM tenants WHERE tenant_id = %s"
@@ -68,5 +82,6 @@ SELECT_NOTIFICATIONS = (
 )
 COUNT_UNREAD = "SELECT count(*) FROM notifications WHERE tenant_id = %s AND NOT is_read"
 ACK_NOTIFICATION = "UPDATE notifications SET is_read = true WHERE tenant_id = %s AND notification_id = %s"
-DELETE_JOB = "DELETE FROM jobs WHERE tenant_id = %s AND job_id = %s RETURNING uid"
+SELECT_OWNER = "SELECT uid FROM jobs WHERE tenant_id = %s AND job_id = %s"
+DELETE_JOB = "DELETE FROM jobs WHERE tenant_id = %s AND job_id = %s AND uid = %s RETURNING uid"
 DELETE_NOTIFICATION = "DELETE FROM notifications WHERE tenant_id = %s AND notification_id = %s"

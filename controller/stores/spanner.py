@@ -2,7 +2,8 @@
 
 There is no column for an object's uid or for the number of its newest transition, and none may be added: both are
 found again from the ids of the audit rows (`spanner_rows.number_of`). A row without an audit row of the object's is
-another's: also the rows that the original worker wrote.
+another's: also the rows that the original worker wrote. What these tables have no place for is in one of our own,
+JennahEvidence (`spanner_evidence`): it is written with the row, and outlives it as the tombstone of a deleted object.
 
 Reads are strong. What the laws of `ports.JobStore` leave open: a time that is yet to come by Spanner's clock is
 written as now, and an audit row's time is at least a microsecond after the one before it.
@@ -15,9 +16,9 @@ from controller.domain.errors import Invalid, Unavailable
 from controller.domain.phases import Phase
 from controller.domain.records import JobRow, NotificationRow, Recorded, TenantRow, Transition, TransitionRow
 from controller.ports import Page, RecordFailure
-from controller.stores import paging, spanner_record, spanner_rows, spanner_schema
+from controller.stores import paging, spanner_evidence, spanner_record, spanner_rows, spanner_schema, tombstones
 from controller.stores.spanner_connection import SpannerConnection
-from controller.stores.spanner_transaction import CALL_SECONDS, Transaction
+from controller.stores.spanner_transaction import CALL_SECONDS
 from controller.stores.spanner_values import Row, Statement
 
 _OPEN_SECONDS = 3.0
@@ -51,16 +52,23 @@ _ACK = (
     "UPDATE Notifications SET IsRead = TRUE "
     "WHERE TenantId = @tenant AND NotificationId = @id THEN RETURN NotificationId"
 )
-_DELETE_JOB = "DELETE FROM Jobs WHERE TenantId = @tenant AND JobId = @job THEN RETURN JobId"
-_DELETE_NOTIFICATIONS = "DELETE FROM Notifications WHERE TenantId = @tenant AND JobId = @job"
 
 
 class SpannerStore:
     """`ports.JobStore` on Cloud Spanner. `call_seconds` is the time limit of each call with its retries."""
 
-    def __init__(self, project: str, instance: str, database: str, *, call_seconds: float = CALL_SECONDS) -> None:
+    def __init__(
+        self,
+        project: str,
+        instance: str,
+        database: str,
+        *,
+        tombstone_ttl_seconds: int = tombstones.TTL_SECONDS,
+        call_seconds: float = CALL_SECONDS,
+    ) -> None:
         self._connection = SpannerConnection(project, instance, database, seconds=call_seconds)
         self._open_seconds = min(call_seconds, _OPEN_SECONDS)
+        self._tombstone_ttl_seconds = tombstone_ttl_seconds
 
     async def open(self) -> None:
         await self._connection.open()
@@ -106,17 +114,17 @@ class SpannerStore:
         rows = await self._read(Statement(_SELECT_TRANSITIONS, tenant=tenant_id, job=job_id))
         return [spanner_rows.transition_row(row) for row in rows]
 
-    async def delete_job(self, tenant_id: str, job_id: str) -> bool:
-        # By job and not by id: whose row it was is not known here. The audit rows go with the row.
-        notifications = Statement(_DELETE_NOTIFICATIONS, tenant=tenant_id, job=job_id)
+    async def owner(self, tenant_id: str, job_id: str) -> str | None:
+        rows = await self._read(Statement(spanner_evidence.SELECT_OWNER, tenant=tenant_id, job=job_id))
+        return (rows[0][0] or "") if rows else None
 
-        def work(transaction: Transaction) -> bool:
-            deleted = transaction.execute(Statement(_DELETE_JOB, tenant=tenant_id, job=job_id))
-            if deleted:
-                transaction.execute(notifications)
-            return bool(deleted)
-
-        return await self._connection.run(lambda sessions, time: sessions.transact(work, time))
+    async def delete_job(self, tenant_id: str, job_id: str, *, uid: str) -> bool:
+        key, ttl_seconds = (tenant_id, job_id), self._tombstone_ttl_seconds
+        return await self._connection.run(
+            lambda sessions, time: sessions.transact(
+                lambda transaction: spanner_evidence.delete_job(transaction, key, uid, ttl_seconds), time
+            )
+        )
 
     async def get_tenant(self, tenant_id: str) -> TenantRow | None:
         rows = await self._read(Statement(_SELECT_TENANT, tenant=tenant_id))

@@ -21,9 +21,9 @@ from controller.stores.spanner_sessions import Sessions
 from controller.stores.spanner_transaction import CALL_SECONDS, Deadline
 from controller.stores.spanner_values import Statement
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """What this release needs. Each version has a file of statements: schema/spanner.sql is the first."""
-_FILES = (Path(__file__).parent / "schema" / "spanner.sql",)
+_FILES = tuple(Path(__file__).parent / "schema" / name for name in ("spanner.sql", "spanner_0002_evidence.sql"))
 _VERSION_TABLE = (
     "CREATE TABLE IF NOT EXISTS JennahSchema (\n"
     "    Version INT64 NOT NULL,\n"

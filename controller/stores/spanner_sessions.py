@@ -99,6 +99,7 @@ class Sessions:
 
     def _again(self, attempt: Callable[[str], T], deadline: Deadline) -> T:
         name, tries = "", 0
+        cause: google.GoogleAPICallError | None = None
         try:
             while True:
                 try:
@@ -107,8 +108,10 @@ class Sessions:
                     return attempt(name)
                 except google.GoogleAPICallError as error:
                     pause = spanner_errors.pause(error, tries, random.random())  # noqa: S311 - jitter
+                    if cause is None or not isinstance(error, google.DeadlineExceeded):
+                        cause = error  # what the time ran out over says more than that it did
                     if not (spanner_errors.may_pass(error) and deadline.sleep(pause)):
-                        raise spanner_errors.translate(error) from error
+                        raise spanner_errors.translate(cause) from error
                     if spanner_errors.is_lost_session(error):
                         name = ""
                     tries += 1

@@ -82,6 +82,10 @@ class Transaction:
         if rows:
             self._mutations.append(api.Mutation(insert_or_update=_write(table, columns, rows)))
 
+    def delete(self, table: str, keys: api.KeySetPB) -> None:
+        """Rows that may exist."""
+        self._mutations.append(api.Mutation(delete=api.Mutation.Delete(table=table, key_set=keys)))
+
     def commit(self) -> datetime:
         """The commit's time. What only read is committed too, to let go of its locks.
 

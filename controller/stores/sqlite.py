@@ -14,7 +14,7 @@ from controller.domain.errors import Invalid, Permanent
 from controller.domain.phases import Phase
 from controller.domain.records import JobRow, NotificationRow, Recorded, TenantRow, Transition, TransitionRow
 from controller.ports import Page, RecordFailure
-from controller.stores import paging, sqlite_rows, sqlite_schema
+from controller.stores import paging, sqlite_rows, sqlite_schema, tombstones
 from controller.stores.merge import Stored, merge
 from controller.stores.sqlite_connection import SqliteConnection, error_name, transaction
 
@@ -33,6 +33,16 @@ _SELECT_STORED = (  # with IN, SQLite would read the whole table
 _UPSERT_STORED = (
     f"INSERT INTO jobs ({_STORED_COLUMNS}) VALUES ({_MARKS}) "  # noqa: S608
     f"ON CONFLICT (tenant_id, job_id) DO UPDATE SET {_UPDATES}"
+)
+_SELECT_OWNER = "SELECT uid FROM jobs WHERE tenant_id = ? AND job_id = ?"
+_SELECT_TOMBSTONES = "SELECT uid FROM job_tombstones WHERE uid IN ({})"
+_BURY = (
+    "INSERT INTO job_tombstones (uid, expires_at) VALUES (?, ?) "
+    "ON CONFLICT (uid) DO UPDATE SET expires_at = excluded.expires_at"
+)
+_FORGET = (
+    "DELETE FROM job_tombstones WHERE uid IN "
+    "(SELECT uid FROM job_tombstones WHERE expires_at < ? ORDER BY expires_at LIMIT ?)"
 )
 _INSERT_TENANT = "INSERT INTO tenants VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 _SELECT_TENANT = "SELECT * FROM tenants WHERE tenant_id = ?"
@@ -58,9 +68,10 @@ _REFUSALS = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, 
 class SqliteStore:
     """`ports.JobStore` on SQLite."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, tombstone_ttl_seconds: int = tombstones.TTL_SECONDS) -> None:
         self._writer = SqliteConnection(path, sqlite_schema.ensure)
         self._reader = SqliteConnection(path, sqlite_schema.ensure)
+        self._tombstone_ttl_seconds = tombstone_ttl_seconds
 
     async def open(self) -> None:
         await self._writer.open()
@@ -114,8 +125,12 @@ class SqliteStore:
     async def transitions(self, tenant_id: str, job_id: str) -> Sequence[TransitionRow]:
         return [sqlite_rows.transition_row(row) for row in await self._read(_SELECT_TRANSITIONS, tenant_id, job_id)]
 
-    async def delete_job(self, tenant_id: str, job_id: str) -> bool:
-        return await self._writer.run(lambda db: _delete_job(db, tenant_id, job_id))
+    async def owner(self, tenant_id: str, job_id: str) -> str | None:
+        rows = await self._read(_SELECT_OWNER, tenant_id, job_id)
+        return rows[0][0] if rows else None
+
+    async def delete_job(self, tenant_id: str, job_id: str, *, uid: str) -> bool:
+        return await self._writer.run(lambda db: _delete_job(db, tenant_id, job_id, uid, self._tombstone_ttl_seconds))
 
     async def get_tenant(self, tenant_id: str) -> TenantRow | None:
         rows = await self._read(_SELECT_TENANT, tenant_id)
@@ -163,12 +178,14 @@ def _write_alone(db: sqlite3.Connection, transition: Transition) -> Recorded | R
 def _write(db: sqlite3.Connection, transitions: Sequence[Transition]) -> list[Recorded | RecordFailure]:
     """Read, merge, write; the writes of a table together, since each call of SQLite passes Python's lock to and fro."""
     known = _read_stored(db, {(transition.row.tenant_id, transition.row.job_id) for transition in transitions})
+    owners = {stored.uid for stored in known.values()}
+    deleted = _read_tombstones(db, {transition.uid for transition in transitions} - owners)
     results: list[Recorded | RecordFailure] = []
     tenants, jobs, audits, notifications = {}, {}, [], []
     for transition in transitions:
         key = transition.row.tenant_id, transition.row.job_id
         try:
-            merged = merge(known.get(key), transition)
+            merged = merge(known.get(key), transition, deleted)
         except Permanent as error:
             results.append(RecordFailure(error=error))
             continue
@@ -199,11 +216,23 @@ def _read_stored(db: sqlite3.Connection, keys: Collection[tuple[str, str]]) -> d
     return {(stored.row.tenant_id, stored.row.job_id): stored for stored in map(sqlite_rows.stored, found)}
 
 
-def _delete_job(db: sqlite3.Connection, tenant_id: str, job_id: str) -> bool:
+def _read_tombstones(db: sqlite3.Connection, uids: Collection[str]) -> set[str]:
+    """Those of them that were deleted."""
+    if not uids:
+        return set()
+    marks = ", ".join("?" * len(uids))
+    return {uid for (uid,) in db.execute(_SELECT_TOMBSTONES.format(marks), list(uids))}
+
+
+def _delete_job(db: sqlite3.Connection, tenant_id: str, job_id: str, uid: str, ttl_seconds: int) -> bool:
     with transaction(db):
-        key = (tenant_id, job_id)
-        deleted = db.execute("DELETE FROM jobs WHERE tenant_id = ? AND job_id = ? RETURNING uid", key).fetchall()
-        for (uid,) in deleted:  # the audit rows go with the row, by their foreign key
+        if uid and ttl_seconds:
+            db.execute(_BURY, (uid, sqlite_rows.time_text(tombstones.expiry(ttl_seconds))))
+        db.execute(_FORGET, (sqlite_rows.time_text(tombstones.expiry(0)), tombstones.EXPIRED_AT_ONCE))
+        # The audit rows go with the row, by their foreign key.
+        key = (tenant_id, job_id, uid)
+        is_deleted = db.execute("DELETE FROM jobs WHERE tenant_id = ? AND job_id = ? AND uid = ?", key).rowcount > 0
+        if is_deleted:
             notification = (tenant_id, names.notification_id(uid))
             db.execute("DELETE FROM notifications WHERE tenant_id = ? AND notification_id = ?", notification)
-    return bool(deleted)
+    return is_deleted

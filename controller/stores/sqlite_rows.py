@@ -17,7 +17,7 @@ SqlValue = str | int | None
 _NAMED_OTHERWISE = {"resource_path": "gcp_batch_job_path", "task_group": "gcp_batch_task_group"}
 JOB_COLUMNS = tuple(_NAMED_OTHERWISE.get(field, field) for field in JobRow.__struct_fields__)
 """The columns of jobs that a JobRow fills, in the order of its fields."""
-STORED_COLUMNS = (*JOB_COLUMNS, "uid", "transition")
+STORED_COLUMNS = (*JOB_COLUMNS, "uid", "transition", "destination")
 TENANT_COLUMNS = TenantRow.__struct_fields__
 TRANSITION_COLUMNS = TransitionRow.__struct_fields__
 NOTIFICATION_COLUMNS = NotificationRow.__struct_fields__
@@ -30,13 +30,13 @@ def time_text(moment: datetime) -> str:
 
 def stored_values(stored: Stored) -> tuple[SqlValue, ...]:
     """A job's record in the order of `STORED_COLUMNS`."""
-    return (*_values(stored.row), stored.uid, stored.number)
+    return (*_values(stored.row), stored.uid, stored.number, stored.destination)
 
 
 def stored(values: Sequence[Any]) -> Stored:
     """The inverse of `stored_values`."""
-    *columns, uid, number = values
-    return Stored(uid=uid, number=number, row=job_row(columns))
+    *columns, uid, number, destination = values
+    return Stored(uid=uid, number=number, row=job_row(columns), destination=destination)
 
 
 def job_row(values: Sequence[Any]) -> JobRow:

@@ -23,8 +23,9 @@ from controller.domain.records import JobRow, Recorded, Transition
 from controller.domain.resources import Profiles
 from controller.kube import paths
 from controller.kube.client import KubeClient, Object
-from controller.ports import JobStore
+from controller.ports import JobStore, RecordFailure
 from controller.settings import CommonSettings, DatabaseSettings
+from controller.stores.sqlite import SqliteStore
 
 SERVICE = "/jennah.v1.DeploymentService/"
 TENANT = "tenant-1"
@@ -120,12 +121,18 @@ class Api:
         assert isinstance(result, Recorded)
         await self.set_status(name, phase=phase.value, transition=number)
 
-    async def revive(self, row: JobRow) -> None:
-        """A write that was in flight while the row was deleted."""
+    async def write_again(self, row: JobRow) -> Recorded | RecordFailure:
+        """The first transition of that row's object, as one that was in flight writes it."""
         uid = (await self.job_object(row.job_id))["metadata"]["uid"]
-        await self.store.record(
-            [Transition(uid=uid, number=0, from_phase=None, row=row, at=row.created_at, reason="late")]
-        )
+        first = Transition(uid=uid, number=0, from_phase=None, row=row, at=row.created_at, reason="late")
+        (result,) = await self.store.record([first])
+        return result
+
+    async def lose_row(self, job_id: str) -> None:
+        """As if the process had died before it wrote the row."""
+        store = self.store
+        assert isinstance(store, SqliteStore)
+        await store._writer.run(lambda db: db.execute("DELETE FROM jobs WHERE job_id = ?", (job_id,)))
 
     async def apply(self, name: str, namespace: str = "default", **spec: object) -> Object:
         """A JennahJob as kubectl creates it."""

@@ -6,10 +6,12 @@ from typing import Any, cast
 
 import pytest
 
-from controller.domain import names
+from controller.domain import names, reasons
+from controller.domain.errors import Permanent
 from controller.domain.phases import Phase
 from controller.kube import paths
 from controller.kube.client import KubeClient
+from controller.ports import RecordFailure
 from controller.stores.sqlite import SqliteStore
 from tests.api.faults import FaultyClient
 from tests.api.harness import IMAGE, TENANT, Api, api_settings, serving
@@ -228,14 +230,16 @@ async def test_delete_marks_the_object_for_purging_and_removes_the_row(api: Api)
         assert (await api.call(method, {"job_id": "a"})).code == "not_found"
 
 
-async def test_a_row_that_comes_back_after_its_deletion_is_not_shown(api: Api) -> None:
+async def test_a_write_that_was_in_flight_does_not_bring_a_deleted_row_back(api: Api) -> None:
     await api.submit(job_id="a")
     row = await api.store.get_job(TENANT, "a")
     assert row is not None
     await api.call("DeleteJob", {"job_id": "a"})
-    await api.revive(row)
+    result = await api.write_again(row)
+    assert isinstance(result, RecordFailure)
+    assert isinstance(result.error, Permanent)
+    assert result.error.reason == reasons.JOB_DELETED
     assert (await api.call("GetJob", {"job_id": "a"})).code == "not_found"
-    assert (await api.call("DeleteJob", {"job_id": "a"})).status == 200
     assert await api.store.get_job(TENANT, "a") is None
 
 

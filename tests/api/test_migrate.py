@@ -165,17 +165,19 @@ def test_a_server_that_is_away_ends_with_code_1_and_no_secret(
 
 @pytest.fixture
 def next_release(monkeypatch: pytest.MonkeyPatch) -> None:
-    """SQLite's schema gets a second version."""
-    second = Migration(version=2, statements=("ALTER TABLE jobs ADD COLUMN colour TEXT",))
-    monkeypatch.setattr(sqlite_schema, "MIGRATIONS", (*sqlite_schema.MIGRATIONS, second))
+    """SQLite's schema gets one more version."""
+    version = sqlite_schema.MIGRATIONS[-1].version + 1
+    one_more = Migration(version=version, statements=("ALTER TABLE jobs ADD COLUMN colour TEXT",))
+    monkeypatch.setattr(sqlite_schema, "MIGRATIONS", (*sqlite_schema.MIGRATIONS, one_more))
 
 
 def old_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     set_variables(monkeypatch, {"DB_PROVIDER": "sqlite", "DB_ENDPOINT": str(path)})
     db = sqlite3.connect(path)
-    for statement in sqlite_schema.MIGRATIONS[0].statements:
-        db.execute(statement)
-    db.execute("PRAGMA user_version = 1")
+    for migration in sqlite_schema.MIGRATIONS[:2]:
+        for statement in migration.statements:
+            db.execute(statement)
+    db.execute("PRAGMA user_version = 2")
     db.close()
 
 
@@ -183,7 +185,7 @@ async def test_a_file_of_an_older_release_is_refused_with_the_command_that_helps
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, next_release: None
 ) -> None:
     old_file(tmp_path / "jennah.db", monkeypatch)
-    with pytest.raises(ConfigError, match=r"version 1; this release needs 2: run `jennah migrate`"):
+    with pytest.raises(ConfigError, match=r"version 2; this release needs 3: run `jennah migrate`"):
         await SqliteStore(tmp_path / "jennah.db").open()
 
 
@@ -191,7 +193,7 @@ def test_an_upgrade_runs_only_what_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], next_release: None
 ) -> None:
     old_file(tmp_path / "jennah.db", monkeypatch)
-    expected = "ALTER TABLE jobs ADD COLUMN colour TEXT;\nPRAGMA user_version = 2;\n"
+    expected = "ALTER TABLE jobs ADD COLUMN colour TEXT;\nPRAGMA user_version = 3;\n"
     for arguments in (["migrate", "--dry-run"], ["migrate"]):
         assert cli.main(arguments) == 0
         assert capsys.readouterr().out == expected

@@ -89,10 +89,11 @@ async def test_what_was_deleted_meanwhile_is_dropped(
     recorder: SubmissionRecorder, writer: Writer, clock: FakeClock, world: World
 ) -> None:
     writer.fault = Unavailable("down")
-    for job_id in ("kept", "deleted-here", "deleted-elsewhere"):
-        await recorder.record(submitted(job_id))
-    recorder.forget("t", "deleted-here")
-    recorder.forget("another tenant", "kept")
+    one, two, three = (submitted(job_id) for job_id in ("kept", "deleted-here", "deleted-elsewhere"))
+    for transition in (one, two, three):
+        await recorder.record(transition)
+    recorder.forget(two.uid)
+    recorder.forget("of no job")
     world.gone.add("deleted-elsewhere")
     writer.fault = None
     await clock.advance(5)

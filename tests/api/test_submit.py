@@ -173,7 +173,7 @@ async def test_a_first_attempt_that_died_before_the_secret_is_completed(api: Api
     await api.submit(job_id=JOB, env_vars={"A": "1"})
     (secret,) = await api.secrets()
     await api.kube.delete(paths.secret("default", secret["metadata"]["name"]))
-    await api.store.delete_job(TENANT, JOB)
+    await api.lose_row(JOB)
     assert (await api.submit(job_id=JOB, env_vars={"A": "1"})).status == 200
     assert await api.count() == (1, 1, 1)
 
@@ -203,7 +203,7 @@ async def test_a_job_of_kubectl_with_another_environment_is_another_request(api:
     item = await api.job_object(JOB)
     await api.kube.merge_patch(paths.job("default", JOB), {"metadata": {"finalizers": None}})
     await api.kube.delete(paths.job("default", JOB))
-    await api.store.delete_job(TENANT, JOB)
+    await api.lose_row(JOB)
     spec = {**item["spec"], "envFrom": [{"secretRef": {"name": "mine"}}]}
     metadata = {"name": JOB, "namespace": "default"}
     await api.kube.post(paths.jobs("default"), {**item, "metadata": metadata, "spec": spec})

@@ -1,6 +1,7 @@
 """The laws of `ports.JobStore`. Every store, and every stand-in, passes this file: add it to `DATABASES`."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,7 +29,8 @@ UID = "11111111-2222-4333-8444-555555555555"
 OTHER_UID = "99999999-2222-4333-8444-555555555555"
 TENANT, JOB = "tenant-1", "job-1"
 
-OpenStore = Callable[[], Awaitable[JobStore]]
+OpenStore = Callable[..., Awaitable[JobStore]]
+"""Its keywords are those of the store's constructor."""
 
 
 @pytest.fixture(params=sorted(DATABASES))
@@ -37,8 +39,8 @@ async def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIte
     async with DATABASES[request.param](tmp_path) as make:
         opened: list[JobStore] = []
 
-        async def open_one() -> JobStore:
-            store = make()
+        async def open_one(**more: object) -> JobStore:
+            store = make(**more)
             await store.open()
             opened.append(store)
             return store
@@ -66,8 +68,11 @@ def transition(
     uid: str = UID,
     at: datetime = NOON,
     reason: str = "Why",
+    destination: str | None = None,
 ) -> Transition:
-    return Transition(uid=uid, number=number, from_phase=from_phase, row=to, at=at, reason=reason)
+    return Transition(
+        uid=uid, number=number, from_phase=from_phase, row=to, at=at, reason=reason, destination=destination
+    )
 
 
 def life(*phases: Phase, uid: str = UID, job_id: str = JOB, **facts: object) -> list[Transition]:
@@ -134,7 +139,7 @@ async def test_an_unknown_job_is_none_and_so_is_another_tenants(store: JobStore)
 async def test_a_job_goes_through_its_phases_and_leaves_an_audit_row_for_each(store: JobStore) -> None:
     steps = life(Phase.PENDING, Phase.SCHEDULED, Phase.RUNNING, Phase.COMPLETED)
     results = await store.record(steps)
-    assert results == [Recorded(number=n, phase=step.row.status) for n, step in enumerate(steps)]
+    assert list(results) == [Recorded(number=n, phase=step.row.status) for n, step in enumerate(steps)]
     audit = await store.transitions(TENANT, JOB)
     assert [a.transition_id for a in audit] == [names.transition_id(UID, n) for n in range(4)]
     assert [a.from_status for a in audit] == [None, "PENDING", "SCHEDULED", "RUNNING"]
@@ -303,24 +308,148 @@ async def test_nothing_to_record_is_no_error(store: JobStore) -> None:
 async def test_deleting_removes_the_row_its_audit_rows_and_its_notification_only(store: JobStore) -> None:
     await store.record(life(Phase.PENDING, Phase.COMPLETED))
     await store.record(life(Phase.PENDING, Phase.COMPLETED, uid=OTHER_UID, job_id="job-2"))
-    assert await store.delete_job(TENANT, JOB) is True
+    assert await store.delete_job(TENANT, JOB, uid=UID) is True
     assert await store.get_job(TENANT, JOB) is None
     assert await store.transitions(TENANT, JOB) == []
+    assert [job.job_id for job in (await store.list_jobs(TENANT)).jobs] == ["job-2"]
     assert [note.job_id for note in await store.list_notifications(TENANT, limit=10)] == ["job-2"]
     assert len(await store.transitions(TENANT, "job-2")) == 2
 
 
 async def test_deleting_what_is_not_there_is_false(store: JobStore) -> None:
     await store.record(life(Phase.PENDING))
-    assert await store.delete_job("tenant-2", JOB) is False
-    assert await store.delete_job(TENANT, JOB) is True
-    assert await store.delete_job(TENANT, JOB) is False
+    assert await store.delete_job("tenant-2", JOB, uid=OTHER_UID) is False
+    assert await store.delete_job(TENANT, JOB, uid=UID) is True
+    assert await store.delete_job(TENANT, JOB, uid=UID) is False
 
 
-async def test_a_deleted_row_comes_back_with_the_next_transition(store: JobStore) -> None:
+async def test_deleting_leaves_the_row_of_another_object(store: JobStore) -> None:
+    """Of the same job id: made anew, between the look of who deletes and the deletion."""
     await store.record(life(Phase.PENDING))
-    await store.delete_job(TENANT, JOB)
+    await store.delete_job(TENANT, JOB, uid=UID)
+    await store.record(life(Phase.PENDING, Phase.COMPLETED, uid=OTHER_UID))
+    before = (await store.get_job(TENANT, JOB), await store.transitions(TENANT, JOB))
+    for uid in (UID, "33333333-2222-4333-8444-555555555555", ""):
+        assert await store.delete_job(TENANT, JOB, uid=uid) is False
+    assert (await store.get_job(TENANT, JOB), await store.transitions(TENANT, JOB)) == before
+    assert len(await store.list_notifications(TENANT, limit=10)) == 1
+    assert await record_one(store, transition(1, row(Phase.COMPLETED), uid=OTHER_UID)) == Recorded(
+        number=1, phase=Phase.COMPLETED
+    )
+
+
+async def test_the_owner_is_the_object_whose_row_it_is(store: JobStore) -> None:
+    assert await store.owner(TENANT, JOB) is None
+    await store.record(life(Phase.PENDING, Phase.COMPLETED))
+    assert await store.owner(TENANT, JOB) == UID
+    assert await store.owner("tenant-2", JOB) is None
+    await store.delete_job(TENANT, JOB, uid=UID)
+    assert await store.owner(TENANT, JOB) is None
+    await store.record(life(Phase.PENDING, uid=OTHER_UID))
+    assert await store.owner(TENANT, JOB) == OTHER_UID
+
+
+async def assert_deleted(store: JobStore, one: Transition) -> None:
+    result = await record_one(store, one)
+    assert isinstance(result, RecordFailure)
+    assert isinstance(result.error, Permanent)
+    assert result.error.reason == reasons.JOB_DELETED
+
+
+async def test_a_deleted_object_is_never_recorded_again(open_store: OpenStore) -> None:
+    """It came back with an older etcd, or its first transition was on its way when it was deleted."""
+    store, another = await open_store(), await open_store()
+    await store.record(life(Phase.PENDING, Phase.RUNNING))
+    await store.delete_job(TENANT, JOB, uid=UID)
+    for one in (*life(Phase.PENDING), transition(1, row(Phase.RUNNING)), transition(7, row(Phase.FAILED))):
+        await assert_deleted(another, one)
+    assert await store.get_job(TENANT, JOB) is None
+    assert await store.transitions(TENANT, JOB) == []
+    assert (await store.list_jobs(TENANT)).jobs == ()
+    assert await store.list_notifications(TENANT, limit=10) == []
+
+
+async def test_a_deletion_is_remembered_where_there_was_no_row_yet(store: JobStore) -> None:
+    assert await store.delete_job(TENANT, JOB, uid=UID) is False
+    await assert_deleted(store, transition(0, row()))
+    assert await store.get_job(TENANT, JOB) is None
+
+
+async def test_a_deleted_job_harms_no_other_in_its_group(store: JobStore) -> None:
+    await store.delete_job(TENANT, JOB, uid=UID)
+    good = life(Phase.PENDING, uid=OTHER_UID, job_id="job-2")
+    results = await store.record([*life(Phase.PENDING, Phase.RUNNING), *good])
+    assert [type(result) for result in results] == [RecordFailure, RecordFailure, Recorded]
+
+
+async def test_a_job_id_may_be_used_and_deleted_again_and_every_object_is_remembered(store: JobStore) -> None:
+    uids = [f"{n}0000000-2222-4333-8444-555555555555" for n in range(1, 5)]
+    for uid in uids:
+        await store.record(life(Phase.PENDING, Phase.COMPLETED, uid=uid, name=uid))
+        assert (await store.get_job(TENANT, JOB)).name == uid
+        assert await store.delete_job(TENANT, JOB, uid=uid) is True
+    for uid in uids:
+        await assert_deleted(store, transition(0, row(), uid=uid))
+    await store.record(life(Phase.PENDING, uid=UID))
+    assert await store.delete_job(TENANT, JOB, uid=uids[0]) is False
+    for uid in uids:
+        await assert_deleted(store, transition(0, row(), uid=uid))
+
+
+async def test_a_deletion_and_a_first_transition_at_once_never_leave_a_row(open_store: OpenStore) -> None:
+    """Whichever comes first: the row is removed with the deletion, or never written."""
+    api, controller = await open_store(), await open_store()
+    await controller.record([transition(0, row(job_id="other"), uid=OTHER_UID)])  # the tenant
+    for n in range(10):
+        uid, job_id = f"{n:08}-2222-4333-8444-555555555555", f"race-{n}"
+        new = transition(0, row(job_id=job_id), uid=uid)
+        await asyncio.gather(controller.record([new]), api.delete_job(TENANT, job_id, uid=uid))
+        await assert_deleted(controller, new)
+        assert await api.get_job(TENANT, job_id) is None
+    assert [job.job_id for job in (await api.list_jobs(TENANT)).jobs] == ["other"]
+
+
+async def test_without_tombstones_a_deleted_row_comes_back_with_the_next_transition(
+    open_store: OpenStore,
+) -> None:
+    store = await open_store(tombstone_ttl_seconds=0)
+    await store.record(life(Phase.PENDING))
+    assert await store.delete_job(TENANT, JOB, uid=UID) is True
+    assert await store.owner(TENANT, JOB) is None
     assert await record_one(store, transition(1, row(Phase.RUNNING))) == Recorded(number=1, phase=Phase.RUNNING)
+
+
+async def test_the_first_destination_is_kept_and_told_ever_after(open_store: OpenStore) -> None:
+    store, another = await open_store(), await open_store()
+    [first, second, third] = life(Phase.PENDING, Phase.RUNNING, Phase.COMPLETED)
+    assert (await record_one(store, first)).destination is None
+    here = json.dumps({"queue": "\u00fc'\"" + "x" * 1000})
+    sent = msgspec.structs.replace(first, destination=here)
+    assert await record_one(store, sent) == Recorded(number=0, phase=Phase.PENDING, destination=here)
+    moved = msgspec.structs.replace(first, destination="elsewhere")
+    assert (await record_one(another, moved)).destination == here
+    assert (await record_one(another, msgspec.structs.replace(second, destination="elsewhere"))).destination == here
+    assert await record_one(store, third) == Recorded(number=2, phase=Phase.COMPLETED, destination=here)
+    assert len(await store.transitions(TENANT, JOB)) == 3
+
+
+async def test_a_first_transition_may_have_its_destination(store: JobStore) -> None:
+    steps = [msgspec.structs.replace(one, destination="here") for one in life(Phase.PENDING, Phase.RUNNING)]
+    steps[1] = msgspec.structs.replace(steps[1], destination="elsewhere")
+    assert [result.destination for result in await store.record(steps)] == ["here", "here"]
+    assert (await record_one(store, steps[0])).destination == "here"
+
+
+async def test_an_ended_job_keeps_to_where_it_was_sent(store: JobStore) -> None:
+    await store.record(life(Phase.PENDING, Phase.FAILED))
+    late = transition(1, row(Phase.FAILED), destination="here")
+    assert (await record_one(store, late)).destination == "here"
+
+
+async def test_the_path_is_told_with_every_answer(store: JobStore) -> None:
+    await store.record([transition(1, row(Phase.RUNNING, resource_path="p/1"))])
+    stale = await record_one(store, transition(0, row(resource_path="p/2")))
+    assert stale == Recorded(number=1, phase=Phase.RUNNING, resource_path="p/1")
 
 
 async def fill(store: JobStore, count: int) -> list[str]:
@@ -361,7 +490,7 @@ async def test_pages_stay_stable_while_jobs_are_added_and_removed(store: JobStor
     expected = await fill(store, 10)
     first = await store.list_jobs(TENANT, page_size=4)
     await store.record([transition(0, row(job_id="newest", created_at=NOON + timedelta(days=1)), uid=OTHER_UID)])
-    await store.delete_job(TENANT, expected[3])  # the very row that the token names
+    await store.delete_job(TENANT, expected[3], uid="uid-6")  # the very row that the token names
     rest = await store.list_jobs(TENANT, page_size=100, page_token=first.next_token)
     assert [job.job_id for job in rest.jobs] == expected[4:]
 

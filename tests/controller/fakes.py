@@ -313,8 +313,9 @@ class FakeRecord:
     def __init__(self, faults: FaultPoints | None = None) -> None:
         self.rows: dict[tuple[str, str], JobRow] = {}
         self.owners: dict[tuple[str, str], str] = {}
-        self.audit: dict[str, list[tuple[int, Phase | None, Phase]]] = defaultdict(list)
+        self.deleted: set[str] = set()
         self.destinations: dict[str, str] = {}
+        self.audit: dict[str, list[tuple[int, Phase | None, Phase]]] = defaultdict(list)
         self.faults = faults or FaultPoints()
 
     async def write(self, transitions: Sequence[Transition]) -> Recorded:
@@ -324,13 +325,13 @@ class FakeRecord:
         self.faults.reach("after record")
         last = transitions[-1]
         number, _, phase = self.audit[last.uid][-1]
-        row = self.rows[last.row.tenant_id, last.row.job_id]
-        return Recorded(
-            number=number, phase=phase, resource_path=row.resource_path, destination=self.destinations.get(last.uid)
-        )
+        path = self.rows[last.row.tenant_id, last.row.job_id].resource_path
+        return Recorded(number=number, phase=phase, resource_path=path, destination=self.destinations.get(last.uid))
 
     def _apply(self, transition: Transition) -> None:
         audit, row = self.audit[transition.uid], transition.row
+        if transition.uid in self.deleted:
+            raise Permanent("it was deleted", reason=reasons.JOB_DELETED)
         owner = self.owners.setdefault((row.tenant_id, row.job_id), transition.uid)
         if owner != transition.uid:
             raise Permanent("another object's", reason=reasons.RECORD_REJECTED)
@@ -349,10 +350,14 @@ class FakeRecord:
         self.faults.reach("get row")
         return self.rows.get((tenant_id, job_id))
 
-    async def delete_job(self, tenant_id: str, job_id: str, *, uid: str | None) -> bool:
+    async def delete_job(self, tenant_id: str, job_id: str, *, uid: str) -> bool:
         self.faults.reach("delete row")
-        self.owners.pop((tenant_id, job_id), None)
-        was_there = self.rows.pop((tenant_id, job_id), None) is not None
+        self.deleted.add(uid)
+        was_there = self.owners.get((tenant_id, job_id)) == uid
+        if was_there:
+            del self.owners[tenant_id, job_id], self.rows[tenant_id, job_id]
+            self.audit.pop(uid, None)
+            self.destinations.pop(uid, None)
         self.faults.reach("after delete row")
         return was_there
 

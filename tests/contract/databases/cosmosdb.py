@@ -60,14 +60,14 @@ def emulator() -> Emulator:
 
 
 @contextlib.asynccontextmanager
-async def fresh(folder: Path) -> AsyncIterator[Callable[[], JobStore]]:
+async def fresh(folder: Path) -> AsyncIterator[Callable[..., JobStore]]:
     endpoint, database = emulator().endpoint, f"test-{uuid.uuid4()}"
     migrations = CosmosMigrations(endpoint, database, key=KEY)
     try:
         await migrations.apply()
     finally:
         await migrations.close()
-    yield lambda: CosmosStore(endpoint, database, key=KEY)
+    yield lambda **more: CosmosStore(endpoint, database, key=KEY, **more)
 
 
 @functools.cache

@@ -37,11 +37,11 @@ _DUMMY = {
 
 
 @contextlib.asynccontextmanager
-async def fresh(_: Path) -> AsyncIterator[Callable[[], JobStore]]:
+async def fresh(_: Path) -> AsyncIterator[Callable[..., JobStore]]:
     endpoint, table = server(), new_table_name()
     with credentials():
         await migrate(table, endpoint)
-        yield lambda: DynamoStore(REGION, table, endpoint=endpoint)
+        yield lambda **more: DynamoStore(REGION, table, endpoint=endpoint, **more)
 
 
 @functools.cache

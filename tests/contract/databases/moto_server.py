@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
+from moto.dynamodb.exceptions import MockValidationException
 from moto.dynamodb.models import DynamoDBBackend
 from moto.dynamodb.models.table import Table
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
@@ -35,12 +36,21 @@ def _update_a_new_item(backend: DynamoDBBackend, table_name: str, key: dict[str,
     return _update_item(backend, table_name, key, *args, **more)
 
 
+def _switch_ttl_once(backend: DynamoDBBackend, table_name: str, ttl_spec: dict[str, Any]) -> None:
+    """DynamoDB refuses what is so already."""
+    if ttl_spec["Enabled"] == (backend.describe_time_to_live(table_name).get("TimeToLiveStatus") == "ENABLED"):
+        raise MockValidationException(f"TimeToLive is already {'enabled' if ttl_spec['Enabled'] else 'disabled'}")
+    _update_time_to_live(backend, table_name, ttl_spec)
+
+
 _update_item = DynamoDBBackend.update_item
+_update_time_to_live = DynamoDBBackend.update_time_to_live
 
 
 def main() -> None:
     Table.__deepcopy__ = _shared
     DynamoDBBackend.update_item = _update_a_new_item
+    DynamoDBBackend.update_time_to_live = _switch_ttl_once
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     application = DomainDispatcherApplication(create_backend_app)
     lock = threading.Lock()

@@ -25,9 +25,9 @@ _numbers = itertools.count()
 
 
 @contextlib.asynccontextmanager
-async def fresh(folder: Path) -> AsyncIterator[Callable[[], JobStore]]:
+async def fresh(folder: Path) -> AsyncIterator[Callable[..., JobStore]]:
     async with fresh_url() as url:
-        yield lambda: PostgresStore(url)
+        yield lambda **more: PostgresStore(url, **more)
 
 
 @contextlib.asynccontextmanager

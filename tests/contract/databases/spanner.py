@@ -39,13 +39,13 @@ _numbers = itertools.count(1)
 
 
 @contextlib.asynccontextmanager
-async def fresh(folder: Path) -> AsyncIterator[Callable[[], JobStore]]:
+async def fresh(folder: Path) -> AsyncIterator[Callable[..., JobStore]]:
     """An empty database with our schema."""
     with database() as name:
         migrations = SpannerMigrations(PROJECT, INSTANCE, name)
         await migrations.apply()
         await migrations.close()
-        yield lambda: SpannerStore(PROJECT, INSTANCE, name)
+        yield lambda **more: SpannerStore(PROJECT, INSTANCE, name, **more)
 
 
 @contextlib.contextmanager

@@ -9,5 +9,5 @@ from controller.stores.sqlite import SqliteStore
 
 
 @contextlib.asynccontextmanager
-async def fresh(folder: Path) -> AsyncIterator[Callable[[], JobStore]]:
-    yield lambda: SqliteStore(folder / "jennah.db")
+async def fresh(folder: Path) -> AsyncIterator[Callable[..., JobStore]]:
+    yield lambda **more: SqliteStore(folder / "jennah.db", **more)

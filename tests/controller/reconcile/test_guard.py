@@ -46,7 +46,7 @@ class Store:
         self.calls += 1
         return []
 
-    async def delete_job(self, tenant_id: str, job_id: str, *, uid: str | None) -> bool:
+    async def delete_job(self, tenant_id: str, job_id: str, *, uid: str) -> bool:
         self.calls += 1
         return True
 

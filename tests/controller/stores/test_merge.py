@@ -15,10 +15,12 @@ from controller.stores.merge import FACTS, Stored, merge
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
-def transition(number: int, phase: Phase, uid: str = "u", **facts: object) -> Transition:
+def transition(
+    number: int, phase: Phase, uid: str = "u", destination: str | None = None, **facts: object
+) -> Transition:
     at = NOON + timedelta(seconds=number)
     row = JobRow(tenant_id="t", job_id="j", status=phase, created_at=at, updated_at=at, **facts)
-    return Transition(uid=uid, number=number, from_phase=None, row=row, at=at, reason="r")
+    return Transition(uid=uid, number=number, from_phase=None, row=row, at=at, reason="r", destination=destination)
 
 
 TRANSITIONS = st.builds(
@@ -27,6 +29,7 @@ TRANSITIONS = st.builds(
     st.sampled_from(Phase),
     name=st.none() | st.sampled_from("ab"),
     started_at=st.none() | st.just(NOON),
+    destination=st.sampled_from([None, "here", "there"]),
     commands=st.sampled_from([(), ("x",)]),
     retry_count=st.integers(0, 3),
 )
@@ -46,6 +49,7 @@ def test_whatever_is_written_nothing_known_is_lost_and_nothing_goes_back(history
         assert after.number >= before.number
         assert after.row.created_at == before.row.created_at
         assert after.row.retry_count >= before.row.retry_count
+        assert before.destination is None or after.destination == before.destination
         assert not before.row.status.is_terminal or after.row.status is before.row.status
         for field in FACTS:
             assert getattr(before.row, field) in (None, ()) or getattr(after.row, field) not in (None, ())

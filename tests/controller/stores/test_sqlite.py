@@ -10,13 +10,15 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from controller.domain.errors import ConfigError, Unavailable
 from controller.domain.phases import Phase
 from controller.domain.records import JobRow, NotificationRow, Recorded, TenantRow, Transition
-from controller.stores import sqlite, sqlite_connection
+from controller.stores import sqlite, sqlite_connection, sqlite_schema, tombstones
 from controller.stores.sqlite import SqliteStore
+from controller.stores.sqlite_schema import SqliteMigrations
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
@@ -132,6 +134,46 @@ async def test_a_schema_of_another_version_is_a_config_error(store: SqliteStore,
     query(path, "PRAGMA user_version = 99")
     with pytest.raises(ConfigError, match="schema version 99"):
         await SqliteStore(path).open()
+
+
+async def test_a_database_of_the_first_version_is_refused_until_it_is_migrated_with_its_rows(path: Path) -> None:
+    path.parent.mkdir()
+    [first, *_] = sqlite_schema.MIGRATIONS
+    row = "'t', 'j', 'PENDING', '2026-05-01T12:00:00.000000Z', '2026-05-01T12:00:00.000000Z', 'u', 0"
+    db = sqlite3.connect(path)
+    for statement in (
+        *first.statements,
+        "PRAGMA user_version = 1",
+        "INSERT INTO tenants VALUES ('t', '', '', '', '2026', '2026')",
+        f"INSERT INTO jobs (tenant_id, job_id, status, created_at, updated_at, uid, transition) VALUES ({row})",
+    ):
+        db.execute(statement)
+    db.commit()
+    db.close()
+    store = SqliteStore(path)
+    with pytest.raises(ConfigError, match=r"has version 1.*jennah migrate"):
+        await store.open()
+    migrations = SqliteMigrations(path)
+    assert await migrations.apply() == list(sqlite_schema._statements(sqlite_schema.MIGRATIONS[1:]))
+    assert list(await migrations.pending()) == []
+    await store.open()
+    assert await store.owner("t", "j") == "u"
+    sent = msgspec.structs.replace(transition(1, Phase.RUNNING), destination="here")
+    assert await store.record([sent]) == [Recorded(number=1, phase=Phase.RUNNING, destination="here")]
+    await store.close()
+
+
+async def test_each_deletion_clears_some_tombstones_that_have_expired(store: SqliteStore, path: Path) -> None:
+    db = sqlite3.connect(path)
+    with db:
+        old = [(f"old-{n}", f"2026-05-01T12:{n // 60:02}:{n % 60:02}.000000Z") for n in range(150)]
+        db.executemany("INSERT INTO job_tombstones VALUES (?, ?)", old)
+    db.close()
+    await store.delete_job("t", "j", uid="u")
+    left = [uid for (uid,) in query(path, "SELECT uid FROM job_tombstones ORDER BY expires_at")]
+    assert left == [*(f"old-{n}" for n in range(tombstones.EXPIRED_AT_ONCE, 150)), "u"]
+    await store.delete_job("t", "k", uid="v")
+    assert query(path, "SELECT uid FROM job_tombstones ORDER BY uid") == [("u",), ("v",)]
 
 
 @pytest.mark.parametrize("content", ["text", "tables"])

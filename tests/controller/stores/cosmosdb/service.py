@@ -19,7 +19,7 @@ Document = dict[str, Any]
 Handler = Callable[["web.Request"], Awaitable[web.StreamResponse]]
 Fault = Callable[["Service", web.Request, Handler], Awaitable[web.StreamResponse]]
 
-SCHEMA = {"id": "schema", "tenantId": "$schema", "type": "schema", "version": 1, "_etag": "s"}
+SCHEMA = {"id": "schema", "tenantId": "$schema", "type": "schema", "version": 2, "_etag": "s"}
 MISSING = {"x-ms-substatus": "1003"}
 
 

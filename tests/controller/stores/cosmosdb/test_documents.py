@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from controller.domain import names, reasons
@@ -16,11 +17,13 @@ from controller.domain.errors import ConfigError, Permanent, Unavailable
 from controller.domain.phases import Phase
 from controller.domain.records import JobRow, Recorded, Transition
 from controller.ports import RecordFailure
+from controller.stores import tombstones
 from controller.stores.cosmosdb import CosmosStore
 from controller.stores.cosmosdb_schema import CosmosMigrations
 from tests.contract.databases import cosmosdb
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+RUNNING = Phase.RUNNING
 
 
 def transition(
@@ -159,17 +162,32 @@ async def test_more_transitions_of_one_job_than_a_batch_holds_are_written_and_de
     assert [result.number for result in results if isinstance(result, Recorded)] == list(range(250))
     assert len(await store.transitions("t", "j")) == 250
     assert (await store.get_job("t", "j")).retry_count == 125
-    assert await store.delete_job("t", "j") is True
-    assert set(await documents(store)) == {"tenant"}
+    assert await store.delete_job("t", "j", uid="u-j") is True
+    assert set(await documents(store)) == {"tenant", "job:j"}
+
+
+async def test_a_deletion_leaves_a_document_that_expires_by_itself(store: CosmosStore) -> None:
+    await store.record([transition(0, Phase.COMPLETED)])
+    await store.delete_job("t", "j", uid="u-j")
+    left = (await documents(store))["job:j"]
+    ttl, deleted = left.pop("ttl"), left.pop("deleted")
+    assert tombstones.TTL_SECONDS - 60 < ttl <= tombstones.TTL_SECONDS
+    assert deleted.keys() == {"u-j"}
+    assert left == {"id": "job:j", "type": "tombstones", "tenantId": "t", "jobId": "j"}
+    assert (await store._db.container.read())["defaultTtl"] == -1, "else the service ignores it"
+    successor = msgspec.structs.replace(transition(), uid="its successor", destination="here")
+    await store.record([successor])
+    row = (await documents(store))["job:j"]
+    assert "ttl" not in row, "a row does not expire"
+    assert (row["deleted"], row["destination"]) == (deleted, "here")
 
 
 async def test_a_transition_during_a_deletion_leaves_no_audit_row_without_its_row(store: CosmosStore) -> None:
-    for _ in range(10):
-        await store.record([transition()])
-        await asyncio.gather(store.delete_job("t", "j"), store.record([transition(1, Phase.RUNNING)]))
-        found = await documents(store)
-        assert ("job:j" in found) == any(one["type"] == "transition" for one in found.values())
-        await store.delete_job("t", "j")
+    for n in range(10):
+        first, second = (msgspec.structs.replace(step, uid=f"u{n}") for step in (transition(), transition(1, RUNNING)))
+        await store.record([first])
+        await asyncio.gather(store.delete_job("t", "j", uid=f"u{n}"), store.record([second]))
+        assert {one["type"] for one in (await documents(store)).values()} == {"tenant", "tombstones"}
 
 
 async def test_many_jobs_are_listed_in_pages_without_a_gap_or_a_repeat_while_jobs_are_added(

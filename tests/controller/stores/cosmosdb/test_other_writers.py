@@ -1,13 +1,17 @@
 """Other writers in between, and deletions."""
 
 import asyncio
+import time
 
 import pytest
 
-from controller.domain.errors import Unavailable
+from controller.domain import reasons
+from controller.domain.errors import Permanent, Unavailable
 from controller.domain.phases import Phase
 from controller.domain.records import Recorded
+from controller.ports import RecordFailure
 from controller.stores import cosmosdb_errors
+from controller.stores import cosmosdb_rows as rows
 from controller.stores.cosmosdb import CosmosStore
 from tests.controller.stores.cosmosdb import service as cosmosdb_service
 from tests.controller.stores.cosmosdb.harness import jobs, transition
@@ -44,6 +48,21 @@ async def test_a_row_that_was_deleted_in_between_comes_back(service: Service, st
     await store.record([transition()])
     service.faults["batch"].append(cosmosdb_service.first(lambda service: service.documents.pop(("t", "job:j"))))
     assert await store.record([transition(1, Phase.RUNNING)]) == [Recorded(number=1, phase=Phase.RUNNING)]
+
+
+async def test_an_object_that_is_deleted_between_reading_and_its_first_row_gets_none(
+    service: Service, store: CosmosStore
+) -> None:
+    def delete(service: Service) -> None:
+        left = rows.tombstones_document("t", "j", {"u-t-j": int(time.time()) + 60}, time.time())
+        service.documents["t", "job:j"] = {**left, "_etag": "theirs"}
+
+    service.faults["batch"].append(cosmosdb_service.first(delete))
+    refused, other = await store.record([transition(), transition(job="k")])
+    assert isinstance(refused, RecordFailure)
+    assert isinstance(refused.error, Permanent)
+    assert refused.error.reason == reasons.JOB_DELETED
+    assert other == Recorded(number=0, phase=Phase.PENDING)
 
 
 async def test_no_job_is_written_before_its_tenant(service: Service, store: CosmosStore) -> None:
@@ -85,12 +104,14 @@ async def test_a_deletion_whose_reply_was_lost_is_true(service: Service, store: 
     await store.record([transition()])
     service.faults["query"].extend([answer_all] * 2)
     service.faults["batch"].append(lose_the_reply)
-    assert await store.delete_job("t", "j") is True
+    assert await store.delete_job("t", "j", uid="u-t-j") is True
     assert service.of_type("job") == service.of_type("transition") == []
+    [tombstones] = service.of_type("tombstones")
+    assert tombstones["deleted"].keys() == {"u-t-j"}
 
 
 async def test_a_deletion_that_another_was_faster_with_is_false(service: Service, store: CosmosStore) -> None:
     await store.record([transition()])
     service.faults["query"].extend([answer_all] * 2)
     service.faults["batch"].append(cosmosdb_service.first(lambda service: service.documents.clear()))
-    assert await store.delete_job("t", "j") is False
+    assert await store.delete_job("t", "j", uid="u-t-j") is False

@@ -12,6 +12,7 @@ from azure.cosmos.aio import ContainerProxy
 from controller.domain.errors import ConfigError, Unavailable
 from controller.stores.cosmosdb import CosmosStore
 from controller.stores.cosmosdb_client import CosmosConnection
+from controller.stores.cosmosdb_queries import INDEXING_POLICY
 from controller.stores.cosmosdb_schema import SCHEMA_DOCUMENT, SCHEMA_PARTITION, CosmosMigrations
 from tests.contract.databases.cosmosdb import KEY, emulator
 from tests.controller.stores.cosmosdb import service as cosmosdb_service
@@ -95,12 +96,25 @@ async def test_an_older_schema_refuses_to_open_until_it_is_migrated(
     migrations: CosmosMigrations, connection: CosmosConnection, name: str
 ) -> None:
     await migrations.apply()
-    await set_version(connection, 0)
-    with pytest.raises(ConfigError, match=r"version 0.*jennah migrate"):
+    await set_version(connection, 1)
+    with pytest.raises(ConfigError, match=r"version 1.*jennah migrate"):
         await open_store(name)
     [statement] = await migrations.apply()
     assert json.loads(statement)["method"] == "PUT"
     await open_store(name)
+
+
+async def test_the_container_of_an_older_release_gets_its_time_to_live(
+    migrations: CosmosMigrations, connection: CosmosConnection, name: str
+) -> None:
+    """Version 1 had none: documents' own would be ignored."""
+    database = await connection.client.create_database(name)
+    await database.create_container("records", partition_key=PartitionKey("/tenantId"), indexing_policy=INDEXING_POLICY)
+    await set_version(connection, 1)
+    container, version = [json.loads(statement) for statement in await migrations.apply()]
+    assert (container["method"], container["body"]["defaultTtl"]) == ("PUT", -1)
+    assert version["body"]["version"] == 2
+    assert (await connection.container.read())["defaultTtl"] == -1
 
 
 async def test_a_newer_schema_is_refused_by_both(

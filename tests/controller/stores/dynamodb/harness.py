@@ -13,9 +13,19 @@ NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 LIFE = (Phase.PENDING, Phase.RUNNING, Phase.COMPLETED)
 
 
-def transition(number: int = 0, phase: Phase = Phase.PENDING, *, job_id: str = "j", **facts: Any) -> Transition:
+def transition(
+    number: int = 0, phase: Phase = Phase.PENDING, *, job_id: str = "j", destination: str | None = None, **facts: Any
+) -> Transition:
     row = JobRow(**{"tenant_id": "t", "created_at": NOON, "updated_at": NOON, **facts}, job_id=job_id, status=phase)
-    return Transition(uid=f"uid-{job_id}", number=number, from_phase=None, row=row, at=NOON, reason="r")
+    return Transition(
+        uid=f"uid-{job_id}",
+        number=number,
+        from_phase=None,
+        row=row,
+        at=NOON,
+        reason="r",
+        destination=destination,
+    )
 
 
 def jobs(count: int, number: int = 0, phase: Phase = Phase.PENDING) -> list[Transition]:

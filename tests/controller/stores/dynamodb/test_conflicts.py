@@ -2,12 +2,14 @@
 
 import asyncio
 import time
+from typing import Any
 
 import pytest
 
+from controller.domain import reasons
 from controller.domain.phases import Phase
 from controller.domain.records import Recorded
-from controller.stores import dynamodb_calls
+from controller.stores import dynamodb_calls, dynamodb_keys
 from controller.stores.dynamodb import DynamoStore
 from tests.controller.stores.dynamodb import proxy as faults
 from tests.controller.stores.dynamodb.harness import LIFE, assert_written_once, failures, jobs, transition
@@ -64,13 +66,35 @@ async def test_a_row_that_changes_between_reading_and_writing_is_merged_again_an
     assert len(await store.transitions("t", "job-0003")) == 2
 
 
-async def test_a_row_that_is_deleted_between_reading_and_writing_comes_back(
+async def test_a_row_that_is_deleted_between_reading_and_writing_stays_deleted(
     store: DynamoStore, proxy: FaultyProxy, other: DynamoStore
 ) -> None:
     await store.record([transition()])
-    proxy.fail("TransactWriteItems", faults.first(lambda: other.delete_job("t", "j")))
-    assert await store.record([transition(1, Phase.RUNNING)]) == [Recorded(number=1, phase=Phase.RUNNING)]
-    assert [job.job_id for job in (await store.list_jobs("t")).jobs] == ["j"]
+    proxy.fail("TransactWriteItems", faults.first(lambda: other.delete_job("t", "j", uid="uid-j")))
+    results = await store.record([transition(1, Phase.RUNNING), transition(job_id="k")])
+    assert failures(results)[0].reason == reasons.JOB_DELETED
+    assert results[1] == Recorded(number=0, phase=Phase.PENDING)
+    assert [job.job_id for job in (await store.list_jobs("t")).jobs] == ["k"]
+
+
+async def test_an_object_that_is_deleted_between_reading_and_its_first_row_gets_none(
+    store: DynamoStore, proxy: FaultyProxy, other: DynamoStore
+) -> None:
+    proxy.fail("TransactWriteItems", faults.first(lambda: other.delete_job("t", "j", uid="uid-j")))
+    assert failures(await store.record([transition()]))[0].reason == reasons.JOB_DELETED
+    assert await store.get_job("t", "j") is None
+
+
+async def test_a_tombstone_that_expires_between_reading_and_writing_does_not_hinder(
+    store: DynamoStore, proxy: FaultyProxy, client: Any, table: str
+) -> None:
+    await store.delete_job("t", "j", uid="an earlier one")
+
+    async def expire() -> None:
+        client.delete_item(TableName=table, Key=dynamodb_keys.row("t", "j").attributes)
+
+    proxy.fail("TransactWriteItems", faults.first(expire))
+    assert await store.record([transition()]) == [Recorded(number=0, phase=Phase.PENDING)]
 
 
 async def test_many_processes_that_write_the_same_rows_write_them_once(store: DynamoStore, other: DynamoStore) -> None:

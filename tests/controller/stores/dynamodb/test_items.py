@@ -1,12 +1,15 @@
 """What is in the table: attributes, keys, and answers as the SDK would read them."""
 
 import asyncio
+import time
 from typing import Any
 
+import msgspec
 import pytest
 
 from controller.domain.phases import Phase
-from controller.stores import dynamodb_keys
+from controller.domain.records import Recorded
+from controller.stores import dynamodb_keys, tombstones
 from controller.stores.dynamodb import DynamoStore
 from tests.controller.stores.dynamodb import proxy as faults
 from tests.controller.stores.dynamodb.harness import transition
@@ -50,10 +53,44 @@ async def test_a_notification_that_is_deleted_while_it_is_acknowledged_leaves_no
 ) -> None:
     await store.record([transition(phase=Phase.COMPLETED)])
     [note] = await store.list_notifications("t", limit=5)
-    proxy.fail("TransactWriteItems", faults.first(lambda: other.delete_job("t", "j")))
+    proxy.fail("TransactWriteItems", faults.first(lambda: other.delete_job("t", "j", uid="uid-j")))
     assert await store.ack_notification("t", note.notification_id) is False
-    left = {item["pk"]["S"] for item in client.scan(TableName=table)["Items"]}
-    assert left == {"SCHEMA", "TENANT#t"}
+    left = {item["pk"]["S"]: item for item in client.scan(TableName=table)["Items"]}
+    assert left.keys() == {"SCHEMA", "TENANT#t", "JOB#t#j"}
+    tombstone = left["JOB#t#j"]
+    assert tombstone["deleted"] == {"M": {"uid-j": tombstone["expires_at"]}}
+    assert tombstone.keys() == {"pk", "sk", "write_id", "deleted", "expires_at"}
+
+
+async def test_tombstones_are_removed_by_the_tables_own_time_to_live(
+    store: DynamoStore, client: Any, table: str
+) -> None:
+    ttl = client.describe_time_to_live(TableName=table)["TimeToLiveDescription"]
+    assert (ttl["TimeToLiveStatus"], ttl["AttributeName"]) == ("ENABLED", "expires_at")
+    before = int(time.time())
+    await store.delete_job("t", "j", uid="uid-j")
+    key = dynamodb_keys.row("t", "j").attributes
+    item = client.get_item(TableName=table, Key=key)["Item"]
+    assert before + tombstones.TTL_SECONDS <= int(item["expires_at"]["N"]) <= int(time.time()) + tombstones.TTL_SECONDS
+    successor = msgspec.structs.replace(transition(), uid="its successor")
+    await store.record([successor])
+    item = client.get_item(TableName=table, Key=key)["Item"]
+    assert "expires_at" not in item, "a row does not expire"
+    assert item["deleted"]["M"].keys() == {"uid-j"}
+
+
+async def test_tombstones_that_have_expired_are_left_out_of_the_next_write(
+    store: DynamoStore, client: Any, table: str
+) -> None:
+    key = dynamodb_keys.row("t", "j").attributes
+    old = {"deleted": {"M": {"uid-j": {"N": "1"}}}, "expires_at": {"N": "1"}, "write_id": {"S": "w"}}
+    client.put_item(TableName=table, Item={**key, **old})  # DynamoDB takes up to some days to remove it
+    assert await store.record([transition(destination="here")]) == [
+        Recorded(number=0, phase=Phase.PENDING, destination="here")
+    ]
+    item = client.get_item(TableName=table, Key=key)["Item"]
+    assert "deleted" not in item
+    assert item["destination"] == {"S": "here"}
 
 
 async def test_an_answer_taken_as_json_is_what_the_sdk_would_make_of_it(

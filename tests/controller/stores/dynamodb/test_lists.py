@@ -70,7 +70,7 @@ def fill(client: Any, table: str, count: int) -> list[str]:
     for n in range(count):
         row = transition(job_id=f"job-{n:05}", created_at=NOON + timedelta(seconds=n // 2)).row
         stored = dynamodb_rows.Stored(uid=f"uid-{n}", number=0, row=row)
-        for item in (dynamodb_rows.row_item(stored, "w"), dynamodb_rows.entry_item(row)):
+        for item in (dynamodb_rows.row_item(stored, {}, "w"), dynamodb_rows.entry_item(row)):
             requests.append({"PutRequest": {"Item": item}})
     for start in range(0, len(requests), 25):
         client.batch_write_item(RequestItems={table: requests[start : start + 25]})

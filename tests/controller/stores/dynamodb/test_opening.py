@@ -54,8 +54,8 @@ async def test_a_missing_table_is_a_config_error_that_names_the_command(server: 
 @pytest.mark.parametrize(
     ("version", "says"),
     [
-        (None, "schema version 0; this release needs 1: run `jennah migrate`"),
-        (99, "schema version 99; this release knows 1: use a newer release"),
+        (None, "schema version 0; this release needs 2: run `jennah migrate`"),
+        (99, "schema version 99; this release knows 2: use a newer release"),
     ],
 )
 async def test_another_schema_version_is_a_config_error(

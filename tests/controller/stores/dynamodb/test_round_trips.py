@@ -27,7 +27,7 @@ async def test_more_transitions_of_a_job_than_a_transaction_takes_are_all_writte
     assert [result.number for result in results] == list(range(150))
     assert len(await store.transitions("t", "j")) == 150
     assert (await store.get_job("t", "j")).retry_count == 75
-    assert await store.delete_job("t", "j") is True
+    assert await store.delete_job("t", "j", uid="uid-j") is True
     assert await store.transitions("t", "j") == []
 
 

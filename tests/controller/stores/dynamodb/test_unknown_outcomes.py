@@ -59,7 +59,7 @@ async def test_a_lost_reply_after_which_another_process_went_on_brings_the_truth
         Recorded(number=2, phase=Phase.COMPLETED),
         Recorded(number=0, phase=Phase.PENDING),
     ]
-    await store.delete_job("t", "k")
+    await store.delete_job("t", "k", uid="uid-k")
     await assert_written_once(store)
 
 
@@ -72,6 +72,6 @@ async def test_a_delete_or_an_acknowledgement_whose_reply_is_lost_is_done(
     assert await store.ack_notification("t", note.notification_id) is True
     assert await store.count_unread("t") == 0
     proxy.fail("TransactWriteItems", faults.lose_the_reply)
-    assert await store.delete_job("t", "j") is True
-    assert await store.delete_job("t", "j") is False
+    assert await store.delete_job("t", "j", uid="uid-j") is True
+    assert await store.delete_job("t", "j", uid="uid-j") is False
     assert await store.list_notifications("t", limit=5) == []

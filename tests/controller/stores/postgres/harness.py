@@ -11,9 +11,24 @@ NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 SECRET = "p4ssw0rd"
 
 
-def transition(number: int = 0, phase: Phase = Phase.PENDING, *, job_id: str = "j", **facts: object) -> Transition:
+def transition(
+    number: int = 0,
+    phase: Phase = Phase.PENDING,
+    *,
+    job_id: str = "j",
+    destination: str | None = None,
+    **facts: object,
+) -> Transition:
     row = JobRow(tenant_id="t", job_id=job_id, status=phase, created_at=NOON, updated_at=NOON, **facts)
-    return Transition(uid=f"uid of {job_id}", number=number, from_phase=None, row=row, at=NOON, reason="r")
+    return Transition(
+        uid=f"uid of {job_id}",
+        number=number,
+        from_phase=None,
+        row=row,
+        at=NOON,
+        reason="r",
+        destination=destination,
+    )
 
 
 def query(url: str, statement: str) -> list[tuple[object, ...]]:

@@ -47,9 +47,9 @@ async def test_the_callers_of_a_group_hear_nothing_of_a_lost_connection(
 async def test_a_deletion_whose_answer_is_lost_was_one(relay: Relay, distant: PostgresStore) -> None:
     await distant.record([transition(0, Phase.COMPLETED)])
     relay.loses_answer = once(COMMITTED)
-    assert await distant.delete_job("t", "j") is True
+    assert await distant.delete_job("t", "j", uid="uid of j") is True
     assert relay.lost == 1
-    assert await distant.delete_job("t", "j") is False
+    assert await distant.delete_job("t", "j", uid="uid of j") is False
 
 
 async def test_a_deadlock_is_resolved_by_doing_the_transaction_again(url: str, store: PostgresStore) -> None:

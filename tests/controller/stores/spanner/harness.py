@@ -18,10 +18,25 @@ NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
 def transition(
-    number: int = 0, phase: Phase = Phase.PENDING, *, job: str = "j", at: datetime = NOON, **facts: object
+    number: int = 0,
+    phase: Phase = Phase.PENDING,
+    *,
+    job: str = "j",
+    uid: str = "",
+    at: datetime = NOON,
+    destination: str | None = None,
+    **facts: object,
 ) -> Transition:
     row = JobRow(tenant_id="t", job_id=job, status=phase, created_at=at, updated_at=at, **facts)
-    return Transition(uid=f"uid-{job}", number=number, from_phase=None, row=row, at=at, reason="r")
+    return Transition(
+        uid=uid or f"uid-{job}",
+        number=number,
+        from_phase=None,
+        row=row,
+        at=at,
+        reason="r",
+        destination=destination,
+    )
 
 
 async def migrate(database: str) -> Sequence[str]:

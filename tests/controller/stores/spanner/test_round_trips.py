@@ -13,16 +13,16 @@ from tests.controller.stores.spanner.harness import transition
 from tests.controller.stores.spanner.proxy import Proxy
 
 
-async def test_a_group_of_200_takes_three_round_trips_whether_its_jobs_are_new_or_not(
+async def test_a_group_of_200_takes_four_round_trips_whether_its_jobs_are_new_or_not(
     proxied: SpannerStore, proxy: Proxy
 ) -> None:
     new = [transition(job=f"j{n}") for n in range(200)]
     assert await proxied.record(new) == [Recorded(number=0, phase=Phase.PENDING)] * 200
-    assert proxy.calls == ["StreamingRead", "StreamingRead", "Commit"]
+    assert proxy.calls == ["StreamingRead", "StreamingRead", "StreamingRead", "Commit"]
     proxy.calls.clear()
     ended = [transition(1, Phase.COMPLETED, job=f"j{n}") for n in range(200)]
     assert await proxied.record(ended) == [Recorded(number=1, phase=Phase.COMPLETED)] * 200
-    assert proxy.calls == ["StreamingRead", "StreamingRead", "Commit"]
+    assert proxy.calls == ["StreamingRead", "StreamingRead", "StreamingRead", "Commit"]
     assert len(await proxied.list_notifications("t", limit=1000)) == 200
 
 

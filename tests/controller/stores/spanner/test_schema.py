@@ -53,7 +53,7 @@ INDEXES = [
 def test_the_tables_are_those_of_the_contract_to_the_last_column(gateway: Gateway) -> None:
     columns = gateway.select(
         "SELECT TABLE_NAME, COLUMN_NAME, SPANNER_TYPE, IS_NULLABLE, COLUMN_DEFAULT FROM INFORMATION_SCHEMA.COLUMNS "
-        "WHERE TABLE_SCHEMA = '' AND TABLE_NAME != 'JennahSchema' ORDER BY TABLE_NAME, ORDINAL_POSITION"
+        "WHERE TABLE_SCHEMA = '' AND TABLE_NAME NOT LIKE 'Jennah%' ORDER BY TABLE_NAME, ORDINAL_POSITION"
     )
     found: dict[object, list[str]] = {}
     for table, column, kind, is_nullable, default in columns:
@@ -65,7 +65,7 @@ def test_the_tables_are_those_of_the_contract_to_the_last_column(gateway: Gatewa
 def test_commit_timestamps_interleaving_and_indexes_are_those_of_the_contract(gateway: Gateway) -> None:
     options = gateway.select(
         "SELECT TABLE_NAME, COLUMN_NAME FROM INFORMATION_SCHEMA.COLUMN_OPTIONS "
-        "WHERE OPTION_NAME = 'allow_commit_timestamp' AND OPTION_VALUE = 'TRUE' AND TABLE_NAME != 'JennahSchema'"
+        "WHERE OPTION_NAME = 'allow_commit_timestamp' AND OPTION_VALUE = 'TRUE' AND TABLE_NAME NOT LIKE 'Jennah%'"
     )
     wanted = {(table, name) for table, text in CONTRACT.items() for name in TIMES if f"{name} TIMESTAMP!" in text}
     assert {(table, column) for table, column in options} == wanted
@@ -81,7 +81,7 @@ def test_commit_timestamps_interleaving_and_indexes_are_those_of_the_contract(ga
     found: dict[tuple[object, object], list[str]] = {}
     for index, table, column, ordering in gateway.select(
         "SELECT INDEX_NAME, TABLE_NAME, COLUMN_NAME, COLUMN_ORDERING FROM INFORMATION_SCHEMA.INDEX_COLUMNS "
-        "WHERE TABLE_SCHEMA = '' AND ORDINAL_POSITION IS NOT NULL AND TABLE_NAME != 'JennahSchema' "
+        "WHERE TABLE_SCHEMA = '' AND ORDINAL_POSITION IS NOT NULL AND TABLE_NAME NOT LIKE 'Jennah%' "
         "ORDER BY INDEX_NAME, TABLE_NAME, ORDINAL_POSITION"
     ):
         found.setdefault((index, table), []).append(f"{column} {ordering}")
@@ -121,6 +121,19 @@ async def test_the_originals_tables_are_taken_over_with_their_rows(schema: str, 
     assert (await migrate(schema))[0].startswith("CREATE TABLE IF NOT EXISTS")
     await store.open()
     assert await store.get_tenant("old") is not None
+    await store.close()
+
+
+async def test_the_schema_of_an_older_release_is_refused_until_it_is_migrated(schema: str, gateway: Gateway) -> None:
+    gateway.write("DELETE FROM JennahSchema WHERE Version > 1")
+    store = SpannerStore(PROJECT, INSTANCE, schema)
+    with pytest.raises(ConfigError, match=r"schema version 1.*jennah migrate"):
+        await store.open()
+    table, version = await migrate(schema)
+    assert table.startswith("CREATE TABLE IF NOT EXISTS JennahEvidence")
+    assert "ROW DELETION POLICY (OLDER_THAN(ExpiresAt, INTERVAL 0 DAY))" in table
+    assert version.startswith("INSERT OR UPDATE INTO JennahSchema (Version, AppliedAt) VALUES (2,")
+    await store.open()
     await store.close()
 
 
