@@ -30,8 +30,11 @@ class Catalogue:
         self._listed_at = -LOOK_SECONDS
 
     async def check(self) -> None:
-        """See that every configured pool exists and runs containers. Raises ConfigError, Unavailable."""
+        """See that every configured pool exists and runs containers; where none is configured, that the account can be
+        read. Raises ConfigError, Unavailable."""
         faults = []
+        if not pools.configured(self._settings):
+            await self._see_account()
         for name in pools.configured(self._settings):
             variable = "AZURE_BATCH_POOL" if name == self._settings.pool else "AZURE_BATCH_POOLS"
             try:
@@ -47,6 +50,16 @@ class Catalogue:
                 faults.append(f"{variable}: the pool {name!r} runs no containers (it has no containerConfiguration)")
         if faults:
             raise ConfigError(faults)
+
+    async def _see_account(self) -> None:
+        try:
+            await self._connection.pools()
+        except calls.Nameless:
+            return  # an endpoint that has no pools
+        except Forbidden as error:
+            raise calls.missing_rights(error) from error
+        except (NotFound, calls.Refused) as error:
+            raise ConfigError([f"the account {self._settings.account!r} cannot be read: {error}"]) from error
 
     async def pool(self, name: str, *, is_from_spec: bool) -> Pool:
         """The pool of that name. Raises Permanent(INVALID_SPEC or SUBMISSION_REFUSED) where there is none, or it is

@@ -93,12 +93,18 @@ def wanted(
     )
 
 
+def noted(provider: AzureProvider, request: SubmitRequest) -> SubmitRequest:
+    """The request with the destination that the controller writes down before it submits."""
+    return msgspec.structs.replace(request, destination=provider.destination(request.spec, "team-a"))
+
+
 def ref(request: SubmitRequest, path: str | None = None) -> JobRef:
     return JobRef(
         external_name=request.external_name,
         uid=request.uid,
         resource_path=path,
         spec=request.spec,
+        destination=request.destination,
         created_at=request.created_at,
     )
 
