@@ -49,8 +49,12 @@ class Service:
         self._made: list[AzureProvider] = []
 
     def provider(self, clock: Clock | None = None, **settings: object) -> AzureProvider:
-        self._made.append(AzureProvider(azure_settings(self.emulator.url, **settings), clock or self.clock))
-        return self._made[-1]
+        return self.made(AzureProvider(azure_settings(self.emulator.url, **settings), clock or self.clock))
+
+    def made(self, provider: AzureProvider) -> AzureProvider:
+        """Have it closed at the end."""
+        self._made.append(provider)
+        return provider
 
     @property
     def counts(self) -> dict[str, int]:
