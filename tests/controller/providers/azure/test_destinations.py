@@ -216,6 +216,14 @@ async def test_credentials_that_do_not_work_there_are_no_answer(
         await at(service, request.destination, {})
 
 
+async def test_what_answers_in_place_of_an_account_that_has_gone_is_no_place(
+    service: Service, before: AzureProvider
+) -> None:
+    service.answer("list_jobs", answer(404, ""))
+    with pytest.raises(ConfigError, match="cannot be read"):
+        await at(service, before.site, {})
+
+
 async def test_an_account_without_pools_is_a_place_all_the_same(service: Service, before: AzureProvider) -> None:
     async with Service(pools=()).serving() as other:
         place = msgspec.structs.replace(before.site, account=other.emulator.url)
