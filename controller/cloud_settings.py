@@ -41,9 +41,10 @@ class AwsSettings(msgspec.Struct, frozen=True, kw_only=True):
     instance: str
     """JENNAH_INSTANCE: tells the jobs of one installation from those of another in the same account."""
     account_id: str = ""
-    """AWS_ACCOUNT_ID: kept for those who set it; ARNs come from the service."""
+    """AWS_ACCOUNT_ID: the account that the credentials must be of; empty: any."""
     job_queue: str
-    """AWS_JOB_QUEUE: name or ARN of the queue that jobs go to unless AWS_JOB_QUEUES or their spec says otherwise."""
+    """AWS_JOB_QUEUE: name or ARN of the queue that jobs go to unless AWS_JOB_QUEUES or their spec says otherwise. ""
+    for a place that only has jobs of earlier settings."""
     job_queues: dict[str, str] = {}
     """AWS_JOB_QUEUES: queues by what a job asks for: ``spot=Q``, ``gpu=Q``, a machine type, a GPU type, or one of these
     joined by ``+`` with spot (``gpu+spot=Q``, ``c6i.large+spot=Q``). The machine type counts first, then the GPU's
@@ -99,7 +100,8 @@ class AzureSettings(msgspec.Struct, frozen=True, kw_only=True):
     account_key: str = ""
     """AZURE_BATCH_KEY: the account's shared key; empty means azure-identity's default chain. Never log it."""
     pool: str
-    """AZURE_BATCH_POOL: the pool that jobs go to unless AZURE_BATCH_POOLS or their spec says otherwise."""
+    """AZURE_BATCH_POOL: the pool that jobs go to unless AZURE_BATCH_POOLS or their spec says otherwise. "" for a place
+    that only has jobs of earlier settings."""
     pools: dict[str, str] = {}
     """AZURE_BATCH_POOLS: pools by what a job asks for, as AWS_JOB_QUEUES."""
     nodes: dict[str, NodeSize] = {}
@@ -174,13 +176,13 @@ def read_gcp(env: Environment, region: str) -> GcpSettings:
     )
 
 
-def read_aws(env: Environment, region: str) -> AwsSettings:
-    """AWS Batch; faults stay in `env`."""
+def read_aws(env: Environment, region: str, *, takes_new_jobs: bool = True) -> AwsSettings:
+    """AWS Batch; faults stay in `env`. A place that takes no new jobs needs no queue for them."""
     return AwsSettings(
         region=region,
         instance=_instance(env),
         account_id=env.text("AWS_ACCOUNT_ID", ""),
-        job_queue=env.text("AWS_JOB_QUEUE"),
+        job_queue=env.text("AWS_JOB_QUEUE", None if takes_new_jobs else ""),
         job_queues=env.pairs("AWS_JOB_QUEUES"),
         execution_role_arn=env.text("AWS_EXECUTION_ROLE_ARN", ""),
         endpoint=env.text("AWS_BATCH_ENDPOINT", ""),
@@ -189,8 +191,8 @@ def read_aws(env: Environment, region: str) -> AwsSettings:
     )
 
 
-def read_azure(env: Environment, region: str) -> AzureSettings:
-    """Azure Batch; faults stay in `env`."""
+def read_azure(env: Environment, region: str, *, takes_new_jobs: bool = True) -> AzureSettings:
+    """Azure Batch; faults stay in `env`. A place that takes no new jobs needs no pool for them."""
     account = env.text("AZURE_BATCH_ACCOUNT")
     user = env.text("AZURE_TASK_USER", "")
     if user and user not in AZURE_TASK_USERS:
@@ -203,7 +205,7 @@ def read_azure(env: Environment, region: str) -> AzureSettings:
         account=account,
         endpoint=_azure_endpoint(env, account, region),
         account_key=_azure_key(env),
-        pool=env.text("AZURE_BATCH_POOL"),
+        pool=env.text("AZURE_BATCH_POOL", None if takes_new_jobs else ""),
         pools=env.pairs("AZURE_BATCH_POOLS"),
         nodes=_node_sizes(env),
         registry=_azure_registry(env),

@@ -122,7 +122,7 @@ class OperatorSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_common(env: Environment) -> CommonSettings:
     """The common part; faults stay in `env`."""
-    data_dir = Path(env.text("JENNAH_DATA_DIR", ".jennah"))
+    data_dir = read_data_dir(env)
     return CommonSettings(
         worker_id=env.text("WORKER_ID", socket.gethostname()),
         data_dir=data_dir,
@@ -131,6 +131,11 @@ def read_common(env: Environment) -> CommonSettings:
         log_format=env.choice("LOG_FORMAT", ("text", "json"), "text"),
         log_level=env.choice("LOG_LEVEL", ("debug", "info", "warning", "error"), "info"),
     )
+
+
+def read_data_dir(env: Environment) -> Path:
+    """JENNAH_DATA_DIR, as `CommonSettings.data_dir` says."""
+    return Path(env.text("JENNAH_DATA_DIR", ".jennah"))
 
 
 def read_database(env: Environment, data_dir: Path) -> DatabaseSettings:
@@ -178,12 +183,12 @@ def read_operator(variables: Mapping[str, str] | None = None) -> OperatorSetting
         )
     namespaces = read_watch_namespaces(env)
     api_namespace = read_api_namespace(env)
-    region = env.text("BATCH_REGION", {"local": "local", "kubernetes": "cluster"}.get(provider))
+    region = read_region(env, provider)
     settings = OperatorSettings(
         common=common,
         provider=provider,
         region=region,
-        cloud=_read_cloud(env, provider, region, namespaces),
+        cloud=read_cloud(env, provider, region, namespaces),
         lease=read_lease(env),
         watch_namespaces=namespaces,
         api_namespace=api_namespace,
@@ -205,14 +210,22 @@ def read_operator(variables: Mapping[str, str] | None = None) -> OperatorSetting
     return settings
 
 
-def _read_cloud(env: Environment, provider: str, region: str, namespaces: tuple[str, ...]) -> CloudSettings:
+def read_region(env: Environment, provider: str) -> str:
+    """BATCH_REGION, as `OperatorSettings.region` says."""
+    return env.text("BATCH_REGION", {"local": "local", "kubernetes": "cluster"}.get(provider))
+
+
+def read_cloud(
+    env: Environment, provider: str, region: str, namespaces: tuple[str, ...], *, takes_new_jobs: bool = True
+) -> CloudSettings:
+    """What that provider needs; faults stay in `env`. A place of earlier settings takes no new jobs."""
     match provider:
         case "gcp":
             return read_gcp(env, region)
         case "aws":
-            return read_aws(env, region)
+            return read_aws(env, region, takes_new_jobs=takes_new_jobs)
         case "azure":
-            return read_azure(env, region)
+            return read_azure(env, region, takes_new_jobs=takes_new_jobs)
         case "kubernetes":
             return read_kubernetes(env, region, namespaces)
         case _:

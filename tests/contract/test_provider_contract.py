@@ -9,7 +9,7 @@ import os
 import signal
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,7 +20,7 @@ import pytest
 from controller.clock import SystemClock
 from controller.cloud_settings import AwsSettings
 from controller.domain import conditions, names, reasons
-from controller.domain.errors import Permanent
+from controller.domain.errors import Permanent, Unreachable
 from controller.domain.job import JobSpec
 from controller.domain.phases import Phase
 from controller.domain.resources import ResourceSet
@@ -153,7 +153,7 @@ def request_for(command: tuple[str, ...], name: str = "job", **spec: object) -> 
 
 
 def ref_of(request: SubmitRequest) -> JobRef:
-    return JobRef(external_name=request.external_name, uid=request.uid)
+    return JobRef(external_name=request.external_name, uid=request.uid, destination=request.destination)
 
 
 async def until(provider: BatchProvider, request: SubmitRequest, holds: Callable[[Observation], bool]) -> Observation:
@@ -241,6 +241,53 @@ async def test_a_job_that_lasts_is_seen_running(provider: BatchProvider) -> None
     assert seen.tasks.running == 1
     assert seen.completed_at is None
     assert seen.exit_code is None
+
+
+async def test_a_destination_follows_from_the_spec_and_the_settings_alone(
+    provider: BatchProvider, adapters: OpenProvider
+) -> None:
+    spec = request_for(LASTS).spec
+    destination = provider.destination(spec, "team-a")
+    assert destination == provider.destination(spec, "team-a") == adapters().destination(spec, "team-a")
+    assert (destination.provider, destination.at, destination.site) == (provider.name, None, provider.site)
+    await provider.submit(request_for(LASTS))
+    assert provider.destination(spec, "team-a") == destination
+
+
+async def test_a_job_is_known_by_the_destination_that_it_was_sent_to(
+    provider: BatchProvider, adapters: OpenProvider
+) -> None:
+    request = request_for(LASTS)
+    destination = provider.destination(request.spec, request.namespace)
+    noted = msgspec.structs.replace(destination, at=datetime(2026, 1, 1, tzinfo=UTC))
+    request = msgspec.structs.replace(request, destination=noted)
+    path = (await provider.submit(request)).resource_path
+    await running(provider, request)
+    other = adapters()
+    assert [one.resource_path for one in await other.find(ref_of(request))] == [path]
+    assert (await other.get(ref_of(request))).resource_path == path
+    assert await other.cancel(ref_of(request), reason="because")
+    assert (await ended(other, request)).phase is Phase.CANCELLED
+
+
+async def test_of_a_job_of_another_site_nothing_is_said_and_nothing_sent(provider: BatchProvider) -> None:
+    request = request_for(LASTS)
+    elsewhere = msgspec.structs.replace(provider.destination(request.spec, request.namespace), project="elsewhere")
+    foreign = msgspec.structs.replace(request, destination=elsewhere)
+    ref = ref_of(foreign)
+    asks: list[Callable[[], Awaitable[object]]] = [
+        lambda: provider.submit(foreign),
+        lambda: provider.find(ref),
+        lambda: provider.get(ref),
+        lambda: provider.observe([ref]),
+        lambda: provider.cancel(ref, reason="because"),
+    ]
+    if not provider.names_are_ids:
+        asks.append(lambda: provider.prepare(foreign))
+    for ask in asks:
+        with pytest.raises(Unreachable):
+            await ask()
+    assert await provider.find(ref_of(request)) == []
 
 
 async def test_submitting_twice_adopts_the_first(provider: BatchProvider, adapters: OpenProvider) -> None:

@@ -99,17 +99,19 @@ class Catalogue:
         """`definition` as `definition` returned it."""
         self._definitions.forget(definition.rpartition(":")[0])
 
-    async def existing(self, names: Sequence[str]) -> set[str]:
-        """Those of the queues that exist, as they were named. Raises what `AwsConnection.read` raises."""
-        found: set[str] = set()
-        wanted: dict[str, Any] = {"jobQueues": list(names)}
+    async def existing(self, names: Sequence[str]) -> dict[str, str]:
+        """The ARNs of those of the queues that exist, by how they were named; without names of all queues. "" from an
+        endpoint that knows no queues. Raises what `AwsConnection.read` raises."""
+        found: dict[str, str] = {}
+        wanted: dict[str, Any] = {"jobQueues": list(names)} if names else {}
         while True:
             reply = await self._read("DescribeJobQueues", wanted)
             if reply is None:
-                return set(names)
-            found |= {name for queue in reply.job_queues for name in (queue.job_queue_name, queue.job_queue_arn)}
+                return dict.fromkeys(names, "")
+            for queue in reply.job_queues:
+                found |= dict.fromkeys((queue.job_queue_name, queue.job_queue_arn), queue.job_queue_arn)
             if not reply.next_token:
-                return found & set(names)
+                return {name: found[name] for name in names if name in found} if names else found
             wanted["nextToken"] = reply.next_token
 
     async def close(self) -> None:

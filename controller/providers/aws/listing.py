@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from controller.cloud_settings import AwsSettings
-from controller.domain.errors import JennahError, Unavailable
+from controller.domain.errors import Forbidden, JennahError, Unavailable, Unreachable
 from controller.ports import Clock, JobRef, Observation
 from controller.providers.aws import queues
 from controller.providers.aws.connection import AwsConnection
@@ -30,7 +30,7 @@ the lease: a round only reads, and whoever acts on what it saw asks for leadersh
 
 
 class Listing:
-    """The jobs of the configured queues, and of the queues that specs name."""
+    """The jobs of the queues that they were sent to: those of the settings, of earlier settings and of specs."""
 
     def __init__(self, connection: AwsConnection, settings: AwsSettings, clock: Clock) -> None:
         self._connection = connection
@@ -38,8 +38,8 @@ class Listing:
         self._clock = clock
         self._describing = Describing(connection, settings.region, clock)
         self._refusing: set[str] = set()
-        """Queues of specs whose jobs cannot be listed, as the log has said."""
-        self._queues: set[str] = set()
+        """Queues whose jobs cannot be listed, as the log has said."""
+        self._queues: tuple[str, ...] = ()
         """Those that the last round read."""
         self._ids: dict[str, str] = {}
         """By name, those of the last round: a name that was looked for once is not looked for again."""
@@ -55,8 +55,8 @@ class Listing:
             self._ids = {}
             return {}
         until = self._clock.monotonic() + ROUND_SECONDS
-        self._queues = {queue for ref in refs for queue in queues.possible(ref.spec, self._settings)}
-        active = await self._active(sorted(self._queues), until)
+        self._queues = queues.distinct({queue for ref in refs for queue in queues.possible(ref, self._settings)})
+        active = await self._in_queues(self._queues, until)
         ids = {**self._ids, **ids}
         wanted = {ref.external_name: ids[ref.external_name] for ref in refs if ref.external_name in ids}
         nameless = {ref.external_name: ref for ref in refs if ref.external_name not in ids}
@@ -68,33 +68,33 @@ class Listing:
         return {name: seen for name, seen in told if seen is not None}
 
     async def named(
-        self, name: str, uid: str, in_queues: Iterable[str], *, job_id: str | None = None, until: float | None = None
+        self, name: str, uid: str, in_queues: Sequence[str], *, job_id: str | None = None, until: float | None = None
     ) -> list[tuple[Detail, Observation]]:
         """Every job of that name that carries that uid, the oldest first, and the job of that id if it carries it: a
         list can lack a job for a moment that is known by its id. Raises Unavailable where one of them is listed and
-        not described: the service is not of one mind yet.
+        not described: the service is not of one mind yet; Unreachable where there is none, and a queue that it may
+        have been in is no more.
         """
         pages = await asyncio.gather(*(self._named_in(queue, name, until) for queue in in_queues))
-        listed = {job.job_id for page in pages for job in page if job.job_name == name}
+        listed = {job.job_id for page in pages for job in page or () if job.job_name == name}
         details = await self.describe(listed | {job_id} if job_id else listed, until)
         if not listed <= details.keys():
             raise Unavailable(f"AWS Batch in {self._settings.region} lists a job that it does not describe yet")
         ours = [job for job in details.values() if uid_of(job) == uid]
+        gone = [queue for queue, page in zip(in_queues, pages, strict=True) if page is None]
+        if gone and not ours and not job_id:
+            raise Unreachable(f"{name} may have been in the queue {gone[0]!r}, which does not exist any more")
         ours.sort(key=lambda job: (job.created_at or 0.0, job.job_id))
         seen = [(job, await self.meaning_of(job, until)) for job in ours]
         return [(job, one) for job, one in seen if one is not None]
 
     async def active(self) -> dict[str, Summary]:
         """The active jobs by id, of the configured queues and of those that the last round read."""
-        names = {*queues.configured(self._settings), *self._queues}
-        return await self._active(sorted(names), self._clock.monotonic() + ROUND_SECONDS)
+        return await self._in_all_queues(ACTIVE)
 
     async def ended(self, since: datetime) -> dict[str, Summary]:
         """The jobs by id, of the same queues, that stopped after that. The service keeps them for a week."""
-        found: dict[str, Summary] = {}
-        until = self._clock.monotonic() + ROUND_SECONDS
-        for queue in sorted({*queues.configured(self._settings), *self._queues}):
-            found.update(await self._in_states(queue, until, ENDED))
+        found = await self._in_all_queues(ENDED)
         return {one: job for one, job in found.items() if (job.stopped_at or 0) >= since.timestamp() * 1000}
 
     async def describe(self, ids: Collection[str], until: float | None = None) -> dict[str, Detail]:
@@ -117,45 +117,60 @@ class Listing:
         # Not its turn yet. In doubt it would be asked for singly, as would thousands with it.
         return Observation(external_name=ref.external_name, uid=ref.uid, resource_path=ref.resource_path, phase=None)
 
-    async def _active(self, names: Sequence[str], until: float) -> dict[str, Summary]:
-        """The active jobs of these queues by id; of a job that was seen twice the later."""
-        found: dict[str, Summary] = {}
-        for jobs in await asyncio.gather(*(self._in_states(queue, until) for queue in names)):
-            found.update(jobs)
-        return found
+    async def _in_all_queues(self, states: Iterable[NativeState]) -> dict[str, Summary]:
+        configured = queues.configured(self._settings)
+        names = queues.distinct({*configured, *self._queues})
+        return await self._in_queues(names, self._clock.monotonic() + ROUND_SECONDS, states, needed=configured)
 
-    async def _in_states(self, queue: str, until: float, states: Iterable[NativeState] = ACTIVE) -> dict[str, Summary]:
+    async def _in_queues(
+        self,
+        names: Sequence[str],
+        until: float,
+        states: Iterable[NativeState] = ACTIVE,
+        *,
+        needed: Collection[str] = (),
+    ) -> dict[str, Summary]:
+        """The jobs of these queues in these states by id; of a job that was seen twice the later.
+
+        A queue that was removed, or may not be listed, keeps no other from being read: jobs of it are described by
+        their ids. Raises where none could be read, or one that is needed.
+        """
+        found: dict[str, dict[str, Summary]] = {}
+        refused: dict[str, JennahError] = {}
+
+        async def read(queue: str) -> None:
+            try:
+                found[queue] = await self._in_states(queue, until, states)
+            except (Refused, Forbidden) as error:
+                refused[queue] = error
+
+        await asyncio.gather(*(read(queue) for queue in names))
+        for queue, error in refused.items():
+            if queue in needed or not found:
+                raise error
+            if queue not in self._refusing:
+                log.warning("the jobs of the queue %r cannot be listed: %s", queue, error)
+        self._refusing = (self._refusing - found.keys()) | refused.keys()
+        return {job_id: job for queue in names for job_id, job in found.get(queue, {}).items()}
+
+    async def _in_states(self, queue: str, until: float, states: Iterable[NativeState]) -> dict[str, Summary]:
         """In the order of a job's life: one that moves on meanwhile is seen twice, not missed (providers.md §2b)."""
         found: dict[str, Summary] = {}
         for state in states:
             wanted = {"jobQueue": queue, "jobStatus": state.value, "maxResults": LIST_PAGE}
-            try:
-                jobs = await self._pages(wanted, until)
-            except Refused as refused:
-                if queue in queues.configured(self._settings):
-                    raise
-                self._warn(queue, refused)
-                return {}  # a queue of a spec, removed perhaps: its jobs are described by their ids
-            found.update((job.job_id, job) for job in jobs)
-        self._refusing.discard(queue)
+            found.update((job.job_id, job) for job in await self._pages(wanted, until))
         return found
 
-    def _warn(self, queue: str, refused: Refused) -> None:
-        """Say once that the jobs of a spec's queue cannot be listed."""
-        if queue not in self._refusing:
-            self._refusing.add(queue)
-            log.warning("the jobs of the queue %r of a spec cannot be listed: %s", queue, refused)
-
-    async def _named_in(self, queue: str, name: str, until: float | None) -> list[Summary]:
-        """Jobs of that name in every state; the filter takes other capitals for the same, so others can be there."""
+    async def _named_in(self, queue: str, name: str, until: float | None) -> list[Summary] | None:
+        """Jobs of that name in every state; the filter takes other capitals for the same, so others can be there.
+        None: there is no such queue any more. Raises Refused for a refusal alone, which proves nothing."""
         filters = [{"name": "JOB_NAME", "values": [name]}]
         try:
             return await self._pages({"jobQueue": queue, "filters": filters, "maxResults": NAME_PAGE}, until)
         except Refused:
-            # "There is no such job" is a proof on which a job is submitted again: a refusal alone is none.
-            if queue in queues.configured(self._settings) or await self._exists(queue, until):
+            if await self._exists(queue, until):
                 raise
-            return []  # a queue of a spec that was removed: it had to be empty for that
+            return None
 
     async def _exists(self, queue: str, until: float | None) -> bool:
         reply = await self._connection.read("DescribeJobQueues", {"jobQueues": [queue]}, until=until)
@@ -210,7 +225,7 @@ class Listing:
         return found
 
     async def _by_name_alone(self, ref: JobRef, until: float) -> str | None:
-        where = queues.possible(ref.spec, self._settings)
+        where = queues.possible(ref, self._settings)
         try:
             ours = await self.named(ref.external_name, ref.uid, where, until=until)
         except JennahError:

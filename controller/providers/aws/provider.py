@@ -16,11 +16,12 @@ import msgspec
 
 from controller.cloud_settings import AwsSettings
 from controller.domain import reasons
-from controller.domain.errors import ConfigError, Forbidden, Permanent, Retryable, Unavailable
-from controller.domain.job import TaskCounts
+from controller.domain.destination import Destination
+from controller.domain.errors import ConfigError, Forbidden, Permanent, Retryable, Unavailable, Unreachable
+from controller.domain.job import JobSpec, TaskCounts
 from controller.domain.phases import Phase
 from controller.ports import Clock, JobRef, Observation, OwnedJob, SubmitRequest
-from controller.providers import redaction
+from controller.providers import destinations, redaction
 from controller.providers.aws import definition, links, queues, remarks, tags
 from controller.providers.aws import request as mapping
 from controller.providers.aws.catalogue import Catalogue
@@ -63,9 +64,14 @@ class AwsProvider:
     name = "aws"
     names_are_ids = False
     cancel_erases = False
+    remembers_seconds = 86400.0
+    """About a day is reported of the service; its documents say more (providers.md §2c)."""
 
     def __init__(self, settings: AwsSettings, clock: Clock) -> None:
         self.region = settings.region
+        self.site = Destination(provider=self.name, account=settings.account_id or None, region=settings.region)
+        self._home = ""
+        """What the ARNs of everything in this account and region begin with, once `open` has learned it."""
         self._settings = settings
         self._connection = AwsConnection(settings, clock)
         self._catalogue = Catalogue(self._connection, clock)
@@ -75,8 +81,13 @@ class AwsProvider:
         self._prepared: OrderedDict[str, Prepared] = OrderedDict()
         self._ids: OrderedDict[str, str] = OrderedDict()
 
+    def destination(self, spec: JobSpec, namespace: str) -> Destination:
+        """By the queue that the spec and the settings choose. Raises Permanent(INVALID_SPEC)."""
+        return msgspec.structs.replace(self.site, queue=queues.choose(spec, self._settings))
+
     async def open(self) -> None:
-        """See that every configured queue exists. Raises ConfigError, Unavailable."""
+        """See that every configured queue exists, and learn the account from their ARNs; where none is configured, from
+        those of all queues. Raises ConfigError, Unavailable."""
         wanted = queues.configured(self._settings)
         try:
             existing = await self._catalogue.existing(wanted)
@@ -89,14 +100,21 @@ class AwsProvider:
             variable = {self._settings.job_queue: "AWS_JOB_QUEUE"}
             where = f"in {self.region} there is no queue"
             raise ConfigError([f"{variable.get(name, 'AWS_JOB_QUEUES')}: {where} {name!r}" for name in missing])
+        self._home, account = queues.home_of(next(iter(existing.values()), ""))
+        told = self._settings.account_id
+        if account and told and account != told:
+            raise ConfigError([f"AWS_ACCOUNT_ID={told}, but the credentials are those of the account {account}"])
+        self.site = msgspec.structs.replace(self.site, account=account or told or None)
 
     async def prepare(self, request: SubmitRequest) -> None:
         """Check and map the request, have its definition, and wait for a place in SubmitJob's rate."""
+        destinations.check(self.site, [request])
         self._remember(self._prepared, request.external_name, await self._look_up(request))
         await self._connection.submits.take()
 
     async def submit(self, request: SubmitRequest) -> Observation:
         """One SubmitJob request. Raises as the port says: only Unavailable leaves the outcome unknown."""
+        destinations.check(self.site, [request])
         prepared = self._prepared.pop(request.external_name, None)
         if prepared is None:
             try:
@@ -125,7 +143,7 @@ class AwsProvider:
 
     async def find(self, ref: JobRef) -> Sequence[Observation]:
         """By name in every queue that it can be in, and by its id where that is known; confirmed by its tag."""
-        where, job_id = queues.possible(ref.spec, self._settings), self._id_of(ref)
+        where, job_id = queues.possible(ref, self._settings), self._id_of(ref)
         with _unanswered():
             found = await self._listing.named(ref.external_name, ref.uid, where, job_id=job_id)
         return [seen for _, seen in found]
@@ -140,9 +158,11 @@ class AwsProvider:
         return None
 
     async def observe(self, refs: Collection[JobRef]) -> Mapping[str, Observation]:
-        ids = {ref.external_name: job_id for ref in refs if (job_id := self._id_of(ref))}
+        destinations.check(self.site, refs)
+        here = [ref for ref in refs if not self._is_elsewhere(ref)]
+        ids = {ref.external_name: job_id for ref in here if (job_id := self._known_id(ref))}
         with _unanswered():
-            return await self._listing.observe(refs, ids)
+            return await self._listing.observe(here, ids)
 
     async def unclaimed(self, claimed: Set[str], *, ended_since: datetime | None = None) -> Sequence[OwnedJob]:
         with _unanswered():
@@ -174,7 +194,8 @@ class AwsProvider:
     async def _look_up(self, request: SubmitRequest) -> Prepared:
         """The queue and the definition for that request, which is checked before a definition is registered."""
         spec = request.spec
-        name = queues.choose(spec, self._settings)
+        noted = request.destination.queue if request.destination is not None else None
+        name = noted or queues.choose(spec, self._settings)
         is_from_spec = spec.aws is not None and spec.aws.job_queue == name
         queue = await self._catalogue.queue(name, is_from_spec=is_from_spec)
         needed = definition.parameters(spec, queue.platform, self._settings.execution_role_arn)
@@ -197,9 +218,22 @@ class AwsProvider:
         return Permanent(told, reason=reasons.SUBMISSION_REFUSED)
 
     def _id_of(self, ref: JobRef) -> str | None:
+        """The job's id, if it is known. Raises Unreachable for a job of another account or region: nobody looked."""
+        destinations.check(self.site, [ref])
+        if self._is_elsewhere(ref):
+            raise Unreachable(f"{ref.resource_path} is not in the account and region of {self.site}")
+        return self._known_id(ref)
+
+    def _known_id(self, ref: JobRef) -> str | None:
         if ref.resource_path:
             return _id_in(ref.resource_path)
         return self._ids.get(ref.external_name)
+
+    def _is_elsewhere(self, ref: JobRef) -> bool:
+        """Whether it was submitted under other settings, by a release that did not write down where."""
+        path = ref.resource_path or ""
+        is_arn = ref.destination is None and path.startswith("arn:")
+        return is_arn and not path.startswith(self._home)
 
     @staticmethod
     def _remember(memory: OrderedDict[str, Any], key: str, value: object) -> None:

@@ -1,5 +1,6 @@
 """Which queue a job goes to, and which it can be in: pure, from the settings and the spec."""
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 import msgspec
@@ -8,6 +9,7 @@ from controller.cloud_settings import AwsSettings
 from controller.domain import reasons
 from controller.domain.errors import Permanent
 from controller.domain.job import JobSpec
+from controller.ports import JobRef
 
 
 class Platform(StrEnum):
@@ -56,13 +58,27 @@ def choose(spec: JobSpec, settings: AwsSettings) -> str:
     raise Permanent(f"spec.{field}: AWS_JOB_QUEUES has no queue for {key!r}", reason=reasons.INVALID_SPEC)
 
 
-def possible(spec: JobSpec | None, settings: AwsSettings) -> tuple[str, ...]:
-    """Every queue that a job can be in; more than `choose` says, as the settings may have been others then."""
-    if spec is not None and spec.aws is not None and spec.aws.job_queue:
-        return (spec.aws.job_queue,)
+def possible(ref: JobRef, settings: AwsSettings) -> tuple[str, ...]:
+    """Every queue that a job can be in: the one that was written down, and without that those of today's settings."""
+    if ref.destination is not None and ref.destination.queue:
+        return (ref.destination.queue,)
+    if ref.spec is not None and ref.spec.aws is not None and ref.spec.aws.job_queue:
+        return (ref.spec.aws.job_queue,)
     return configured(settings)
 
 
 def configured(settings: AwsSettings) -> tuple[str, ...]:
-    """The queues of the settings, the default one first, each once."""
-    return tuple(dict.fromkeys((settings.job_queue, *settings.job_queues.values())))
+    """The queues of the settings, the default one first, each once. None: a client of a place of earlier settings."""
+    return tuple(dict.fromkeys(name for name in (settings.job_queue, *settings.job_queues.values()) if name))
+
+
+def distinct(names: Iterable[str]) -> tuple[str, ...]:
+    """Each queue once, also one that is there by its name and by its ARN."""
+    found = {name.rpartition("/")[2]: name for name in sorted(names)}
+    return tuple(found.values())
+
+
+def home_of(arn: str) -> tuple[str, str]:
+    """What the ARNs of all that is in that one's account and region begin with, and the account; "" for no ARN."""
+    parts = arn.split(":")
+    return (":".join((*parts[:5], "")), parts[4]) if len(parts) > 5 and parts[0] == "arn" else ("", "")

@@ -7,7 +7,7 @@ from controller.cloud_settings import AzureSettings
 from controller.domain import reasons
 from controller.domain.errors import ConfigError, Forbidden, NotFound, Permanent
 from controller.ports import Clock
-from controller.providers.azure import calls, holds, pools
+from controller.providers.azure import calls, holds, places, pools
 from controller.providers.azure.connection import AzureConnection
 from controller.providers.azure.holds import Hold
 from controller.providers.azure.pools import Pool
@@ -30,8 +30,11 @@ class Catalogue:
         self._listed_at = -LOOK_SECONDS
 
     async def check(self) -> None:
-        """See that every configured pool exists and runs containers. Raises ConfigError, Unavailable."""
+        """See that every configured pool exists and runs containers; where none is configured, that jobs can be listed.
+        Raises ConfigError, Unavailable."""
         faults = []
+        if not pools.configured(self._settings):
+            await self._see_account()
         for name in pools.configured(self._settings):
             variable = "AZURE_BATCH_POOL" if name == self._settings.pool else "AZURE_BATCH_POOLS"
             try:
@@ -47,6 +50,14 @@ class Catalogue:
                 faults.append(f"{variable}: the pool {name!r} runs no containers (it has no containerConfiguration)")
         if faults:
             raise ConfigError(faults)
+
+    async def _see_account(self) -> None:
+        try:
+            await self._connection.jobs(f"startswith(id,'{places.prefix(self._settings)}')")
+        except Forbidden as error:
+            raise calls.missing_rights(error) from error
+        except (NotFound, calls.Refused) as error:
+            raise ConfigError([f"the account at {self._settings.endpoint} cannot be read: {error}"]) from error
 
     async def pool(self, name: str, *, is_from_spec: bool) -> Pool:
         """The pool of that name. Raises Permanent(INVALID_SPEC or SUBMISSION_REFUSED) where there is none, or it is

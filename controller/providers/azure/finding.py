@@ -24,8 +24,9 @@ class Finding:
         self._settings = settings
 
     async def place(self, ref: JobRef) -> Place | None:
-        """Where the tasks of a job are whose path is not known: in the shared job that follows from its spec, of the
-        generations that there are, or else in any of ours (the settings may have been others then)."""
+        """Where the tasks of a job are whose path is not known: in the shared job that follows from its spec and its
+        pool, of the generations that there are, or else in another of that pool; where the pool was not written down,
+        in any of ours (the settings may have been others then)."""
         tried = set()
         for job_id in self._likely(ref):
             if await self._connection.job(job_id) is None:
@@ -34,7 +35,7 @@ class Finding:
             found = await self._in(job_id, ref)
             if found is not None:
                 return found
-        for job in await self._shared.ours(ref.created_at):
+        for job in await self._shared.ours(ref.created_at, _noted_pool(ref)):
             if job.id not in tried:
                 found = await self._in(job.id, ref)
                 if found is not None:
@@ -62,7 +63,7 @@ class Finding:
         if ref.spec is None or ref.created_at is None:
             return
         try:
-            pool = pools.choose(ref.spec, self._settings)
+            pool = _noted_pool(ref) or pools.choose(ref.spec, self._settings)
         except Permanent:
             return
         shared = places.shared_job(self._settings, pool, ref.spec.priority, ref.created_at)
@@ -81,3 +82,7 @@ class Finding:
                 count = marker.decode(first.display_name).tasks
                 return Place(job_id=job_id, stem=stem, count=count, is_set=True)
         return None
+
+
+def _noted_pool(ref: JobRef) -> str | None:
+    return ref.destination.pool if ref.destination is not None else None

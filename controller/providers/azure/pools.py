@@ -3,8 +3,6 @@
 Machine types, GPUs, spot capacity, disks, network and identities all belong to the pool there (providers.md §3d).
 """
 
-import hashlib
-import json
 import math
 import re
 
@@ -112,17 +110,12 @@ def choose(spec: JobSpec, settings: AzureSettings) -> str:
     return pool
 
 
-def choice(settings: AzureSettings) -> str:
-    """Tells apart the settings by which `choose` gives jobs their pools."""
-    key = json.dumps([settings.pool.lower(), sorted((key, pool.lower()) for key, pool in settings.pools.items())])
-    return hashlib.sha256(key.encode()).hexdigest()[:12]
-
-
 def configured(settings: AzureSettings) -> tuple[str, ...]:
     """The pools of the settings, the default one first, each once: ids are the same in small and capital letters."""
     found: dict[str, str] = {}
     for name in (settings.pool, *settings.pools.values()):
-        found.setdefault(name.lower(), name)
+        if name:  # none is configured for a place of earlier settings
+            found.setdefault(name.lower(), name)
     return tuple(found.values())
 
 

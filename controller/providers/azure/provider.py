@@ -17,11 +17,13 @@ import msgspec
 
 from controller.cloud_settings import AzureSettings
 from controller.domain import reasons
-from controller.domain.errors import JennahError, Permanent, Retryable, Unavailable
-from controller.domain.job import TaskCounts
+from controller.domain.destination import Destination
+from controller.domain.errors import JennahError, Permanent, Retryable, Unavailable, Unreachable
+from controller.domain.job import JobSpec, TaskCounts
 from controller.domain.phases import Phase
 from controller.ports import Clock, JobRef, Observation, OwnedJob, SubmitRequest
-from controller.providers.azure import bounded, calls, holds, marker, observation, places, wire
+from controller.providers import destinations
+from controller.providers.azure import bounded, calls, holds, marker, observation, places, pools, wire
 from controller.providers.azure.catalogue import Catalogue
 from controller.providers.azure.connection import AzureConnection
 from controller.providers.azure.ending import Ending
@@ -51,9 +53,12 @@ class AzureProvider:
     name = "azure"
     names_are_ids = True
     cancel_erases = False
+    remembers_seconds = 7 * 86400.0
+    """What is documented is for the files of a task (providers.md §3d); the task itself is not removed before."""
 
     def __init__(self, settings: AzureSettings, clock: Clock) -> None:
         self.region = settings.region
+        self.site = Destination(provider=self.name, account=settings.endpoint, instance=settings.instance)
         self._settings = settings
         self._connection = AzureConnection(settings, clock)
         self._catalogue = Catalogue(self._connection, settings, clock)
@@ -68,6 +73,10 @@ class AzureProvider:
         self._failing: frozenset[str] = frozenset()
         self._told: dict[str, str] = {}
 
+    def destination(self, spec: JobSpec, namespace: str) -> Destination:
+        """By the pool that the spec and the settings choose. Raises Permanent(INVALID_SPEC)."""
+        return msgspec.structs.replace(self.site, pool=pools.choose(spec, self._settings))
+
     async def open(self) -> None:
         """See that every configured pool exists. Raises ConfigError, Unavailable."""
         await self._catalogue.check()
@@ -78,6 +87,7 @@ class AzureProvider:
     async def submit(self, request: SubmitRequest) -> Observation:
         """All of the JennahJob's tasks, or as many as may be under way at once; a set that was begun is gone on with.
         Raises as the port says."""
+        destinations.check(self.site, [request])
         try:
             async with asyncio.timeout(calls.ACTION_SECONDS):
                 if request.begun is not None:
@@ -113,6 +123,7 @@ class AzureProvider:
         """
         if not refs:
             return {}
+        destinations.check(self.site, refs)
         where = {ref.external_name: place for ref in refs if (place := self._known_place(ref)) is not None}
         failures: dict[str, JennahError] = {}
         """By shared job; "" for the search for those that it is not known where they are."""
@@ -263,9 +274,9 @@ class AzureProvider:
 
     async def _submit_more(self, request: SubmitRequest, begun: Observation) -> Observation:
         """The next tasks of a set, in the shared job that the others are in: a set never moves to another."""
-        where = places.parse(begun.resource_path, self._settings)
-        if where is None or begun.tasks is None or begun.tasks.submitted is None:
-            raise Permanent(f"{begun.resource_path} is no set of this account", reason=reasons.PROVIDER_JOB_MISSING)
+        where = self._parsed(begun.resource_path)
+        if begun.tasks is None or begun.tasks.submitted is None:
+            raise Permanent(f"{begun.resource_path} is no set", reason=reasons.PROVIDER_JOB_MISSING)
         last = self._listing.last(where.job_id)
         job = last.job if last is not None else await self._connection.job(where.job_id)
         if job is None:
@@ -291,8 +302,19 @@ class AzureProvider:
         )
 
     async def _place(self, ref: JobRef) -> Place | None:
-        known = self._known_place(ref)
-        return known if known is not None or ref.resource_path else await self._finding.place(ref)
+        """Where its tasks are; None where they are nowhere. Raises Unreachable for a job of another account."""
+        destinations.check(self.site, [ref])
+        if ref.resource_path:
+            return self._parsed(ref.resource_path)
+        return self._places.get(ref.external_name) or await self._finding.place(ref)
+
+    def _parsed(self, resource_path: str) -> Place:
+        """Raises Unreachable for the path of another account: a release that did not write down where jobs are sent may
+        have sent it there."""
+        where = places.parse(resource_path, self._settings)
+        if where is None:
+            raise Unreachable(f"{resource_path} is not in the account at {self._settings.endpoint}")
+        return where
 
     def _known_place(self, ref: JobRef) -> Place | None:
         if ref.resource_path:

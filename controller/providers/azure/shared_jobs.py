@@ -20,7 +20,7 @@ from controller.cloud_settings import AzureSettings
 from controller.domain import reasons
 from controller.domain.errors import AlreadyExists, NotFound, Permanent, Throttled, Unavailable
 from controller.ports import Clock
-from controller.providers.azure import calls, places, pools, wire
+from controller.providers.azure import calls, places, wire
 from controller.providers.azure.connection import AzureConnection
 from controller.providers.azure.observation import ENDED, JOB_ENDS
 from controller.providers.azure.places import SharedJob
@@ -28,8 +28,7 @@ from controller.providers.azure.places import SharedJob
 log = logging.getLogger(__name__)
 
 INSTANCE, POOL, DAY, PRIORITY = "jennah-instance", "jennah-pool", "jennah-day", "jennah-priority"
-CHOICE = "jennah-pool-choice"
-"""Our metadata of a shared job. The last one tells the settings apart by which jobs were given their pools."""
+"""Our metadata of a shared job."""
 
 KNOWN = 1000
 """Shared jobs that are remembered at most."""
@@ -40,8 +39,6 @@ it."""
 ENDED_REASON = "JennahAllTasksEnded"
 LOOK_AGAIN_SECONDS = 600.0
 """The pause between two looks for old shared jobs."""
-OTHERS_KEPT_SECONDS = 60.0
-"""How long it is taken as known which shared jobs of a day were made under other settings."""
 
 
 class SharedJobs:
@@ -58,9 +55,6 @@ class SharedJobs:
         self._begun: dict[str, float] = {}
         self._looked_at: float | None = None
         self._old: list[wire.Job] = []
-        self._choice = pools.choice(settings)
-        self._asking = asyncio.Lock()
-        self._others: dict[date, tuple[float, list[wire.Job]]] = {}
 
     async def generation(self, shared: SharedJob) -> int:
         """The generation that takes tasks now; it exists. Raises Throttled where a quota has no room for it,
@@ -83,9 +77,9 @@ class SharedJobs:
         if self._open.get(shared.id(0)) == generation:
             del self._open[shared.id(0)]
 
-    async def ours(self, created_at: datetime | None) -> list[wire.Job]:
-        """The shared jobs of this installation that a JennahJob that was created then may be in, ended ones too, the
-        newest first; all of them where that is not known."""
+    async def ours(self, created_at: datetime | None, pool: str | None = None) -> list[wire.Job]:
+        """The shared jobs of this installation that a JennahJob that was created then, for that pool, may be in, ended
+        ones too, the newest first; all of them where that is not known."""
         query = f"startswith(id,'{places.prefix(self._settings)}')"
         if created_at is not None:
             day = places.day_of(created_at)
@@ -93,27 +87,9 @@ class SharedJobs:
         found = [job for job in await self._connection.jobs(query) if self._is_ours(job)]
         if created_at is not None:
             found = [job for job in found if job.marks.get(DAY) == day.isoformat()]
+        if pool is not None:
+            found = [job for job in found if _is_for(job, pool)]
         return sorted(found, key=lambda job: job.creation_time or _LONG_AGO, reverse=True)
-
-    async def under_other_settings(self, shared: SharedJob) -> list[wire.Job]:
-        """The shared jobs in which tasks may be that belong in that one by now: of its day and priority, but made when
-        jobs were given other pools. An earlier try of a submission may have gone there."""
-        async with self._asking:
-            found = await self._others_of(shared.day)
-        return [
-            job
-            for job in found
-            if job.marks.get(PRIORITY) == str(shared.priority)
-            and job.marks.get(POOL, "").lower() != shared.pool.lower()
-        ]
-
-    async def _others_of(self, day: date) -> list[wire.Job]:
-        now = self._clock.monotonic()
-        self._others = {key: one for key, one in self._others.items() if now - one[0] < OTHERS_KEPT_SECONDS}
-        if day not in self._others:
-            made = await self.ours(datetime.combine(day, datetime.min.time(), UTC))
-            self._others[day] = now, [job for job in made if job.marks.get(CHOICE) != self._choice]
-        return self._others[day][1]
 
     def begin(self, job_id: str) -> None:
         """A submission is about to go to that one: it is not ended before a round knows of its tasks."""
@@ -148,7 +124,7 @@ class SharedJobs:
                 if await self._connection.job(shared.id(generation + 1)) is not None:
                     continue  # somebody removed an ended one: it must not come back below those after it
                 job = await self._make(shared, generation)
-            if not self._is_ours(job) or job.marks.get(POOL, "").lower() != shared.pool.lower():
+            if not self._is_ours(job) or not _is_for(job, shared.pool):
                 raise Permanent(
                     f"the Azure job {job.id!r} exists already and is not of this installation and pool",
                     reason=reasons.NAME_TAKEN,
@@ -164,7 +140,7 @@ class SharedJobs:
         until, words = self._quota
         if self._clock.monotonic() < until:
             raise Throttled(words, delay=until - self._clock.monotonic())
-        asked = _create_options(shared, generation, self._choice)
+        asked = _create_options(shared, generation)
         try:
             await self._connection.create_job(asked)
         except (AlreadyExists, calls.Conflict):
@@ -177,7 +153,7 @@ class SharedJobs:
                 self._quota = (self._clock.monotonic() + error.delay, str(error))
             raise
         log.info("made the Azure job %s", asked.id)
-        return wire.Job(id=asked.id, state="active", metadata=_metadata(shared, self._choice))
+        return wire.Job(id=asked.id, state="active", metadata=_metadata(shared))
 
     async def _end(self, job: wire.Job, kept: Set[str]) -> None:
         try:
@@ -204,7 +180,12 @@ class SharedJobs:
 _LONG_AGO = datetime.fromtimestamp(0, UTC)
 
 
-def _create_options(shared: SharedJob, generation: int, choice: str) -> models.BatchJobCreateOptions:
+def _is_for(job: wire.Job, pool: str) -> bool:
+    """Whether it was made for that pool: somebody may have given it another since."""
+    return job.marks.get(POOL, "").lower() == pool.lower()
+
+
+def _create_options(shared: SharedJob, generation: int) -> models.BatchJobCreateOptions:
     return models.BatchJobCreateOptions(
         id=shared.id(generation),
         display_name=f"Jennah: jobs of {shared.day} on {shared.pool}",
@@ -213,17 +194,16 @@ def _create_options(shared: SharedJob, generation: int, choice: str) -> models.B
         # Sets have moments in which all their tasks have ended and the next ones are to come.
         all_tasks_complete_mode=models.BatchAllTasksCompleteMode.NO_ACTION,
         task_failure_mode=models.BatchTaskFailureMode.NO_ACTION,
-        metadata=[models.BatchMetadataItem(name=item.name, value=item.value) for item in _metadata(shared, choice)],
+        metadata=[models.BatchMetadataItem(name=item.name, value=item.value) for item in _metadata(shared)],
     )
 
 
-def _metadata(shared: SharedJob, choice: str) -> list[wire.MetadataItem]:
+def _metadata(shared: SharedJob) -> list[wire.MetadataItem]:
     marks = {
         INSTANCE: shared.instance,
         POOL: shared.pool,
         DAY: shared.day.isoformat(),
         PRIORITY: str(shared.priority),
-        CHOICE: choice,
     }
     return [wire.MetadataItem(name=name, value=value) for name, value in marks.items()]
 

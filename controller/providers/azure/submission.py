@@ -1,6 +1,5 @@
 """Having a JennahJob's tasks at the service, exactly once, however often it is tried."""
 
-import contextlib
 from collections import OrderedDict
 from collections.abc import Callable
 
@@ -58,14 +57,11 @@ class Submission:
         """Have a JennahJob's tasks made; of a set as many as may be under way at once, the first ones."""
         spec = wanted.spec
         request.check(spec)
-        chosen = pools.choose(spec, self._settings)
+        noted = wanted.destination.pool if wanted.destination is not None else None
+        chosen = noted or pools.choose(spec, self._settings)
         is_from_spec = spec.azure is not None and spec.azure.pool == chosen
         pool = await self._catalogue.pool(chosen, is_from_spec=is_from_spec)
         shared = places.shared_job(self._settings, pool.id, spec.priority, wanted.created_at)
-        for job in await self._shared.under_other_settings(shared):
-            where = places.place(job.id, wanted.external_name, spec.completions)
-            if await self._has_any(where):
-                return await self._adopt(where, job.pool_id, wanted)
         refused: tuple[int, calls.JobEnded] | None = None
         for _ in range(GENERATIONS):
             first = places.place(shared.id(0), wanted.external_name, spec.completions)
@@ -100,15 +96,6 @@ class Submission:
         except JennahError as error:
             error.args = (clean(str(error)),)
             raise error from None
-
-    async def _adopt(self, where: Place, pool_id: str, wanted: SubmitRequest) -> Submitted:
-        """Go on with what an earlier try began elsewhere."""
-        if where.is_set and await self._connection.task(where.job_id, where.last_id) is None:
-            pool = await self._catalogue.pool(pool_id, is_from_spec=False)
-            with contextlib.suppress(calls.JobEnded):
-                made = await self._make(where, pool, wanted)
-                return Submitted(where=where, count=made.count)
-        return Submitted(where=where)
 
     async def _has_any(self, where: Place) -> bool:
         first, last = next(where.task_ids), where.last_id

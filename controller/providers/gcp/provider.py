@@ -15,6 +15,7 @@ from google.cloud import batch_v1
 
 from controller.cloud_settings import GcpSettings
 from controller.domain import reasons
+from controller.domain.destination import Destination
 from controller.domain.errors import (
     AlreadyExists,
     ConfigError,
@@ -24,10 +25,11 @@ from controller.domain.errors import (
     Permanent,
     Retryable,
     Unavailable,
+    Unreachable,
 )
 from controller.domain.job import JobSpec
 from controller.ports import Clock, JobRef, Observation, OwnedJob, SubmitRequest
-from controller.providers import redaction
+from controller.providers import destinations, redaction
 from controller.providers.gcp import bulk, calls, clients, details, observation, places, request
 from controller.providers.gcp.unclaimed import Unclaimed
 from controller.providers.limits import TokenBucket
@@ -38,6 +40,8 @@ BREATH = 500
 """Jobs that are mapped before others get the event loop again."""
 STALE_AFTER = timedelta(seconds=30)
 """A job that a create call answers with and that is older was made by an earlier one: the answer may be that one's."""
+PLACE_SEEN_SECONDS = 60.0
+"""How long it is taken as known that jobs can be listed."""
 
 
 class GcpProvider:
@@ -46,9 +50,14 @@ class GcpProvider:
     name = "gcp"
     names_are_ids = True
     cancel_erases = False
+    remembers_seconds = 60 * 86400.0
+    """Jobs are deleted 60 days after their end (providers.md §1b, §1e)."""
 
     def __init__(self, settings: GcpSettings, clock: Clock) -> None:
         self.region = settings.region
+        self.site = Destination(
+            provider=self.name, project=settings.project, region=settings.region, instance=settings.instance
+        )
         self._settings = settings
         self._clock = clock
         self._place = places.Place(project=settings.project, region=settings.region, instance=settings.instance)
@@ -59,7 +68,12 @@ class GcpProvider:
         self._bulk = bulk.Bulk(self._place, self._list_page, clock)
         self._details = details.Details(clock, self._list_tasks)
         self._odd_states: set[int] = set()
+        self._place_seen_at = -PLACE_SEEN_SECONDS
         self._unclaimed = Unclaimed(self._bulk, settings.instance, clock, lambda job: self._observation(job, None))
+
+    def destination(self, spec: JobSpec, namespace: str) -> Destination:
+        """The project and region of the settings, for every job."""
+        return self.site
 
     async def open(self) -> None:
         """Ask for one job. Raises ConfigError that names the roles, or Unavailable."""
@@ -82,6 +96,7 @@ class GcpProvider:
         """Nothing to do: names are ids here."""
 
     async def submit(self, request: SubmitRequest) -> Observation:
+        destinations.check(self.site, [request])
         seen = await self._create(request)
         if seen.uid != request.uid:
             raise Permanent(
@@ -94,14 +109,17 @@ class GcpProvider:
         return [seen] if seen is not None and seen.uid == ref.uid else []
 
     async def get(self, ref: JobRef) -> Observation | None:
+        destinations.check(self.site, [ref])
         try:
             return await self._observed(await self._get_job(self._path(ref)), ref.spec)
         except NotFound:
+            await self._see_place()
             return None
 
     async def observe(self, refs: Collection[JobRef]) -> Mapping[str, Observation]:
         if not refs:
             return {}
+        destinations.check(self.site, refs)
         specs = {ref.external_name: ref.spec for ref in refs}
         jobs = await self._find_all(refs)
         await self._details.ask(job for name, job in jobs.items() if observation.needs_tasks(job, specs[name]))
@@ -141,11 +159,13 @@ class GcpProvider:
 
     async def cancel(self, ref: JobRef, *, reason: str) -> bool:
         """Ask, without waiting for the operation; whether the service knew the job. The service takes no reason."""
+        destinations.check(self.site, [ref])
         client = await self._client()
         asked = batch_v1.CancelJobRequest(name=self._path(ref))  # no request_id: asking again is to be a new call
         try:
             await calls.make("cancel", self._mutations, lambda: client.cancel_job(asked))
         except NotFound:
+            await self._see_place()
             return False
         except (calls.Refused, calls.Unimplemented):
             # What it answers for a job that has ended is not documented (providers.md §1e): look.
@@ -158,6 +178,7 @@ class GcpProvider:
     async def delete(self, ref: JobRef) -> None:
         """Remove a job that has ended, its events and tasks with it. One that has not is left alone: there, deleting
         would end it."""
+        destinations.check(self.site, [ref])
         job = await self._get_if_there(ref)
         phase = observation.PHASES.get(job.status.state) if job is not None else None
         if phase is None or not phase.is_terminal or observation.uid_of(job) != ref.uid:
@@ -231,6 +252,7 @@ class GcpProvider:
             parent=self._place.parent, filter=query, order_by="create_time desc", page_size=size, page_token=token
         )
         answer = await calls.make("list", self._reads, lambda: client.list_jobs(asked, mask))
+        self._place_seen_at = self._clock.monotonic()
         return bulk.Page(jobs=answer.jobs, next_token=answer.next_page_token, unreachable=answer.unreachable)
 
     async def _list_tasks(self, group: str) -> list[Any]:
@@ -250,6 +272,15 @@ class GcpProvider:
                 return tasks
 
     # --- small helpers ---------------------------------------------------------------------------------
+
+    async def _see_place(self) -> None:
+        """See that jobs can be listed: of a project that has gone, too, a job is not found. Raises Unreachable."""
+        if self._clock.monotonic() - self._place_seen_at < PLACE_SEEN_SECONDS:
+            return
+        try:
+            await self._list_page("", "", 1, "")
+        except (NotFound, calls.Refused) as error:
+            raise Unreachable(f"{self._place.parent} cannot be read: {error}") from error
 
     async def _observed(self, job: Any, spec: JobSpec | None) -> Observation:
         if observation.needs_tasks(job, spec):

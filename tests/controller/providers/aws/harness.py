@@ -68,8 +68,19 @@ def wanted(name: str = "job", *, command: tuple[str, ...] = ("sleep", "60"), env
     )
 
 
+def noted(provider: AwsProvider, request: SubmitRequest) -> SubmitRequest:
+    """The request with the destination that the controller writes down before it submits."""
+    return msgspec.structs.replace(request, destination=provider.destination(request.spec, "team-a"))
+
+
 def ref(request: SubmitRequest, path: str | None = None) -> JobRef:
-    return JobRef(external_name=request.external_name, uid=request.uid, resource_path=path, spec=request.spec)
+    return JobRef(
+        external_name=request.external_name,
+        uid=request.uid,
+        resource_path=path,
+        spec=request.spec,
+        destination=request.destination,
+    )
 
 
 def refused(status: int, code: str, message: str = "words") -> Answer:

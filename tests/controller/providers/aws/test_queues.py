@@ -5,8 +5,10 @@ import pytest
 
 from controller.cloud_settings import AwsSettings
 from controller.domain import reasons
+from controller.domain.destination import Destination
 from controller.domain.errors import Permanent
 from controller.domain.job import AwsOptions, Gpu, JobSpec, Resources
+from controller.ports import JobRef
 from controller.providers.aws import queues
 
 SETTINGS = AwsSettings(
@@ -54,7 +56,18 @@ def test_a_gpu_without_a_queue_of_its_own_goes_to_the_default() -> None:
     assert queues.choose(JobSpec(image="i", resources=Resources(gpu=Gpu(count=1))), plain) == "default"
 
 
-def test_a_job_is_looked_for_wherever_the_settings_of_another_time_may_have_put_it() -> None:
+def test_a_job_is_looked_for_where_it_was_sent_and_where_that_is_not_known_in_all_queues() -> None:
+    def possible(**known: object) -> tuple[str, ...]:
+        return queues.possible(JobRef(external_name="job", uid="uid", **known), SETTINGS)
+
     everywhere = ("default", "q-spot", "q-gpu", "q-gpu-spot", "q-c6i", "q-a100")
-    assert queues.possible(None, SETTINGS) == queues.possible(JobSpec(image="i", spot=True), SETTINGS) == everywhere
-    assert queues.possible(JobSpec(image="i", aws=AwsOptions(job_queue="mine")), SETTINGS) == ("mine",)
+    assert possible() == possible(spec=JobSpec(image="i", spot=True)) == everywhere
+    mine = JobSpec(image="i", aws=AwsOptions(job_queue="mine"))
+    assert possible(spec=mine) == ("mine",)
+    assert possible(spec=mine, destination=Destination(provider="aws", queue="old")) == ("old",)
+    assert possible(destination=Destination(provider="aws")) == everywhere
+
+
+def test_a_queue_is_listed_once_whether_it_is_there_by_its_name_or_its_arn() -> None:
+    arn = "arn:aws:batch:eu-west-1:123456789012:job-queue/one"
+    assert len(queues.distinct(["one", arn, "two"])) == 2

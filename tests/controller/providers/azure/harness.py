@@ -49,8 +49,12 @@ class Service:
         self._made: list[AzureProvider] = []
 
     def provider(self, clock: Clock | None = None, **settings: object) -> AzureProvider:
-        self._made.append(AzureProvider(azure_settings(self.emulator.url, **settings), clock or self.clock))
-        return self._made[-1]
+        return self.made(AzureProvider(azure_settings(self.emulator.url, **settings), clock or self.clock))
+
+    def made(self, provider: AzureProvider) -> AzureProvider:
+        """Have it closed at the end."""
+        self._made.append(provider)
+        return provider
 
     @property
     def counts(self) -> dict[str, int]:
@@ -93,12 +97,18 @@ def wanted(
     )
 
 
+def noted(provider: AzureProvider, request: SubmitRequest) -> SubmitRequest:
+    """The request with the destination that the controller writes down before it submits."""
+    return msgspec.structs.replace(request, destination=provider.destination(request.spec, "team-a"))
+
+
 def ref(request: SubmitRequest, path: str | None = None) -> JobRef:
     return JobRef(
         external_name=request.external_name,
         uid=request.uid,
         resource_path=path,
         spec=request.spec,
+        destination=request.destination,
         created_at=request.created_at,
     )
 

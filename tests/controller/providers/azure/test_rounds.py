@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from controller.domain import reasons
-from controller.domain.errors import Retryable, Unavailable
+from controller.domain.errors import Retryable, Unavailable, Unreachable
 from controller.domain.phases import Phase
 from controller.providers.azure import listing
 from controller.providers.azure.provider import AzureProvider
@@ -197,11 +197,12 @@ async def test_a_shared_job_that_was_removed_leaves_its_jobs_out(service: Servic
     assert await provider.get(refs[0]) is None
 
 
-async def test_paths_of_another_account_are_not_looked_for(service: Service, provider: AzureProvider) -> None:
+async def test_of_a_path_of_another_account_nothing_is_said(service: Service, provider: AzureProvider) -> None:
     elsewhere = ref(wanted(), "https://other.westeurope.batch.azure.com/jobs/j/tasks/t")
     assert await provider.observe([elsewhere]) == {}
-    assert await provider.get(elsewhere) is None
-    await provider.cancel(elsewhere, reason="because")
+    for ask in (provider.get, provider.find, provider.delete, lambda one: provider.cancel(one, reason="because")):
+        with pytest.raises(Unreachable, match="is not in the account"):
+            await ask(elsewhere)
     assert not service.counts
 
 

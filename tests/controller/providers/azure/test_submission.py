@@ -14,7 +14,17 @@ from controller.providers.azure import calls
 from controller.providers.azure.provider import AzureProvider
 from dev.emulators.azure.pools import PoolSpec
 from dev.emulators.azure.server import drop
-from tests.controller.providers.azure.harness import Service, answer, each_task, entries, lost, observed, ref, wanted
+from tests.controller.providers.azure.harness import (
+    Service,
+    answer,
+    each_task,
+    entries,
+    lost,
+    noted,
+    observed,
+    ref,
+    wanted,
+)
 
 
 async def done_and_lost(service: Service, operation: str, request: SubmitRequest, provider: AzureProvider) -> None:
@@ -147,7 +157,7 @@ async def test_an_ended_shared_job_that_was_removed_does_not_come_back_below_the
 async def test_a_submission_that_went_to_another_pool_before_the_settings_changed_is_gone_on_with_there(
     service: Service, completions: int, operation: str
 ) -> None:
-    request = wanted(completions=completions)
+    request = noted(service.provider(), wanted(completions=completions))
     await done_and_lost(service, operation, request, service.provider())
     changed = service.provider(pool="jennah-spot", pools={"gpu": "jennah-gpu"})
     await changed.submit(wanted())
@@ -158,7 +168,7 @@ async def test_a_submission_that_went_to_another_pool_before_the_settings_change
     assert (await service.provider(pool="jennah-spot").submit(request)).resource_path == path
 
 
-async def test_what_other_pools_have_is_not_looked_for_while_the_settings_are_the_same(service: Service) -> None:
+async def test_a_submission_looks_nowhere_but_where_it_goes(service: Service) -> None:
     provider = service.provider()
     for spec in ({"spot": True}, {}, {"priority": 50}):
         await provider.submit(wanted(**spec))
@@ -166,7 +176,7 @@ async def test_what_other_pools_have_is_not_looked_for_while_the_settings_are_th
     service.counts.clear()
     for _ in range(5):
         await fresh.submit(wanted())
-    assert service.counts == {"get_pool": 1, "list_jobs": 1, "get_job": 1, "create_task": 5}
+    assert service.counts == {"get_pool": 1, "get_job": 1, "create_task": 5}
 
 
 async def test_a_set_that_was_cut_off_is_gone_on_with(service: Service) -> None:

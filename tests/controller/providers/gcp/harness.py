@@ -98,8 +98,9 @@ class World:
 
 
 def settings_for(endpoint: str, **settings: object) -> GcpSettings:
-    known = {"reads_per_second": 10_000, "mutations_per_second": 10_000, "instance": INSTANCE, **settings}
-    return GcpSettings(project=PROJECT, region=REGION, endpoint=endpoint, **known)
+    rates = {"reads_per_second": 10_000, "mutations_per_second": 10_000}
+    known = {"project": PROJECT, "region": REGION, "instance": INSTANCE, **rates, **settings}
+    return GcpSettings(endpoint=endpoint, **known)
 
 
 def request_for(
@@ -119,4 +120,4 @@ def request_for(
 
 
 def ref_of(request: SubmitRequest) -> JobRef:
-    return JobRef(external_name=request.external_name, uid=request.uid)
+    return JobRef(external_name=request.external_name, uid=request.uid, destination=request.destination)
