@@ -40,13 +40,25 @@ class Cluster:
         self._making = asyncio.Lock()
         self._changed = asyncio.Event()
         self._listeners: list[Callable[[], None]] = []
+        self._address: str | None = None
+
+    @property
+    def address(self) -> str | None:
+        """URL of the API server that KUBERNETES_JOB_KUBECONFIG names; None for the controller's own cluster."""
+        if self._settings.kubeconfig and not self._clients:
+            raise RuntimeError("it is not known before the first call")
+        return self._address
 
     @property
     def namespaces(self) -> tuple[str, ...]:
-        """Those that Jobs are made in; "" means all."""
+        """Those that Jobs are made in by today's settings; "" means all."""
         if self._settings.namespace:
             return (self._settings.namespace,)
         return self._settings.watch_namespaces or ("",)
+
+    def is_watched(self, namespace: str) -> bool:
+        """Whether what is `held` tells of the Jobs that are made there."""
+        return "" in self.namespaces or namespace in self.namespaces
 
     def on_change(self, call: Callable[[], None]) -> None:
         self._listeners.append(call)
@@ -171,6 +183,7 @@ class Cluster:
         async with self._making:
             if not self._clients:
                 configuration = await load_configuration(self._settings.kubeconfig)
+                self._address = configuration.host.rstrip("/") if self._settings.kubeconfig else None
                 # The watches on connections of their own: there may be two for each of many namespaces.
                 self._clients = (KubeClient(configuration), KubeClient(configuration, connections=0))
                 self._watch(self._clients[1])

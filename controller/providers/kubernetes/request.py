@@ -27,11 +27,18 @@ MAX_JOB_BYTES = 1_000_000
 MAX_KEY = 253
 
 
-def place(request: SubmitRequest, settings: KubernetesSettings) -> Place:
-    """Where the Job is made. Raises Permanent(INVALID_SPEC) where no namespace is known."""
-    namespace = settings.namespace or request.namespace
+def namespace_of(objects: str, settings: KubernetesSettings) -> str:
+    """Where today's settings have the Job of an object of that namespace made. Raises Permanent(INVALID_SPEC)."""
+    namespace = settings.namespace or objects
     if not namespace:
         raise _invalid("metadata.namespace", "is needed: the Job is made there")
+    return namespace
+
+
+def place(request: SubmitRequest, settings: KubernetesSettings) -> Place:
+    """Where the Job is made. Raises Permanent(INVALID_SPEC) where no namespace is known."""
+    sent = request.destination.namespace if request.destination is not None else None
+    namespace = sent or namespace_of(request.namespace, settings)
     return Place(namespace, places.job_name(request.external_name))
 
 
