@@ -59,6 +59,8 @@ class SubmitRequest(msgspec.Struct, frozen=True, kw_only=True):
     env: Mapping[str, str]
     namespace: str = ""
     """The object's: the cloud job carries it, so that it can be told whose it was when the object is gone."""
+    object_name: str = ""
+    """The object's name."""
     created_at: datetime
     """The object's creationTimestamp: never changes, so a place that is derived from it is the same for every try."""
     send_by: float | None = None
@@ -121,6 +123,11 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     @property
     def has_ended(self) -> bool:
         return self.phase is not None and self.phase.is_terminal
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether anything of it may have run: False for a job that was made and given nothing to run yet."""
+        return self.tasks is None or self.tasks.submitted != 0
 
     def as_ended(self) -> "Observation":
         """What is at rest, once it is sure that no more tasks are made."""

@@ -1,13 +1,14 @@
 """One cluster: the calls, one method each, and the watch. The only part that talks to the API server."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
 from controller.clock import wait_for_event
 from controller.cloud_settings import KubernetesSettings
-from controller.domain.errors import NotFound, Unavailable
+from controller.domain.errors import Forbidden, NotFound, Unavailable, Unreachable
 from controller.kube.client import KubeClient, load_configuration
 from controller.kube.listwatch import ListWatch
 from controller.ports import Clock
@@ -142,23 +143,32 @@ class Cluster:
         return msgspec.convert(made, Job)
 
     async def job(self, place: Place) -> Job | None:
-        """The Job there, read now."""
-        try:
-            return _jobs.decode(await (await self.client()).read(place.path))
-        except NotFound:
-            return None
+        """The Job there, read now. Raises Unreachable."""
+        client = await self.client()
+        with self._within_reach(place.namespace):
+            try:
+                return _jobs.decode(await client.read(place.path))
+            except NotFound:
+                return None
 
     async def attempts(self, job: Job) -> list[Attempt]:
-        """All Pods of that Job, read now."""
+        """All Pods of that Job, read now. Raises Unreachable."""
         client, meta = await self.client(), job.metadata
         query = {"labelSelector": f"{labels.UID}={meta.labels.uid}", "limit": PODS_PAGE}
         found: list[Attempt] = []
         while True:
-            page = _pods.decode(await client.read(places.pods(meta.namespace), **query))
+            with self._within_reach(meta.namespace):
+                page = _pods.decode(await client.read(places.pods(meta.namespace), **query))
             found += (one for one in map(attempt_of, page.items) if one.job_uid == meta.uid)
             if not page.metadata.continue_:
                 return found
             query["continue"] = page.metadata.continue_
+
+    async def change_job(self, job: Job, patch: Object) -> Job:
+        """That very Job by a strategic merge patch, which says of which version; as it is then. Raises NotFound,
+        Conflict."""
+        client, meta = await self.client(), job.metadata
+        return msgspec.convert(await client.strategic_patch(Place(meta.namespace, meta.name).path, patch), Job)
 
     async def delete_job(self, job: Job, *, propagation: str) -> None:
         """That very Job, and only as it is. Raises NotFound, Conflict."""
@@ -177,6 +187,17 @@ class Cluster:
         found = await (await self.client()).get(f"{places.secrets(place.namespace)}/{place.secret}")
         carried: dict[str, str] = found["metadata"].get("labels") or {}
         return carried
+
+    @contextlib.contextmanager
+    def _within_reach(self, namespace: str) -> Iterator[None]:
+        """Raises Unreachable where we may not look and today's settings do not have us look: the namespace was that of
+        earlier ones."""
+        try:
+            yield
+        except Forbidden as error:
+            if self.is_watched(namespace):
+                raise
+            raise Unreachable(f"the job was sent to the namespace {namespace}: {error}") from error
 
     async def client(self) -> KubeClient:
         """Connected with the first call, and watching from then on."""

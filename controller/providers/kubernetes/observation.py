@@ -24,6 +24,8 @@ from controller.providers.kubernetes.wire import Condition, Job
 class State(StrEnum):
     """What a Job is, by its conditions, its deletion and its Pods."""
 
+    UNRELEASED = "unreleased"
+    """It was made, and who made it has not let it go."""
     SUSPENDED = "suspended"
     WAITING = "waiting"
     """None of its Pods has a node."""
@@ -40,6 +42,7 @@ class State(StrEnum):
 
 
 PHASES: Mapping[State, Phase | None] = {
+    State.UNRELEASED: Phase.PENDING,
     State.SUSPENDED: Phase.PENDING,
     State.WAITING: Phase.PENDING,
     State.SCHEDULED: Phase.SCHEDULED,
@@ -75,7 +78,9 @@ def state_of(job: Job, attempts: Collection[Attempt]) -> State:
         return State.DELETING
     if _has(job, "SuccessCriteriaMet") or _has(job, "FailureTarget"):
         return State.ENDING
-    if _has(job, "Suspended"):
+    if job.spec.suspend and job.metadata.annotations.unreleased:
+        return State.UNRELEASED
+    if job.spec.suspend and _has(job, "Suspended"):
         return State.SUSPENDED
     states = {attempt.state for attempt in attempts}
     # An array runs from its first task to its last; a single task that is tried again waits again.
@@ -86,6 +91,11 @@ def state_of(job: Job, attempts: Collection[Attempt]) -> State:
 
 def has_ended(job: Job) -> bool:
     return _has(job, "Complete") or _has(job, "Failed")
+
+
+def is_to_be_released(job: Job) -> bool:
+    """Whether who made it died before letting it go: the next one does."""
+    return bool(job.metadata.annotations.unreleased) and not has_ended(job) and not job.metadata.deletion_timestamp
 
 
 def ended_at(job: Job) -> datetime | None:
@@ -121,7 +131,8 @@ def observation(job: Job, attempts: Collection[Attempt]) -> Observation:
         completed_at=ended_at(job) if is_over else None,
         exit_code=exit_code,
         retries=_retries(job, counts, is_over=is_over),
-        tasks=counts,
+        tasks=msgspec.structs.replace(counts, submitted=0) if state is State.UNRELEASED else counts,
+        tasks_due=counts.total if is_to_be_released(job) else 0,
         reason=reasons.CANCELLED if state is State.BROKEN_OFF else reason,
         failed_unless_asked=reason if state is State.BROKEN_OFF else None,
         message=message,

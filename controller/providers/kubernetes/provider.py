@@ -5,33 +5,28 @@ adopted if it carries our uid. Jobs are not asked for at intervals: a watch tell
 """
 
 import asyncio
-import contextlib
 import logging
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from datetime import datetime
 
 import msgspec
 
 from controller.cloud_settings import KubernetesSettings
-from controller.domain import reasons
 from controller.domain.destination import Destination
 from controller.domain.errors import (
-    AlreadyExists,
     ConfigError,
     Conflict,
     Forbidden,
-    Invalid,
     NotFound,
-    Permanent,
-    Retryable,
     Unavailable,
     Unreachable,
 )
 from controller.domain.job import JobSpec
 from controller.ports import Clock, JobRef, Observation, OwnedJob, SubmitRequest
-from controller.providers.kubernetes import labels, observation, places, request
+from controller.providers.kubernetes import observation, places, request
 from controller.providers.kubernetes.cluster import Cluster
+from controller.providers.kubernetes.making import Making
 from controller.providers.kubernetes.places import Place
 from controller.providers.kubernetes.wire import Job
 
@@ -66,6 +61,7 @@ class KubernetesProvider:
         self._cluster = Cluster(settings, clock)
         self._clock = clock
         self._held = self._cluster.held
+        self._making = Making(self._cluster, settings)
         self._unwatched: dict[str, tuple[float, Observation]] = {}
         """By external name: when it was asked for last, and how it stood."""
         self._failing: frozenset[str] = frozenset()
@@ -112,7 +108,7 @@ class KubernetesProvider:
     async def get(self, ref: JobRef) -> Observation | None:
         place = await self._find_place(ref)
         known = self._held.job(place)
-        job = await self._job(place)
+        job = await self._cluster.job(place)
         if job is None:
             self._held.bury(place, known)
             self._unwatched.pop(ref.external_name, None)
@@ -175,7 +171,7 @@ class KubernetesProvider:
         try:
             async with asyncio.timeout(CALL_SECONDS):
                 for _ in range(TRIES):
-                    job = await self._job(place)
+                    job = await self._cluster.job(place)
                     if job is None:
                         gone = self._held.seen(place)
                         return gone is not None and gone.uid == ref.uid
@@ -194,7 +190,7 @@ class KubernetesProvider:
         raise Conflict(f"the Job {place.name} moves too fast to be deleted as it was read; it is tried again")
 
     async def delete(self, ref: JobRef) -> None:
-        job = await self._job(await self._find_place(ref))
+        job = await self._cluster.job(await self._find_place(ref))
         if job is None or not observation.has_ended(job) or job.metadata.labels.uid != ref.uid:
             return
         try:
@@ -205,68 +201,20 @@ class KubernetesProvider:
     async def close(self) -> None:
         await self._cluster.close()
 
-    # --- submission ------------------------------------------------------------------------------------
-
     async def _submit(self, asked: SubmitRequest) -> Observation:
         await self._cluster.client()
         self._check(asked.destination)
         place = request.place(asked, self._settings)
-        wanted = request.job(asked, self._settings)
         gone = self._held.seen(place)
         if gone is not None and gone.uid == asked.uid and gone.has_ended:
             return gone  # it ran, or was removed before the answer of its submission came: never again
-        try:
-            job = await self._cluster.create_job(wanted)
-        except AlreadyExists:
-            return await self._adopt(asked, place)
-        except NotFound as error:
-            raise Retryable(f"the namespace {place.namespace} does not exist: {error}") from error
-        except Invalid as error:
-            raise Permanent(f"Kubernetes refused the Job: {error}", reason=reasons.SUBMISSION_REFUSED) from error
-        await self._give_environment(asked, place, job)
-        seen = observation.observation(job, ())
-        if self._cluster.is_watched(place.namespace):
-            self._held.put_job(job)
-        else:
+        job, is_new = await self._making.make(asked, place)
+        seen = observation.observation(job, ()) if is_new else await self._observed(job)
+        if not self._cluster.is_watched(place.namespace):
             self._unwatched[asked.external_name] = (self._clock.monotonic(), seen)
+        elif is_new or self._held.job(place) is not None:  # of one that was there the watch need not tell
+            self._held.put_job(job)
         return seen
-
-    async def _adopt(self, asked: SubmitRequest, place: Place) -> Observation:
-        job = await self._job(place)
-        if job is None:
-            raise Unavailable(f"the Job {place.name} existed and is gone")
-        if job.metadata.labels.uid != asked.uid:
-            text = f"{place.path} exists already and belongs to another JennahJob"
-            raise Permanent(text, reason=reasons.NAME_TAKEN)
-        if not observation.has_ended(job) and job.metadata.deletion_timestamp is None:
-            await self._give_environment(asked, place, job)
-        return await self._observed(job)
-
-    async def _give_environment(self, asked: SubmitRequest, place: Place, job: Job) -> None:
-        """Make the Secret that the Job's Pods wait for. Who died before it comes here again by submitting again."""
-        secret = request.secret(asked, self._settings, job.metadata.uid)
-        if secret is None:
-            return
-        try:
-            await self._cluster.create_secret(secret)
-        except AlreadyExists:
-            carried = await self._cluster.secret_labels(place)
-            if carried.get(labels.UID) != asked.uid:
-                await self._undo(job)
-                text = f"the Secret {place.secret} exists already and belongs to another"
-                raise Permanent(text, reason=reasons.NAME_TAKEN) from None
-        except Invalid:
-            await self._undo(job)
-            # Not chained: the API server may have quoted values.
-            text = "Kubernetes refused the Secret with the environment"
-            raise Permanent(text, reason=reasons.SUBMISSION_REFUSED) from None
-
-    async def _undo(self, job: Job) -> None:
-        """Take back a Job whose environment cannot be: its Pods would wait for ever."""
-        try:
-            await self._cluster.delete_job(job, propagation="Background")
-        except NotFound:
-            return
 
     # --- small helpers ---------------------------------------------------------------------------------
 
@@ -302,29 +250,12 @@ class KubernetesProvider:
         return refused
 
     async def _observed(self, job: Job) -> Observation:
-        with self._within_reach(job.metadata.namespace):
-            return observation.observation(job, await self._cluster.attempts(job))
+        return observation.observation(job, await self._cluster.attempts(job))
 
     def _may_be_of(self, job: Job) -> bool:
         """Whether a JennahJob of the namespace that the Job names can have it: in another than its own, somebody else
         labelled it so, and its end would be written down as that tenant's."""
         return bool(self._settings.namespace) or job.metadata.labels.namespace == job.metadata.namespace
-
-    async def _job(self, place: Place) -> Job | None:
-        """The Job there, read now. Raises Unreachable."""
-        with self._within_reach(place.namespace):
-            return await self._cluster.job(place)
-
-    @contextlib.contextmanager
-    def _within_reach(self, namespace: str) -> Iterator[None]:
-        """Raises Unreachable where we may not look and today's settings do not have us look: the namespace was that of
-        earlier ones."""
-        try:
-            yield
-        except Forbidden as error:
-            if self._cluster.is_watched(namespace):
-                raise
-            raise Unreachable(f"the job was sent to the namespace {namespace}: {error}") from error
 
     async def _find_place(self, ref: JobRef) -> Place:
         """Its place. Raises Unreachable for one in another cluster."""
