@@ -105,6 +105,8 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     tasks: TaskCounts | None = None
     tasks_due: int = 0
     """So many more tasks of a set may be made now, to keep spec.parallelism: submit again, with this observation."""
+    is_unreleased: bool = False
+    """It was made and has not been let go: it never ran, and does not until `submit` is called again."""
     is_at_rest: bool = False
     """Tasks are still to be made and none is under way: where none shall be made any more, it has ended."""
     reason: str | None = None
@@ -123,11 +125,6 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     @property
     def has_ended(self) -> bool:
         return self.phase is not None and self.phase.is_terminal
-
-    @property
-    def has_begun(self) -> bool:
-        """Whether anything of it may have run: False for a job that was made and given nothing to run yet."""
-        return self.tasks is None or self.tasks.submitted != 0
 
     def as_ended(self) -> "Observation":
         """What is at rest, once it is sure that no more tasks are made."""

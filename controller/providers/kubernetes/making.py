@@ -27,8 +27,6 @@ class Making:
 
     async def make(self, asked: SubmitRequest, place: Place) -> tuple[Job, bool]:
         """The Job with all that it needs, and whether it is a new one. Errors as of `BatchProvider.submit`."""
-        if asked.begun is not None:  # it was seen there
-            return await self._completed(asked, place, await self._existing(asked, place)), False
         wanted = request.job(asked, self._settings)
         try:
             job = await self._cluster.create_job(wanted)
@@ -55,7 +53,7 @@ class Making:
             return job
         await self._give_environment(asked, place, job)
         for _ in range(TRIES):
-            if not observation.is_to_be_released(job):
+            if not observation.is_unreleased(job):
                 return job
             try:
                 return await self._cluster.change_job(job, request.release(asked, job))

@@ -24,8 +24,6 @@ from controller.providers.kubernetes.wire import Condition, Job
 class State(StrEnum):
     """What a Job is, by its conditions, its deletion and its Pods."""
 
-    UNRELEASED = "unreleased"
-    """It was made, and who made it has not let it go."""
     SUSPENDED = "suspended"
     WAITING = "waiting"
     """None of its Pods has a node."""
@@ -42,7 +40,6 @@ class State(StrEnum):
 
 
 PHASES: Mapping[State, Phase | None] = {
-    State.UNRELEASED: Phase.PENDING,
     State.SUSPENDED: Phase.PENDING,
     State.WAITING: Phase.PENDING,
     State.SCHEDULED: Phase.SCHEDULED,
@@ -78,8 +75,6 @@ def state_of(job: Job, attempts: Collection[Attempt]) -> State:
         return State.DELETING
     if _has(job, "SuccessCriteriaMet") or _has(job, "FailureTarget"):
         return State.ENDING
-    if job.spec.suspend and job.metadata.annotations.unreleased:
-        return State.UNRELEASED
     if job.spec.suspend and _has(job, "Suspended"):
         return State.SUSPENDED
     states = {attempt.state for attempt in attempts}
@@ -93,8 +88,8 @@ def has_ended(job: Job) -> bool:
     return _has(job, "Complete") or _has(job, "Failed")
 
 
-def is_to_be_released(job: Job) -> bool:
-    """Whether who made it died before letting it go: the next one does."""
+def is_unreleased(job: Job) -> bool:
+    """Whether it was made and not let go: who made it is at it, or died."""
     return bool(job.metadata.annotations.unreleased) and not has_ended(job) and not job.metadata.deletion_timestamp
 
 
@@ -131,8 +126,8 @@ def observation(job: Job, attempts: Collection[Attempt]) -> Observation:
         completed_at=ended_at(job) if is_over else None,
         exit_code=exit_code,
         retries=_retries(job, counts, is_over=is_over),
-        tasks=msgspec.structs.replace(counts, submitted=0) if state is State.UNRELEASED else counts,
-        tasks_due=counts.total if is_to_be_released(job) else 0,
+        tasks=counts,
+        is_unreleased=is_unreleased(job),
         reason=reasons.CANCELLED if state is State.BROKEN_OFF else reason,
         failed_unless_asked=reason if state is State.BROKEN_OFF else None,
         message=message,
@@ -150,6 +145,7 @@ def removed(last: Observation, deleted_at: datetime) -> Observation:
         last,
         phase=Phase.CANCELLED,
         is_cancelling=False,
+        is_unreleased=False,
         completed_at=ended,
         reason=reasons.CANCELLED,
         failed_unless_asked=reasons.DELETED_EXTERNALLY,

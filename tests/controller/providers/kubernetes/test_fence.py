@@ -1,7 +1,6 @@
 """A process that was stopped at any step of a submission, and wakes when another leads, makes nothing run."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -227,27 +226,10 @@ async def test_who_leads_next_goes_on_from_where_the_one_before_died(
     service.front.rule = lambda one: None
     provider = service.provider()
     found = await provider.get(ref_of(request))
-    assert (found.tasks_due, found.has_begun, found.has_ended) == (1, False, False), "to be submitted further"
-    begun = await provider.submit(msgspec.structs.replace(request, begun=found))
-    assert (begun.tasks_due, begun.has_begun) == (0, True)
+    assert (found.is_unreleased, found.has_ended) == (True, False), "to be submitted again"
+    assert not (await provider.submit(request)).is_unreleased
     await until(provider, request, lambda one: one is not None and one.has_ended)
     assert runs(cluster) == [request.external_name]
-    assert service.front.count(lambda method, path, watch: method == "POST" and path.endswith("/jobs")) == 1
-
-
-async def test_what_is_submitted_further_and_is_gone_is_not_made_again(service: Service) -> None:
-    request, provider = fresh(), service.provider()
-    service.front.rule = lambda one: status(500, "Died") if lets_go(one) else None
-    with pytest.raises(Unavailable):
-        await provider.submit(request)
-    found = await provider.get(ref_of(request))
-    await service.client.delete(path_of(request))
-    await until(provider, request, lambda one: one is not None and one.has_ended)
-    service.front.rule = lambda one: None
-    for again in (provider, service.provider()):
-        with contextlib.suppress(Unavailable):
-            await again.submit(msgspec.structs.replace(request, begun=found))
-        assert await service.jobs() == []
 
 
 async def test_a_job_that_was_not_let_go_is_ended_without_having_run(service: Service, cluster: JobController) -> None:
@@ -256,7 +238,7 @@ async def test_a_job_that_was_not_let_go_is_ended_without_having_run(service: Se
     with pytest.raises(Unavailable):
         await provider.submit(request)
     (orphan,) = await provider.unclaimed(set())
-    assert (orphan.seen.has_begun, orphan.has_ended) == (False, False)
+    assert (orphan.seen.is_unreleased, orphan.has_ended) == (True, False)
     assert await provider.cancel(ref_of(request), reason="because")
     await until(provider, request, lambda one: one is not None and one.has_ended)
     assert await service.jobs() == []
@@ -276,11 +258,8 @@ async def test_what_the_job_controller_writes_meanwhile_does_not_keep_a_job(serv
 
     service.front._pass_on = written_to
     seen = await provider.submit(request)
-    assert ((await the_job(service))["spec"]["suspend"], seen.has_begun, seen.waits_reason) == (
-        False,
-        True,
-        "WaitingForCapacity",
-    )
+    assert ((await the_job(service))["spec"]["suspend"], seen.is_unreleased) == (False, False)
+    assert seen.waits_reason == "WaitingForCapacity", "it is held back by nobody"
 
 
 async def test_a_job_that_may_not_be_let_go_is_taken_back(service: Service) -> None:

@@ -213,24 +213,20 @@ def test_a_job_that_is_held_back_or_gets_no_pods_says_so() -> None:
     assert "no Pod" in seen(job()).waits_because
 
 
-def test_a_job_that_was_not_let_go_yet_is_to_be_submitted_further_and_one_that_others_suspended_is_not() -> None:
+def test_a_job_that_was_not_let_go_is_told_from_one_that_others_suspended() -> None:
     for conditions in ((), (condition("Suspended", message="Job suspended"),)):
-        unreleased = seen(job(*conditions, meta=UNRELEASED, spec={**SUSPENDED, "completions": 3}))
-        assert (unreleased.phase, unreleased.tasks_due, unreleased.has_begun) == (Phase.PENDING, 3, False)
-        assert (unreleased.waits_because, unreleased.is_at_rest) == (None, False)
-    others = seen(job(condition("Suspended"), spec=SUSPENDED))
-    assert (others.tasks_due, others.has_begun) == (0, True)
+        assert seen(job(*conditions, meta=UNRELEASED, spec=SUSPENDED)).is_unreleased
+    assert not seen(job(condition("Suspended"), spec=SUSPENDED)).is_unreleased
+    assert not observation.removed(seen(job(meta=UNRELEASED, spec=SUSPENDED)), NOON).is_unreleased
 
 
-def test_a_job_that_somebody_else_let_go_runs_and_lacks_what_its_maker_did_not_give_it() -> None:
-    runs = seen(job(meta=UNRELEASED), pod("Running", state=RUNS))
-    assert (runs.phase, runs.tasks_due, runs.has_begun) == (Phase.RUNNING, 1, True)
+def test_a_job_that_somebody_else_let_go_lacks_what_its_maker_did_not_give_it() -> None:
+    assert seen(job(meta=UNRELEASED), pod("Running", state=RUNS)).is_unreleased
 
 
 @pytest.mark.parametrize("end", [{"meta": {**UNRELEASED, "deletionTimestamp": at(8)}}, {"conditions": FAILED}])
 def test_a_job_that_goes_or_has_ended_is_not_let_go(end: dict[str, Any]) -> None:
-    found = seen(job(*end.get("conditions", ()), meta=end.get("meta", UNRELEASED), spec=SUSPENDED))
-    assert (found.tasks_due, found.has_begun) == (0, True)
+    assert not seen(job(*end.get("conditions", ()), meta=end.get("meta", UNRELEASED), spec=SUSPENDED)).is_unreleased
 
 
 def test_a_container_that_is_just_being_made_waits_for_nothing() -> None:
