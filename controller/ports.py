@@ -59,6 +59,8 @@ class SubmitRequest(msgspec.Struct, frozen=True, kw_only=True):
     env: Mapping[str, str]
     namespace: str = ""
     """The object's: the cloud job carries it, so that it can be told whose it was when the object is gone."""
+    object_name: str = ""
+    """The object's name."""
     created_at: datetime
     """The object's creationTimestamp: never changes, so a place that is derived from it is the same for every try."""
     send_by: float | None = None
@@ -103,6 +105,8 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     tasks: TaskCounts | None = None
     tasks_due: int = 0
     """So many more tasks of a set may be made now, to keep spec.parallelism: submit again, with this observation."""
+    is_unreleased: bool = False
+    """It was made and has not been let go: it never ran, and does not until `submit` is called again."""
     is_at_rest: bool = False
     """Tasks are still to be made and none is under way: where none shall be made any more, it has ended."""
     reason: str | None = None

@@ -21,7 +21,7 @@ from kubernetes.aio import client as kube
 from kubernetes.aio import config as kube_config
 from yarl import URL
 
-from controller import metrics
+from controller import metrics, permission
 from controller.domain.errors import (
     AlreadyExists,
     Conflict,
@@ -37,6 +37,7 @@ from controller.kube import fresh_token, kubeconfigs
 
 METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 MERGE_PATCH = "application/merge-patch+json"
+STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 TIMEOUT_SECONDS = 8.0
 """Of one call; shorter than the leader's lease, so that no call of a lost leadership outlives it."""
 RETRY_AFTER_MOST_SECONDS = 60.0
@@ -106,6 +107,10 @@ class KubeClient:
     async def merge_patch(self, path: str, patch: Mapping[str, object]) -> Object:
         return await self.call("PATCH", path, body=dict(patch), content_type=MERGE_PATCH)
 
+    async def strategic_patch(self, path: str, patch: Mapping[str, object]) -> Object:
+        """A patch of a built-in kind that names items of lists by their key, as of `ownerReferences` by uid."""
+        return await self.call("PATCH", path, body=dict(patch), content_type=STRATEGIC_PATCH)
+
     async def delete(
         self, path: str, *, uid: str | None = None, version: str | None = None, propagation: str = "Background"
     ) -> Object:
@@ -164,7 +169,8 @@ class KubeClient:
         query: Mapping[str, str] | None = None,
         accept: str = "application/json",
     ) -> Object:
-        """One call. Raises NotFound, AlreadyExists, Conflict, Invalid, Throttled, Forbidden or Unavailable."""
+        """One call. Raises NotFound, AlreadyExists, Conflict, Invalid, Throttled, Forbidden or Unavailable; where
+        leadership is asked for (`controller.permission`) and gone, NotLeading: a change is then not sent."""
         data = await self._send(method, path, body=body, content_type=content_type, query=query, accept=accept)
         try:
             result: Object = msgspec.json.decode(data)
@@ -223,6 +229,22 @@ class KubeClient:
         return self._session
 
 
+class _AskingConnector(aiohttp.TCPConnector):
+    """Asks for permission between the wait for a connection and the sending of what changes something."""
+
+    async def connect(
+        self, req: aiohttp.ClientRequest, traces: list[aiohttp.tracing.Trace], timeout: aiohttp.ClientTimeout
+    ) -> aiohttp.connector.Connection:
+        connection = await super().connect(req, traces, timeout)
+        if req.method != "GET":
+            try:
+                permission.check()
+            except BaseException:
+                connection.release()
+                raise
+        return connection
+
+
 def open_session(
     configuration: kube.Configuration,
     *,
@@ -236,7 +258,7 @@ def open_session(
     # aiohttp reads ~/.netrc and the proxies of the environment anew for every request, and keeps cookies that
     # no API server sets: together a tenth of a call's CPU, so only where a proxy is set at all.
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=limit, ssl=rest.ssl_context),
+        connector=_AskingConnector(limit=limit, ssl=rest.ssl_context),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers=headers,
         proxy=proxy,

@@ -121,6 +121,8 @@ def decide(job: Job, seen: Observation | Unseen, now: datetime, policy: Policy, 
     if job.is_finished:
         return _after_the_end(job, now)
     if isinstance(seen, Observation) and seen.uid == job.metadata.uid:
+        if seen.is_unreleased:
+            return _with_one_that_never_ran(job, now, policy, doubt)
         return _with_a_cloud_job(job, seen, now, policy, doubt)
     if job.is_submitted:
         return _without_its_cloud_job(job, seen, now, policy, doubt)
@@ -131,6 +133,8 @@ def _is_left_alone(job: Job, seen: Observation | Unseen) -> bool:
     """Whether a deleted object leaves its cloud job to itself: as soon as that has all of its tasks, or nobody can make
     the rest."""
     if job.spec.deletion_policy != "Orphan" or not (job.is_submitted or isinstance(seen, Observation)):
+        return False
+    if isinstance(seen, Observation) and seen.is_unreleased:
         return False
     tasks = seen.tasks if isinstance(seen, Observation) else job.status.tasks
     if tasks is None or tasks.is_all_submitted:
@@ -172,6 +176,14 @@ def _with_a_cloud_job(job: Job, seen: Observation, now: datetime, policy: Policy
             return look
         timers.append(look.seconds)
     return Wait(seconds=min((seconds for seconds in timers if seconds is not None), default=None))
+
+
+def _with_one_that_never_ran(job: Job, now: datetime, policy: Policy, doubt: Doubt) -> Action:
+    """The service has a job of it that was made and not let go. Submitting again does that, and costs nothing twice;
+    but of one that was submitted already it is a second one, of a process whose time was over."""
+    if job.is_submitted:
+        return _without_its_cloud_job(job, Unseen.ABSENT, now, policy, doubt)
+    return Cancel(reason=reasons.CANCEL_REQUESTED) if job.wants_end else Submit()
 
 
 def _is_asked_to_end(job: Job) -> bool:

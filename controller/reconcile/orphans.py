@@ -63,6 +63,7 @@ class _Orphan(msgspec.Struct, kw_only=True):
     tenant_id: str
     job_id: str
     is_left_alone: bool
+    never_ran: bool = False
     since: float
     """By the monotonic clock: when it was seen first."""
     was_seen_to_go: bool = False
@@ -229,11 +230,13 @@ class Orphans:
                     since=self._clock.monotonic(),
                 )
             known.ref, known.runs, known.missing_since = ref, not one.has_ended, None
+            known.never_ran = one.seen.is_unreleased
             self._known[_key(ref)] = known
 
     async def _see_to(self, orphan: _Orphan) -> None:
         """Tell of it once, and ask for its end where that is wanted, again in each sweep."""
         is_to_end = self._policy.ends and not orphan.is_left_alone and orphan.namespace != ""
+        is_to_end |= orphan.never_ran  # and nobody is left who would let it go
         if not orphan.is_told:
             orphan.is_told = True
             self._tell(orphan, is_to_end=is_to_end)
@@ -305,7 +308,7 @@ class Orphans:
             log.info("the orphan has ended", extra=self._fields(orphan))
 
     def _tell(self, orphan: _Orphan, *, is_to_end: bool) -> None:
-        if orphan.is_left_alone:
+        if orphan.is_left_alone and not is_to_end:
             log.info("a cloud job goes on without its JennahJob, as deletionPolicy says", extra=self._fields(orphan))
             return
         what = "it is ended" if is_to_end else "it is left running (ORPHANS=report)"

@@ -273,8 +273,9 @@ class Reconciler:
                 case actions.LookUp():
                     seen = await self._look_up(draft)
                 case actions.Cancel(reason=reason):
-                    if not await self._cancel(draft, reason):
-                        seen = Unseen.IN_DOUBT
+                    is_known = await self._cancel(draft, reason)
+                    if not is_known or (isinstance(seen, Observation) and seen.is_unreleased):
+                        seen = Unseen.IN_DOUBT  # what never ran goes at once
                 case actions.EndDuplicates():
                     if await self._flush(draft):
                         seen = await self._end_duplicates(draft, seen)

@@ -36,10 +36,10 @@ async def end_as_recorded(job: Job, seen: Observation, *, store: JobRecord, prov
     """Where the record has the end of a job that `runs_on`, have what runs ended. False: the record has no end.
 
     What runs is a second job of it then, or one that the service did not show for so long that it was given up. The
-    end that is told stays: it is nobody's edit. Raises Retryable.
+    end that is told stays: it is nobody's edit. One that was made and never ran contradicts no end. Raises Retryable.
     """
-    row = await store.get_job(job.status.tenant_id or "", job.job_id)
-    if row is None or not row.status.is_terminal:
+    row = None if seen.is_unreleased else await store.get_job(job.status.tenant_id or "", job.job_id)
+    if not seen.is_unreleased and (row is None or not row.status.is_terminal):
         return False
     if not (seen.is_cancelling or seen.is_being_deleted):
         ref = msgspec.structs.replace(ref_of(job), resource_path=seen.resource_path)

@@ -298,6 +298,7 @@ def request_for(job: Job, environment: Environment, profiles: Profiles) -> Submi
         resources=resolve(job.spec, profiles),
         env=environment.values,
         namespace=job.metadata.namespace,
+        object_name=job.metadata.name,
         created_at=job.metadata.creation_timestamp or datetime.fromtimestamp(0, UTC),
     )
 

@@ -49,8 +49,8 @@ class GarbageCollector:
         if address is None:
             # Of a kind that is not served nobody can say whether it is gone.
             return not self._registry.serves(reference["apiVersion"], reference["kind"])
-        # An owner is cluster-scoped or in the same namespace; any other does not count.
-        return address[1][0] in ("", stored.key[0])
+        # An owner is cluster-scoped or in the same namespace, and is looked up by its name; any other does not count.
+        return address[1] in (("", reference["name"]), (stored.key[0], reference["name"]))
 
     def _orphan_dependents(self, resource: Resource, owner: Stored) -> None:
         for storage, key in self._store.dependents(owner.uid):

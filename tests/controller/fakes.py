@@ -145,7 +145,12 @@ class FakeProvider:
                 resource_path=f"fake/{request.external_name}",
                 phase=Phase.SCHEDULED,
                 submitted_at=START,
+                is_unreleased=True,
             )
+        self.faults.reach("before release")
+        self.jobs[request.external_name] = msgspec.structs.replace(
+            self.jobs[request.external_name], is_unreleased=False
+        )
         self.faults.reach("after submit")
         return self.jobs[request.external_name]
 
@@ -190,6 +195,9 @@ class FakeProvider:
         self.faults.reach("cancel")
         self.cancelled.append(ref.external_name)
         job = self.jobs.get(ref.external_name)
+        if job is not None and job.is_unreleased:
+            del self.jobs[ref.external_name]
+            return True
         if self.cancel_erases and job is not None:
             self.jobs[ref.external_name] = msgspec.structs.replace(job, is_cancelling=True)
         self.faults.reach("after cancel")

@@ -1,13 +1,14 @@
 """One cluster: the calls, one method each, and the watch. The only part that talks to the API server."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
 from controller.clock import wait_for_event
 from controller.cloud_settings import KubernetesSettings
-from controller.domain.errors import NotFound, Unavailable
+from controller.domain.errors import Forbidden, NotFound, Unavailable, Unreachable
 from controller.kube.client import KubeClient, load_configuration
 from controller.kube.listwatch import ListWatch
 from controller.ports import Clock
@@ -40,13 +41,25 @@ class Cluster:
         self._making = asyncio.Lock()
         self._changed = asyncio.Event()
         self._listeners: list[Callable[[], None]] = []
+        self._address: str | None = None
+
+    @property
+    def address(self) -> str | None:
+        """URL of the API server that KUBERNETES_JOB_KUBECONFIG names; None for the controller's own cluster."""
+        if self._settings.kubeconfig and not self._clients:
+            raise RuntimeError("it is not known before the first call")
+        return self._address
 
     @property
     def namespaces(self) -> tuple[str, ...]:
-        """Those that Jobs are made in; "" means all."""
+        """Those that Jobs are made in by today's settings; "" means all."""
         if self._settings.namespace:
             return (self._settings.namespace,)
         return self._settings.watch_namespaces or ("",)
+
+    def is_watched(self, namespace: str) -> bool:
+        """Whether what is `held` tells of the Jobs that are made there."""
+        return "" in self.namespaces or namespace in self.namespaces
 
     def on_change(self, call: Callable[[], None]) -> None:
         self._listeners.append(call)
@@ -130,23 +143,32 @@ class Cluster:
         return msgspec.convert(made, Job)
 
     async def job(self, place: Place) -> Job | None:
-        """The Job there, read now."""
-        try:
-            return _jobs.decode(await (await self.client()).read(place.path))
-        except NotFound:
-            return None
+        """The Job there, read now. Raises Unreachable."""
+        client = await self.client()
+        with self._within_reach(place.namespace):
+            try:
+                return _jobs.decode(await client.read(place.path))
+            except NotFound:
+                return None
 
     async def attempts(self, job: Job) -> list[Attempt]:
-        """All Pods of that Job, read now."""
+        """All Pods of that Job, read now. Raises Unreachable."""
         client, meta = await self.client(), job.metadata
         query = {"labelSelector": f"{labels.UID}={meta.labels.uid}", "limit": PODS_PAGE}
         found: list[Attempt] = []
         while True:
-            page = _pods.decode(await client.read(places.pods(meta.namespace), **query))
+            with self._within_reach(meta.namespace):
+                page = _pods.decode(await client.read(places.pods(meta.namespace), **query))
             found += (one for one in map(attempt_of, page.items) if one.job_uid == meta.uid)
             if not page.metadata.continue_:
                 return found
             query["continue"] = page.metadata.continue_
+
+    async def change_job(self, job: Job, patch: Object) -> Job:
+        """That very Job by a strategic merge patch, which says of which version; as it is then. Raises NotFound,
+        Conflict."""
+        client, meta = await self.client(), job.metadata
+        return msgspec.convert(await client.strategic_patch(Place(meta.namespace, meta.name).path, patch), Job)
 
     async def delete_job(self, job: Job, *, propagation: str) -> None:
         """That very Job, and only as it is. Raises NotFound, Conflict."""
@@ -166,11 +188,23 @@ class Cluster:
         carried: dict[str, str] = found["metadata"].get("labels") or {}
         return carried
 
+    @contextlib.contextmanager
+    def _within_reach(self, namespace: str) -> Iterator[None]:
+        """Raises Unreachable where we may not look and today's settings do not have us look: the namespace was that of
+        earlier ones."""
+        try:
+            yield
+        except Forbidden as error:
+            if self.is_watched(namespace):
+                raise
+            raise Unreachable(f"the job was sent to the namespace {namespace}: {error}") from error
+
     async def client(self) -> KubeClient:
         """Connected with the first call, and watching from then on."""
         async with self._making:
             if not self._clients:
                 configuration = await load_configuration(self._settings.kubeconfig)
+                self._address = configuration.host.rstrip("/") if self._settings.kubeconfig else None
                 # The watches on connections of their own: there may be two for each of many namespaces.
                 self._clients = (KubeClient(configuration), KubeClient(configuration, connections=0))
                 self._watch(self._clients[1])

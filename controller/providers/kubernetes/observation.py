@@ -75,7 +75,7 @@ def state_of(job: Job, attempts: Collection[Attempt]) -> State:
         return State.DELETING
     if _has(job, "SuccessCriteriaMet") or _has(job, "FailureTarget"):
         return State.ENDING
-    if _has(job, "Suspended"):
+    if job.spec.suspend and _has(job, "Suspended"):
         return State.SUSPENDED
     states = {attempt.state for attempt in attempts}
     # An array runs from its first task to its last; a single task that is tried again waits again.
@@ -86,6 +86,11 @@ def state_of(job: Job, attempts: Collection[Attempt]) -> State:
 
 def has_ended(job: Job) -> bool:
     return _has(job, "Complete") or _has(job, "Failed")
+
+
+def is_unreleased(job: Job) -> bool:
+    """Whether it was made and not let go: who made it is at it, or died."""
+    return bool(job.metadata.annotations.unreleased) and not has_ended(job) and not job.metadata.deletion_timestamp
 
 
 def ended_at(job: Job) -> datetime | None:
@@ -122,6 +127,7 @@ def observation(job: Job, attempts: Collection[Attempt]) -> Observation:
         exit_code=exit_code,
         retries=_retries(job, counts, is_over=is_over),
         tasks=counts,
+        is_unreleased=is_unreleased(job),
         reason=reasons.CANCELLED if state is State.BROKEN_OFF else reason,
         failed_unless_asked=reason if state is State.BROKEN_OFF else None,
         message=message,
@@ -139,6 +145,7 @@ def removed(last: Observation, deleted_at: datetime) -> Observation:
         last,
         phase=Phase.CANCELLED,
         is_cancelling=False,
+        is_unreleased=False,
         completed_at=ended,
         reason=reasons.CANCELLED,
         failed_unless_asked=reasons.DELETED_EXTERNALLY,

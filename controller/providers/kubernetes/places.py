@@ -63,14 +63,15 @@ def parse(path: str) -> Place | None:
 
 
 def place_of(ref: JobRef, fixed_namespace: str) -> Place:
-    """Where that job was made, or would be. Raises Invalid where nothing says in which namespace."""
-    return _place(ref.external_name, ref.resource_path or "", fixed_namespace or ref.namespace)
+    """Where that job was sent, or would be. Raises Invalid where nothing says in which namespace."""
+    sent = ref.destination.namespace if ref.destination is not None else None
+    return _place(ref.external_name, ref.resource_path or "", sent or "", fixed_namespace or ref.namespace)
 
 
 @lru_cache(maxsize=100_000)  # the same jobs are asked for many times a second
-def _place(external_name: str, path: str, namespace: str) -> Place:
+def _place(external_name: str, path: str, sent: str, namespace: str) -> Place:
     name = job_name(external_name)
-    known = parse(path)
+    known = Place(sent, name) if sent else parse(path)
     if known is not None and known.name == name:
         return known
     if not namespace:

@@ -10,22 +10,23 @@ import math
 from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from datetime import datetime
 
+import msgspec
+
 from controller.cloud_settings import KubernetesSettings
-from controller.domain import reasons
+from controller.domain.destination import Destination
 from controller.domain.errors import (
-    AlreadyExists,
     ConfigError,
     Conflict,
     Forbidden,
-    Invalid,
     NotFound,
-    Permanent,
-    Retryable,
     Unavailable,
+    Unreachable,
 )
+from controller.domain.job import JobSpec
 from controller.ports import Clock, JobRef, Observation, OwnedJob, SubmitRequest
-from controller.providers.kubernetes import labels, observation, places, request
+from controller.providers.kubernetes import observation, places, request
 from controller.providers.kubernetes.cluster import Cluster
+from controller.providers.kubernetes.making import Making
 from controller.providers.kubernetes.places import Place
 from controller.providers.kubernetes.wire import Job
 
@@ -40,6 +41,8 @@ TRIES = 5
 UNWATCHED_SECONDS = 10.0
 """Between two questions for a Job that is there and that the watch does not tell of: one that was made before
 JENNAH_INSTANCE or a namespace was changed, or whose labels somebody edited."""
+SINGLY_SECONDS = 8.0
+"""How long one round asks for Jobs that the watch does not tell of; the others have their turn in the next."""
 BREATH = 2000
 """Jobs that are gone through before others get the event loop again."""
 
@@ -53,16 +56,26 @@ class KubernetesProvider:
 
     def __init__(self, settings: KubernetesSettings, clock: Clock) -> None:
         self.region = settings.region
+        self.remembers_seconds = float(settings.ttl_seconds)
         self._settings = settings
         self._cluster = Cluster(settings, clock)
         self._clock = clock
         self._held = self._cluster.held
+        self._making = Making(self._cluster, settings)
         self._unwatched: dict[str, tuple[float, Observation]] = {}
         """By external name: when it was asked for last, and how it stood."""
         self._failing: frozenset[str] = frozenset()
 
     def on_change(self, call: Callable[[], None]) -> None:
         self._cluster.on_change(call)
+
+    @property
+    def site(self) -> Destination:
+        return Destination(provider=self.name, account=self._cluster.address)
+
+    def destination(self, spec: JobSpec, namespace: str) -> Destination:
+        where = request.namespace_of(namespace, self._settings)
+        return msgspec.structs.replace(self.site, namespace=where)
 
     async def open(self) -> None:
         """Raises ConfigError for a cluster that is too old or does not allow what is needed, or Unavailable."""
@@ -93,7 +106,7 @@ class KubernetesProvider:
         return [seen] if seen is not None and seen.uid == ref.uid else []
 
     async def get(self, ref: JobRef) -> Observation | None:
-        place = self._place(ref)
+        place = await self._find_place(ref)
         known = self._held.job(place)
         job = await self._cluster.job(place)
         if job is None:
@@ -115,7 +128,6 @@ class KubernetesProvider:
         faults = await self._cluster.faults()
         if len(faults) == len(self._cluster.namespaces):
             raise Unavailable(f"Jobs cannot be observed: {next(iter(faults.values()))}")
-        self._tell(faults)
         found: dict[str, Observation] = {}
         unexplained: dict[str, Job] = {}
         singly: list[JobRef] = []
@@ -138,7 +150,8 @@ class KubernetesProvider:
             # Its Pods are behind on their own watch, or were cleared away before we came: asked for once.
             found[name] = await self._observed(job)
             self._held.explain(job, found[name])
-        await self._ask_for_unwatched(singly, found)
+        refused = await self._ask_for_unwatched(singly, found)
+        self._tell({**refused, **faults})
         return found
 
     async def unclaimed(self, claimed: Set[str], *, ended_since: datetime | None = None) -> Sequence[OwnedJob]:
@@ -154,7 +167,7 @@ class KubernetesProvider:
 
     async def cancel(self, ref: JobRef, *, reason: str) -> bool:
         """Delete the Job, its Pods before it; that it is gone is how it ends. One that has ended is left alone."""
-        place = self._place(ref)
+        place = await self._find_place(ref)
         try:
             async with asyncio.timeout(CALL_SECONDS):
                 for _ in range(TRIES):
@@ -177,7 +190,7 @@ class KubernetesProvider:
         raise Conflict(f"the Job {place.name} moves too fast to be deleted as it was read; it is tried again")
 
     async def delete(self, ref: JobRef) -> None:
-        job = await self._cluster.job(self._place(ref))
+        job = await self._cluster.job(await self._find_place(ref))
         if job is None or not observation.has_ended(job) or job.metadata.labels.uid != ref.uid:
             return
         try:
@@ -188,62 +201,20 @@ class KubernetesProvider:
     async def close(self) -> None:
         await self._cluster.close()
 
-    # --- submission ------------------------------------------------------------------------------------
-
     async def _submit(self, asked: SubmitRequest) -> Observation:
+        await self._cluster.client()
+        self._check(asked.destination)
         place = request.place(asked, self._settings)
-        wanted = request.job(asked, self._settings)
         gone = self._held.seen(place)
         if gone is not None and gone.uid == asked.uid and gone.has_ended:
             return gone  # it ran, or was removed before the answer of its submission came: never again
-        try:
-            job = await self._cluster.create_job(wanted)
-        except AlreadyExists:
-            return await self._adopt(asked, place)
-        except NotFound as error:
-            raise Retryable(f"the namespace {place.namespace} does not exist: {error}") from error
-        except Invalid as error:
-            raise Permanent(f"Kubernetes refused the Job: {error}", reason=reasons.SUBMISSION_REFUSED) from error
-        await self._give_environment(asked, place, job)
-        self._held.put_job(job)
-        return observation.observation(job, ())
-
-    async def _adopt(self, asked: SubmitRequest, place: Place) -> Observation:
-        job = await self._cluster.job(place)
-        if job is None:
-            raise Unavailable(f"the Job {place.name} existed and is gone")
-        if job.metadata.labels.uid != asked.uid:
-            text = f"{place.path} exists already and belongs to another JennahJob"
-            raise Permanent(text, reason=reasons.NAME_TAKEN)
-        if not observation.has_ended(job) and job.metadata.deletion_timestamp is None:
-            await self._give_environment(asked, place, job)
-        return await self._observed(job)
-
-    async def _give_environment(self, asked: SubmitRequest, place: Place, job: Job) -> None:
-        """Make the Secret that the Job's Pods wait for. Who died before it comes here again by submitting again."""
-        secret = request.secret(asked, self._settings, job.metadata.uid)
-        if secret is None:
-            return
-        try:
-            await self._cluster.create_secret(secret)
-        except AlreadyExists:
-            carried = await self._cluster.secret_labels(place)
-            if carried.get(labels.UID) != asked.uid:
-                await self._undo(job)
-                text = f"the Secret {place.secret} exists already and belongs to another"
-                raise Permanent(text, reason=reasons.NAME_TAKEN) from None
-        except Invalid:
-            await self._undo(job)
-            # Not chained: the API server may have quoted values.
-            text = "Kubernetes refused the Secret with the environment"
-            raise Permanent(text, reason=reasons.SUBMISSION_REFUSED) from None
-
-    async def _undo(self, job: Job) -> None:
-        """Take back a Job whose environment cannot be: its Pods would wait for ever."""
-        try:
-            await self._cluster.delete_job(job, propagation="Background")
-        except NotFound:
-            return
+        job, is_new = await self._making.make(asked, place)
+        seen = observation.observation(job, ()) if is_new else await self._observed(job)
+        if not self._cluster.is_watched(place.namespace):
+            self._unwatched[asked.external_name] = (self._clock.monotonic(), seen)
+        elif is_new or self._held.job(place) is not None:  # of one that was there the watch need not tell
+            self._held.put_job(job)
+        return seen
 
     # --- small helpers ---------------------------------------------------------------------------------
 
@@ -254,19 +225,29 @@ class KubernetesProvider:
                 log.warning("the Jobs of %s cannot be observed: %s", namespace or "all namespaces", fault)
         self._failing = frozenset(faults)
 
-    async def _ask_for_unwatched(self, refs: Sequence[JobRef], found: dict[str, Observation]) -> None:
-        """What becomes of Jobs that the watch does not tell of. What nobody asks for any more is forgotten."""
+    async def _ask_for_unwatched(self, refs: list[JobRef], found: dict[str, Observation]) -> Mapping[str, str]:
+        """What becomes of Jobs that the watch does not tell of. What nobody asks for any more is forgotten.
+
+        The refusals of namespaces where we may not ask any more: their jobs stay as they were last seen.
+        """
         self._unwatched = {
             ref.external_name: self._unwatched[ref.external_name]
             for ref in refs
             if ref.external_name in self._unwatched
         }
-        for ref in refs:
-            asked_at, seen = self._unwatched.get(ref.external_name, (-math.inf, None))
-            if self._clock.monotonic() - asked_at >= UNWATCHED_SECONDS:
-                seen = await self.get(ref)
+        refused: dict[str, str] = {}
+        until = self._clock.monotonic() + SINGLY_SECONDS
+        known = [(*self._unwatched.get(ref.external_name, (-math.inf, None)), ref) for ref in refs]
+        for asked_at, seen, ref in sorted(known, key=lambda one: one[0]):
+            now, namespace = self._clock.monotonic(), self._place(ref).namespace
+            if asked_at + UNWATCHED_SECONDS <= now < until and namespace not in refused:
+                try:
+                    seen = await self.get(ref)
+                except Forbidden as error:
+                    refused[namespace] = str(error)
             if seen is not None and seen.uid == ref.uid:
                 found[ref.external_name] = seen
+        return refused
 
     async def _observed(self, job: Job) -> Observation:
         return observation.observation(job, await self._cluster.attempts(job))
@@ -276,8 +257,25 @@ class KubernetesProvider:
         labelled it so, and its end would be written down as that tenant's."""
         return bool(self._settings.namespace) or job.metadata.labels.namespace == job.metadata.namespace
 
+    async def _find_place(self, ref: JobRef) -> Place:
+        """Its place. Raises Unreachable for one in another cluster."""
+        await self._cluster.client()  # only then it is known which cluster this is
+        return self._place(ref)
+
     def _place(self, ref: JobRef) -> Place:
+        self._check(ref.destination)
         return places.place_of(ref, self._settings.namespace)
+
+    def _check(self, sent: Destination | None) -> None:
+        if sent is not None and sent.site != self.site:
+            ours, theirs = (_cluster_named(one) for one in (self.site, sent.site))
+            raise Unreachable(f"the job was sent to {theirs}, and this is a client of {ours}")
+
+
+def _cluster_named(site: Destination) -> str:
+    if site.provider != KubernetesProvider.name:
+        return str(site)
+    return f"the cluster {site.account}" if site.account else "the controller's own cluster"
 
 
 def _as_it_was(ref: JobRef, last: Observation | None) -> dict[str, Observation]:

@@ -16,6 +16,7 @@ from controller.domain.job import JobSpec, KubernetesOptions
 from controller.ports import SubmitRequest
 from controller.providers.kubernetes import labels, places
 from controller.providers.kubernetes.places import Place
+from controller.providers.kubernetes.wire import Job
 
 Object = dict[str, Any]
 
@@ -27,26 +28,47 @@ MAX_JOB_BYTES = 1_000_000
 MAX_KEY = 253
 
 
-def place(request: SubmitRequest, settings: KubernetesSettings) -> Place:
-    """Where the Job is made. Raises Permanent(INVALID_SPEC) where no namespace is known."""
-    namespace = settings.namespace or request.namespace
+def namespace_of(objects: str, settings: KubernetesSettings) -> str:
+    """Where today's settings have the Job of an object of that namespace made. Raises Permanent(INVALID_SPEC)."""
+    namespace = settings.namespace or objects
     if not namespace:
         raise _invalid("metadata.namespace", "is needed: the Job is made there")
+    return namespace
+
+
+def place(request: SubmitRequest, settings: KubernetesSettings) -> Place:
+    """Where the Job is made. Raises Permanent(INVALID_SPEC) where no namespace is known."""
+    sent = request.destination.namespace if request.destination is not None else None
+    namespace = sent or namespace_of(request.namespace, settings)
     return Place(namespace, places.job_name(request.external_name))
 
 
 def job(request: SubmitRequest, settings: KubernetesSettings) -> Object:
-    """The Job. Without the environment's values: they are in `secret`. Raises Permanent(INVALID_SPEC)."""
+    """The Job, suspended: nothing of it runs until `release`. Without the environment's values: they are in `secret`.
+
+    Raises Permanent(INVALID_SPEC).
+    """
     spec = request.spec
     _check(request)
     where = place(request, settings)
     all_labels = {**labels.users(spec.labels or {}), **labels.ours(request, settings.instance)}
+    metadata: Object = {
+        "name": where.name,
+        "namespace": where.namespace,
+        "labels": {key: value for key, value in all_labels.items() if key != labels.QUEUE},
+        "annotations": {labels.UNRELEASED: "true"},
+    }
+    if request.object_name and not settings.kubeconfig and where.namespace == request.namespace:
+        # Of one that is never let go the garbage collector sees to, once its JennahJob is gone.
+        owner = {"apiVersion": names.API_VERSION, "kind": names.KIND, "name": request.object_name, "uid": request.uid}
+        metadata["ownerReferences"] = [{**owner, "controller": False, "blockOwnerDeletion": False}]
     made: Object = {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": {"name": where.name, "namespace": where.namespace, "labels": all_labels},
+        "metadata": metadata,
         "spec": {
             **_attempts(spec),
+            "suspend": True,
             "ttlSecondsAfterFinished": max(settings.ttl_seconds, spec.ttl_seconds_after_finished or 0),
             "template": {"metadata": {"labels": all_labels}, "spec": _pod(request, settings, where)},
         },
@@ -55,6 +77,29 @@ def job(request: SubmitRequest, settings: KubernetesSettings) -> Object:
     if size > MAX_JOB_BYTES:
         raise _invalid("args", f"the Job has {size} bytes, of which at most {MAX_JOB_BYTES} are possible")
     return made
+
+
+def release(request: SubmitRequest, job: Job) -> Object:
+    """The strategic merge patch that lets that Job go, if it is as it was read.
+
+    From then on it does not depend on its JennahJob: what runs is ended by us, or left alone. One that is in a queue of
+    Kueue's is handed over to Kueue, which lets it go in its turn.
+    """
+    meta = job.metadata
+    queue = (request.spec.labels or {}).get(labels.QUEUE) or meta.labels.queue
+    patch: Object = {
+        "metadata": {
+            "uid": meta.uid,
+            "resourceVersion": meta.resource_version,
+            "annotations": {labels.UNRELEASED: None},
+            "ownerReferences": [{"uid": request.uid, "$patch": "delete"}],
+        }
+    }
+    if queue:
+        patch["metadata"]["labels"] = {labels.QUEUE: queue}
+    else:
+        patch["spec"] = {"suspend": False}
+    return patch
 
 
 def secret(request: SubmitRequest, settings: KubernetesSettings, job_uid: str) -> Object | None:

@@ -21,12 +21,14 @@ class Labels(Wire, frozen=True, kw_only=True):
     tenant_id: str = msgspec.field(default="", name=names.LABEL_TENANT)
     job_id: str = msgspec.field(default="", name=names.LABEL_JOB_ID)
     deletion_policy: str = msgspec.field(default="", name=labels.DELETION_POLICY)
+    queue: str = msgspec.field(default="", name=labels.QUEUE)
     index: str = msgspec.field(default="", name=labels.INDEX)
 
 
 class Annotations(Wire, frozen=True, kw_only=True):
-    """Of all annotations the one that is looked at."""
+    """Of all annotations those that are looked at."""
 
+    unreleased: str = msgspec.field(default="", name=labels.UNRELEASED)
     index: str = msgspec.field(default="", name=labels.INDEX)
 
 
@@ -60,6 +62,7 @@ class Condition(Wire, frozen=True, kw_only=True):
 class JobSpec(Wire, frozen=True, kw_only=True):
     completions: int | None = None
     backoff_limit: int | None = None
+    suspend: bool = False
 
 
 class JobStatus(Wire, frozen=True, kw_only=True):

@@ -1,6 +1,7 @@
 """Jobs as local processes: the adapter. Everything it knows is in the jobs' folders, so a restart forgets nothing."""
 
 import asyncio
+import math
 import re
 import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence, Set
@@ -9,9 +10,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from controller.domain import reasons
-from controller.domain.errors import Permanent, Unavailable
+from controller.domain.destination import Destination
+from controller.domain.errors import Permanent, Unavailable, Unreachable
+from controller.domain.job import JobSpec
 from controller.ports import Clock, JobRef, Observation, OwnedJob, SubmitRequest
-from controller.providers.local import mapping
+from controller.providers.local import destination, mapping
 from controller.providers.local.folder import JobFolder, Stamp, Unreadable
 
 T = TypeVar("T")
@@ -28,12 +31,20 @@ class LocalProvider:
     name = "local"
     names_are_ids = True
     cancel_erases = False
+    remembers_seconds = math.inf
 
     def __init__(self, data_dir: Path, region: str, clock: Clock) -> None:
         self.region = region
-        self._root = data_dir.absolute() / "local"
+        self._root = data_dir.absolute() / destination.FOLDER
         self._clock = clock
         self._seen: dict[str, tuple[Stamp, mapping.StateFile]] = {}
+
+    @property
+    def site(self) -> Destination:
+        return Destination(provider=self.name, account=str(self._root))
+
+    def destination(self, spec: JobSpec, namespace: str) -> Destination:
+        return self.site
 
     async def open(self) -> None:
         """Nothing to do: the folder is made with the first job."""
@@ -42,12 +53,16 @@ class LocalProvider:
         """Nothing to do: names are ids here."""
 
     async def submit(self, request: SubmitRequest) -> Observation:
+        self._check(request.destination)
         return await _in_thread(lambda: self._submit(request))
 
     async def get(self, ref: JobRef) -> Observation | None:
+        self._check(ref.destination)
         return await _in_thread(lambda: self._look(ref.external_name))
 
     async def observe(self, refs: Collection[JobRef]) -> Mapping[str, Observation]:
+        for ref in refs:
+            self._check(ref.destination)
         names = {ref.external_name for ref in refs}
         return await _in_thread(lambda: self._look_at_all(names))
 
@@ -59,13 +74,20 @@ class LocalProvider:
         return [seen] if seen is not None and seen.uid == ref.uid else []
 
     async def cancel(self, ref: JobRef, *, reason: str) -> bool:
+        self._check(ref.destination)
         return await _in_thread(lambda: self._cancel(ref.external_name, reason))
 
     async def delete(self, ref: JobRef) -> None:
+        self._check(ref.destination)
         await _in_thread(lambda: self._delete(ref.external_name))
 
     async def close(self) -> None:
         """Nothing to do: the jobs go on without us."""
+
+    def _check(self, sent: Destination | None) -> None:
+        """Raises Unreachable for a destination in another folder."""
+        if sent is not None and sent.site != self.site:
+            raise Unreachable(f"the job was sent to {sent.site}, and this controller has {self.site}")
 
     def _submit(self, request: SubmitRequest) -> Observation:
         name = request.external_name

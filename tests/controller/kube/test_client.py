@@ -9,7 +9,17 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from kubernetes.aio import client as kube
 
-from controller.domain.errors import AlreadyExists, Conflict, Invalid, JennahError, NotFound, Throttled, Unavailable
+from controller import permission
+from controller.domain.errors import (
+    AlreadyExists,
+    Conflict,
+    Invalid,
+    JennahError,
+    NotFound,
+    NotLeading,
+    Throttled,
+    Unavailable,
+)
 from controller.kube import client as client_module
 from controller.kube import kubeconfigs
 from controller.kube.client import KubeClient, load_configuration
@@ -267,3 +277,41 @@ async def test_without_any_configuration_the_error_says_where_it_was_looked_for(
     monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(Unavailable, match=r"no KUBECONFIG, no ~/\.kube/config, and this is no pod"):
         await load_configuration()
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH", "PUT", "DELETE"])
+async def test_a_change_that_waited_for_a_connection_asks_again_before_it_is_sent(method: str) -> None:
+    """Leadership may have ended meanwhile. What only reads is sent all the same."""
+    made, leads, answered = Setting(), asyncio.Event(), asyncio.Event()
+    leads.set()
+
+    def ask() -> None:
+        if not leads.is_set():
+            raise NotLeading("no longer")
+
+    async def late(request: web.Request) -> web.Response:
+        await answered.wait()
+        return web.json_response({})
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", made.handle)
+    async with TestServer(app) as server:
+        configuration = kube.Configuration(host=str(server.make_url("")).rstrip("/"))
+        async with KubeClient(configuration, connections=1) as client:
+            made.reply = late
+            before = asyncio.create_task(client.get("/before"))
+            while not made.seen:
+                await asyncio.sleep(0.001)
+            with permission.asked_of(ask):
+                waiting = asyncio.create_task(client.call(method, "/change", body={}))
+                reading = asyncio.create_task(client.get("/read"))
+                await asyncio.sleep(0)
+            leads.clear()
+            answered.set()
+            assert await before == await reading == {}
+            with pytest.raises(NotLeading):
+                await waiting
+            assert [one.path for one in made.seen] == ["/before", "/read"]
+            leads.set()
+            with permission.asked_of(ask):
+                assert await client.call(method, "/change", body={}) == {}

@@ -16,12 +16,12 @@ import pytest
 
 from controller.clock import SystemClock
 from controller.domain import reasons
-from controller.domain.errors import Permanent, Unavailable
+from controller.domain.errors import Permanent, Unavailable, Unreachable
 from controller.domain.job import JobSpec
 from controller.domain.phases import Phase
 from controller.domain.resources import ResourceSet
 from controller.ports import JobRef, Observation, SubmitRequest
-from controller.providers.local import mapping, runner, tasks
+from controller.providers.local import destination, mapping, runner, tasks
 from controller.providers.local.folder import JobFolder
 from controller.providers.local.provider import LocalProvider
 
@@ -401,3 +401,31 @@ async def test_a_data_folder_that_cannot_be_used_is_unavailable(tmp_path: Path) 
 
 def test_the_runner_takes_over_only_what_it_says_of_the_environment() -> None:
     assert set(tasks.INHERITED) == {"PATH", "HOME", "LANG"}
+
+
+# Where a job was sent
+
+
+async def test_jobs_of_another_folder_are_out_of_reach(provider: LocalProvider, folder: Path, tmp_path: Path) -> None:
+    other = LocalProvider(tmp_path / "other", "here", SystemClock())
+    request = msgspec.structs.replace(sh("exit 0"), destination=other.destination(sh("").spec, "team-a"))
+    ref = msgspec.structs.replace(REF, destination=request.destination)
+    for call in (
+        lambda: provider.submit(request),
+        lambda: provider.get(ref),
+        lambda: provider.find(ref),
+        lambda: provider.observe([ref]),
+        lambda: provider.cancel(ref, reason="because"),
+        lambda: provider.delete(ref),
+    ):
+        with pytest.raises(Unreachable, match=f"{tmp_path}/other/local.*{tmp_path}/local"):
+            await call()
+    assert not folder.exists()
+
+
+async def test_the_variables_of_a_destination_lead_to_it(provider: LocalProvider, tmp_path: Path) -> None:
+    sent = provider.destination(sh("").spec, "team-a")
+    assert sent.account == str(tmp_path / "local")
+    again = LocalProvider(Path(destination.variables(sent)["JENNAH_DATA_DIR"]), "there", SystemClock())
+    assert again.site == sent.site
+    assert destination.variables(msgspec.structs.replace(sent, account=None)) == {}

@@ -10,7 +10,8 @@ from controller.domain.phases import Phase
 from tests.controller.fakes import START, Crash
 from tests.controller.reconcile.harness import World
 
-POINTS = ["before submit", "after submit", "before record", "after record", "before status", "after status"]
+AT_THE_SERVICE = ["before submit", "before release", "after submit"]
+POINTS = [*AT_THE_SERVICE, "before record", "after record", "before status", "after status"]
 
 
 @pytest.mark.parametrize(
@@ -50,7 +51,7 @@ async def test_an_end_that_only_the_record_has_gets_its_facts_from_the_service(w
     assert len(world.provider.jobs) == 1
 
 
-@pytest.mark.parametrize("point", POINTS[2:])
+@pytest.mark.parametrize("point", POINTS[3:])
 async def test_a_crash_while_the_end_is_written_never_changes_the_end(world: World, point: str) -> None:
     job = world.kube.create()
     await world.reconcile(job)

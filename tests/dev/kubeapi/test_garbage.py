@@ -42,6 +42,13 @@ async def test_what_names_an_owner_that_never_was_is_collected(widgets: Api) -> 
     await widgets.until_gone(f"{WIDGETS}/child")
 
 
+async def test_what_names_its_owner_wrongly_is_collected(widgets: Api) -> None:
+    owner = await widgets.ok("POST", WIDGETS, widget("owner"))
+    (reference,) = owned_by(owner)["ownerReferences"]
+    await widgets.ok("POST", WIDGETS, widget("child", ownerReferences=[{**reference, "name": "another"}]))
+    await widgets.until_gone(f"{WIDGETS}/child")
+
+
 async def test_foreground_deletion_waits_for_the_dependents(widgets: Api) -> None:
     owner = await widgets.ok("POST", WIDGETS, widget("owner"))
     await widgets.ok("POST", WIDGETS, widget("child", **owned_by(owner, blockOwnerDeletion=True), **HELD))

@@ -16,6 +16,8 @@ from controller.providers.kubernetes.wire import Job, Pod
 from tests.controller.providers.kubernetes.harness import NAME, NOON, UID, at, condition, job, pod, terminated
 
 SCHEDULED = condition("PodScheduled")
+SUSPENDED = {"suspend": True}
+UNRELEASED = {"annotations": {"jennah.alphaus.cloud/unreleased": "true"}}
 RUNS = {"running": {"startedAt": at(2)}}
 COMPLETE = (condition("SuccessCriteriaMet"), condition("Complete"))
 LIMIT = {"reason": "BackoffLimitExceeded", "message": "Job has reached the specified backoff limit"}
@@ -46,7 +48,9 @@ def test_the_tables_are_total() -> None:
         ((), (pod("Unknown", state=RUNS),), {}, Phase.RUNNING),
         # A single task that failed and is tried again waits again.
         ((), (pod("Failed", state=terminated(1)),), {"failed": 1}, Phase.PENDING),
-        ((condition("Suspended"),), (), {}, Phase.PENDING),
+        ((condition("Suspended"),), (), {"spec": SUSPENDED}, Phase.PENDING),
+        # The Job controller has not written yet that it goes on.
+        ((condition("Suspended"),), (pod("Running", state=RUNS),), {}, Phase.RUNNING),
         ((condition("Suspended", "False"),), (pod("Running", state=RUNS),), {}, Phase.RUNNING),
         # The end is decided and Pods still run: it has not ended.
         ((condition("FailureTarget"),), (pod("Running", state=RUNS),), {"failed": 1}, None),
@@ -204,9 +208,25 @@ def test_why_no_node_takes_a_pod_in_the_schedulers_words() -> None:
 
 
 def test_a_job_that_is_held_back_or_gets_no_pods_says_so() -> None:
-    held = seen(job(condition("Suspended", message="Job suspended")))
+    held = seen(job(condition("Suspended", message="Job suspended"), spec=SUSPENDED))
     assert (held.waits_reason, held.waits_because) == (reasons.HELD_EXTERNALLY, "Job suspended")
     assert "no Pod" in seen(job()).waits_because
+
+
+def test_a_job_that_was_not_let_go_is_told_from_one_that_others_suspended() -> None:
+    for conditions in ((), (condition("Suspended", message="Job suspended"),)):
+        assert seen(job(*conditions, meta=UNRELEASED, spec=SUSPENDED)).is_unreleased
+    assert not seen(job(condition("Suspended"), spec=SUSPENDED)).is_unreleased
+    assert not observation.removed(seen(job(meta=UNRELEASED, spec=SUSPENDED)), NOON).is_unreleased
+
+
+def test_a_job_that_somebody_else_let_go_lacks_what_its_maker_did_not_give_it() -> None:
+    assert seen(job(meta=UNRELEASED), pod("Running", state=RUNS)).is_unreleased
+
+
+@pytest.mark.parametrize("end", [{"meta": {**UNRELEASED, "deletionTimestamp": at(8)}}, {"conditions": FAILED}])
+def test_a_job_that_goes_or_has_ended_is_not_let_go(end: dict[str, Any]) -> None:
+    assert not seen(job(*end.get("conditions", ()), meta=end.get("meta", UNRELEASED), spec=SUSPENDED)).is_unreleased
 
 
 def test_a_container_that_is_just_being_made_waits_for_nothing() -> None:

@@ -19,7 +19,9 @@ from controller.domain.job import (
     Toleration,
 )
 from controller.providers.kubernetes import places, request
-from tests.controller.providers.kubernetes.harness import JOB_UID, UID, settings, wanted
+from tests.controller.providers.kubernetes.harness import JOB_UID, UID, job, settings, wanted
+
+QUEUE = "kueue.x-k8s.io/queue-name"
 
 
 def made(**spec: Any) -> dict[str, Any]:
@@ -30,8 +32,9 @@ def pod_of(**spec: Any) -> dict[str, Any]:
     return made(**spec)["spec"]["template"]["spec"]
 
 
-def test_a_job_with_its_labels_in_its_jennahjobs_own_namespace() -> None:
+def test_a_job_with_its_labels_in_its_jennahjobs_own_namespace_runs_nothing_yet() -> None:
     job = made()
+    assert job["spec"]["suspend"] is True
     assert job["metadata"] == {
         "name": f"hello-{UID.replace('-', '')}",
         "namespace": "team-a",
@@ -44,9 +47,51 @@ def test_a_job_with_its_labels_in_its_jennahjobs_own_namespace() -> None:
             "jennah.alphaus.cloud/job-id": "job-1",
             "jennah.alphaus.cloud/namespace": "team-a",
         },
+        "annotations": {"jennah.alphaus.cloud/unreleased": "true"},
     }
     assert job["spec"]["template"]["metadata"]["labels"] == job["metadata"]["labels"], "logs find the Pods by them"
     assert job["spec"]["ttlSecondsAfterFinished"] == 86400
+
+
+def test_a_job_beside_its_jennahjob_goes_with_it_until_it_is_let_go() -> None:
+    """An owner in another namespace or cluster would count as gone: the garbage collector would take the Job."""
+    asked = msgspec.structs.replace(wanted(), object_name="hello")
+    (owner,) = request.job(asked, settings())["metadata"]["ownerReferences"]
+    assert owner == {
+        "apiVersion": "jennah.alphaus.cloud/v1",
+        "kind": "JennahJob",
+        "name": "hello",
+        "uid": UID,
+        "controller": False,
+        "blockOwnerDeletion": False,
+    }
+    released = request.release(asked, job())["metadata"]
+    assert released["ownerReferences"] == [{"uid": UID, "$patch": "delete"}]
+    for elsewhere in (settings(namespace="batch"), settings(kubeconfig="/of/another/cluster")):
+        assert "ownerReferences" not in request.job(asked, elsewhere)["metadata"]
+    assert "ownerReferences" not in made()["metadata"], "whose object's name is not known"
+
+
+def test_a_job_is_let_go_as_it_was_read_and_no_other() -> None:
+    assert request.release(wanted(), job()) == {
+        "metadata": {
+            "uid": JOB_UID,
+            "resourceVersion": "10",
+            "annotations": {"jennah.alphaus.cloud/unreleased": None},
+            "ownerReferences": [{"uid": UID, "$patch": "delete"}],
+        },
+        "spec": {"suspend": False},
+    }
+
+
+@pytest.mark.parametrize("by", ["its user", "a default of the namespace"])
+def test_a_job_in_a_queue_of_kueues_is_let_go_by_kueue(by: str) -> None:
+    asked = wanted(labels={QUEUE: "q"} if by == "its user" else {})
+    assert QUEUE not in request.job(asked, settings())["metadata"]["labels"], "Kueue would let it go before its time"
+    there = job(meta={"labels": {QUEUE: "q"}} if by != "its user" else None)
+    released = request.release(asked, there)
+    assert released["metadata"]["labels"] == {QUEUE: "q"}
+    assert "spec" not in released
 
 
 def test_one_namespace_can_be_for_all_jobs() -> None:
@@ -151,8 +196,8 @@ def test_a_job_that_is_left_alone_says_so() -> None:
 
 
 def test_users_labels_are_the_jobs_and_kueues_are_users() -> None:
-    labels = made(labels={"team": "blue", "kueue.x-k8s.io/queue-name": "q"})["metadata"]["labels"]
-    assert (labels["team"], labels["kueue.x-k8s.io/queue-name"]) == ("blue", "q")
+    labels = made(labels={"team": "blue", "kueue.x-k8s.io/priority-class": "p"})["metadata"]["labels"]
+    assert (labels["team"], labels["kueue.x-k8s.io/priority-class"]) == ("blue", "p")
 
 
 @pytest.mark.parametrize(
