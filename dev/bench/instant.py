@@ -6,12 +6,15 @@ dev.bench.operator` runs the operator on it. Jobs of which it has not heard run 
 seeded ones as they were left.
 """
 
+import math
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from datetime import UTC, datetime
 
 import msgspec
 
+from controller.domain.destination import Destination
+from controller.domain.job import JobSpec
 from controller.domain.phases import Phase
 from controller.ports import JobRef, Observation, OwnedJob, SubmitRequest
 
@@ -45,12 +48,20 @@ class InstantProvider:
         """`run_seconds`: how long a job runs."""
         self.names_are_ids = names_are_ids
         self.cancel_erases = False
+        self.remembers_seconds = math.inf
         self.calls: dict[str, int] = {}
         self.submitted: dict[str, float] = {}
         self._run_seconds = run_seconds
         self._now = now
         self._jobs: dict[str, Observation] = {}
         self._begun: dict[str, float] = {}
+
+    @property
+    def site(self) -> Destination:
+        return Destination(provider=NAME, region=REGION)
+
+    def destination(self, spec: JobSpec, namespace: str) -> Destination:
+        return self.site
 
     async def open(self) -> None:
         return
