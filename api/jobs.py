@@ -145,7 +145,8 @@ class Jobs:
             return None
 
     async def _is_purged(self, tenant_id: str, job_id: str) -> bool:
-        """Whether DeleteJob was called: a row that was deleted may come back for a moment."""
+        """Whether DeleteJob was called: where it could not reach the record, the row is there until the controller has
+        removed it."""
         try:
             async with asyncio.timeout(GLANCE_SECONDS):
                 own = await self._objects.get(job_id)

@@ -48,8 +48,14 @@ def job_spec(
     )
 
 
-def job_object(spec: JobSpec, *, namespace: str, at: datetime) -> dict[str, Any]:
-    """The JennahJob, submitted at that time. Labels and finalizer are set at once: it saves the controller a write."""
+def job_object(spec: JobSpec, *, namespace: str, at: datetime, is_new_id: bool) -> dict[str, Any]:
+    """The JennahJob, submitted at that time; `is_new_id`: its job id was made up for it.
+
+    Labels and finalizer are set at once: it saves the controller a write.
+    """
+    notes = {names.ANNOTATION_SUBMITTED_AT: at.isoformat()}
+    if is_new_id:
+        notes[names.ANNOTATION_NEW_ID] = "true"
     return {
         "apiVersion": names.API_VERSION,
         "kind": names.KIND,
@@ -57,7 +63,7 @@ def job_object(spec: JobSpec, *, namespace: str, at: datetime) -> dict[str, Any]
             "name": spec.job_id,
             "namespace": namespace,
             "labels": {names.LABEL_JOB_ID: spec.job_id, names.LABEL_TENANT: spec.tenant_id},
-            "annotations": {names.ANNOTATION_SUBMITTED_AT: at.isoformat()},
+            "annotations": notes,
             "finalizers": [names.FINALIZER],
         },
         "spec": spec_to_wire(spec),

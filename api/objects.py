@@ -16,7 +16,7 @@ from controller.domain import job as jobs
 from controller.domain import names
 from controller.domain.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
 from controller.domain.job import Job
-from controller.domain.records import JobRow
+from controller.domain.records import Transition
 from controller.kube import paths
 from controller.kube.client import KubeClient, Object
 
@@ -104,10 +104,11 @@ class JobObjects:
         except (NotFound, Conflict):
             pass  # the latter: another object has the name by now
 
-    async def is_wanted(self, row: JobRow) -> bool:
-        """Whether a row of ours may be written later: its object is there, and its record was not asked to go."""
-        job = await self.get(row.job_id)
-        return job is not None and not job.is_purged
+    async def is_wanted(self, transition: Transition) -> bool:
+        """Whether a transition of ours may be written later: its very object is there, and its record was not asked to
+        go."""
+        job = await self.get(transition.row.job_id)
+        return job is not None and job.metadata.uid == transition.uid and not job.is_purged
 
     async def check(self) -> None:
         """Raises where the resource cannot be read: no connection, no permission, no CRD."""

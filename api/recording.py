@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from controller.domain.errors import JennahError, Permanent
-from controller.domain.records import JobRow, Recorded, Transition
+from controller.domain.records import Recorded, Transition
 from controller.ports import Clock, JobWriter
 
 LOG = logging.getLogger(__name__)
@@ -20,14 +20,14 @@ PENDING_MAX: Final = 1000
 """How many jobs are remembered for another attempt; the controller records the others."""
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 30.0
 
-IsWanted = Callable[[JobRow], Awaitable[bool]]
+IsWanted = Callable[[Transition], Awaitable[bool]]
 
 
 class SubmissionRecorder:
     """One background task while there is something to repeat; none otherwise."""
 
     def __init__(self, writer: JobWriter, clock: Clock, is_wanted: IsWanted) -> None:
-        """`is_wanted` tells whether the job of a row still exists: a deleted one's row must not come back."""
+        """`is_wanted` tells whether the object of a transition still exists: a deleted one's row must not come back."""
         self._writer = writer
         self._clock = clock
         self._is_wanted = is_wanted
@@ -84,7 +84,7 @@ class SubmissionRecorder:
     async def _settle(self, transition: Transition) -> bool:
         """Whether there is nothing more to do for that job."""
         try:
-            if await self._is_wanted(transition.row) and transition.uid in self._pending:
+            if await self._is_wanted(transition) and transition.uid in self._pending:
                 await self._write(transition)
         except Permanent as error:
             LOG.error("job %s cannot be recorded: %s", transition.row.job_id, error)

@@ -5,7 +5,6 @@ a submission that died in between completes it.
 """
 
 import asyncio
-import logging
 from collections.abc import Mapping
 from typing import Final
 
@@ -13,6 +12,7 @@ import msgspec
 
 from api import mapping
 from api.completion import Completions, once_more
+from api.errors import RecordUnreadable
 from api.objects import JobObjects
 from api.recording import SubmissionRecorder
 from api.rows import Rows
@@ -22,8 +22,6 @@ from controller.domain.job import EnvFromSource, Job, JobSpec, Metadata, ObjectR
 from controller.domain.phases import Phase
 from controller.domain.records import JobRow, Transition
 from controller.ports import Clock, JobStore
-
-LOG = logging.getLogger(__name__)
 
 TAKEN: Final = "job_id is already in use"
 DIFFERENT: Final = "job_id is already in use by a different request"
@@ -84,7 +82,12 @@ class Submissions:
             known = await self._known(submission)
             if known is not None:
                 return known
-        body = mapping.job_object(submission.spec, namespace=self._objects.namespace, at=self._clock.now())
+        body = mapping.job_object(
+            submission.spec,
+            namespace=self._objects.namespace,
+            at=self._clock.now(),
+            is_new_id=not submission.may_exist,
+        )
         try:
             job = await once_more(lambda: self._objects.create(body), self._clock)
         except AlreadyExists:
@@ -101,22 +104,22 @@ class Submissions:
         """The phase of the same submission made before; None where there is nothing of that job id yet.
 
         Looked at before anything is created: a job whose object is gone must not run again. Raises AlreadyExists for
-        another request.
+        another request, RecordUnreadable where only the record can tell and does not.
         """
-        row = await self._row(submission)
-        if row is None:
+        unreadable: Retryable | None = None
+        row: JobRow | None = None
+        try:
+            row = await self._store.get_job(submission.tenant_id, submission.job_id)
+        except Retryable as error:
+            unreadable = error
+        if row is None and unreadable is None:
             return None
         existing = await self._objects.get(submission.job_id)
         if existing is not None:
             return await self._join(existing, submission)
+        if row is None:  # that there is no object says nothing: it may have been deleted, or have expired
+            raise RecordUnreadable(f"job {submission.job_id}: {unreadable}") from unreadable
         return self._of_row(row, submission)
-
-    async def _row(self, submission: Submission) -> JobRow | None:
-        try:
-            return await self._store.get_job(submission.tenant_id, submission.job_id)
-        except Retryable as error:
-            LOG.warning("job %s is submitted without a look at the record: %s", submission.job_id, error)
-            return None
 
     async def _join(self, existing: Job, submission: Submission) -> Phase:
         """The same request again: complete what the first one left undone. Raises AlreadyExists for another."""

@@ -126,6 +126,8 @@ def _error(error: ConnectError, *, status: int | None = None, **extra: str) -> t
     body, content_type = error.to_json(), codecs.JsonCodec.content_type
     response = web.Response(status=status or error.http_status, body=body, headers={hdrs.CONTENT_TYPE: content_type})
     response.headers.update(extra)
+    if error.retry_after is not None:
+        response.headers[hdrs.RETRY_AFTER] = str(error.retry_after)
     _describe(response)
     return response, error.code
 

@@ -54,11 +54,15 @@ HTTP_STATUS: Final[Mapping[Code, int]] = {
 class ConnectError(Exception):
     """An answer that is an error. The message is shown to the caller as it stands."""
 
-    def __init__(self, code: Code, message: str, details: tuple[Message, ...] = ()) -> None:
+    def __init__(
+        self, code: Code, message: str, details: tuple[Message, ...] = (), *, retry_after: int | None = None
+    ) -> None:
+        """`retry_after`: when the same call may succeed, in seconds; sent as the header Retry-After."""
         super().__init__(f"{code}: {message}")
         self.code: Final = code
         self.message: Final = message
         self.details: Final = details
+        self.retry_after: Final = retry_after
 
     @property
     def http_status(self) -> int:

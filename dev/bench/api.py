@@ -90,7 +90,8 @@ def bare_call(kube: KubeClient) -> Call:
 
     async def call(job_id: str) -> bool:
         spec = mapping.job_spec(request(job_id), tenant_id=TENANT, job_id=job_id, secret_name="")
-        await kube.post(paths.jobs("default"), mapping.job_object(spec, namespace="default", at=datetime.now(UTC)))
+        body = mapping.job_object(spec, namespace="default", at=datetime.now(UTC), is_new_id=False)
+        await kube.post(paths.jobs("default"), body)
         return True
 
     return call

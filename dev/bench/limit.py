@@ -109,7 +109,7 @@ def job_object(name: str, namespace: str, args: Sequence[str] = ()) -> dict[str,
         callers.request(name, **ENVIRONMENT), tenant_id=TENANT, job_id=name, secret_name=f"{name}-env"
     )
     spec = msgspec.structs.replace(spec, args=tuple(args) or spec.args)
-    return mapping.job_object(spec, namespace=namespace, at=datetime.now(UTC))
+    return mapping.job_object(spec, namespace=namespace, at=datetime.now(UTC), is_new_id=False)
 
 
 def status_patches() -> Iterator[dict[str, object]]:

@@ -11,7 +11,7 @@ from controller.domain.errors import Permanent
 from controller.domain.phases import Phase
 from controller.kube import paths
 from controller.kube.client import KubeClient
-from controller.ports import RecordFailure
+from controller.ports import JobStore, RecordFailure
 from controller.stores.sqlite import SqliteStore
 from tests.api.faults import FaultyClient
 from tests.api.harness import IMAGE, TENANT, Api, api_settings, serving
@@ -241,6 +241,53 @@ async def test_a_write_that_was_in_flight_does_not_bring_a_deleted_row_back(api:
     assert result.error.reason == reasons.JOB_DELETED
     assert (await api.call("GetJob", {"job_id": "a"})).code == "not_found"
     assert await api.store.get_job(TENANT, "a") is None
+
+
+class Slow:
+    """A store whose deletions wait before they do anything."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self._store = store
+        self.gate, self.is_reached = asyncio.Event(), asyncio.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def delete_job(self, tenant_id: str, job_id: str, *, uid: str) -> bool:
+        self.is_reached.set()
+        await self.gate.wait()
+        return await self._store.delete_job(tenant_id, job_id, uid=uid)
+
+
+@pytest.mark.parametrize("has_object", [True, False])
+async def test_a_slow_deletion_does_not_remove_the_row_of_a_successor(
+    kube: KubeClient, store: SqliteStore, has_object: bool
+) -> None:
+    """Its successor has run by then: without its row it would run again."""
+    slow = Slow(store)
+    async with serving(kube, cast("JobStore", slow)) as api:
+        await api.submit(job_id="nightly")
+        old = (await api.job_object("nightly"))["metadata"]["uid"]
+        if not has_object:
+            await remove(api, "nightly")
+        deleting = asyncio.create_task(api.call("DeleteJob", {"job_id": "nightly"}))
+        await slow.is_reached.wait()
+        if has_object:
+            await api.kube.merge_patch(paths.job("default", "nightly"), {"metadata": {"finalizers": None}})
+        await store.delete_job(TENANT, "nightly", uid=old)  # as the controller does
+        assert (await api.submit(job_id="nightly")).json["status"] == "PENDING"
+        await api.record("nightly", Phase.COMPLETED)
+        await remove(api, "nightly")  # by its ttl
+        slow.gate.set()
+        assert (await deleting).status == 200
+        assert (await store.get_job(TENANT, "nightly")).status is Phase.COMPLETED
+        assert (await api.submit(job_id="nightly")).json["status"] == "COMPLETED"
+        assert await api.objects() == []
+
+
+async def remove(api: Api, name: str) -> None:
+    await api.kube.merge_patch(paths.job("default", name), {"metadata": {"finalizers": None}})
+    await api.kube.delete(paths.job("default", name))
 
 
 async def test_a_row_without_an_object_and_an_object_without_a_row_are_deleted(api: Api) -> None:

@@ -34,8 +34,8 @@ class World:
     def __init__(self) -> None:
         self.gone: set[str] = set()
 
-    async def is_wanted(self, row: JobRow) -> bool:
-        return row.job_id not in self.gone
+    async def is_wanted(self, transition: Transition) -> bool:
+        return transition.row.job_id not in self.gone
 
 
 @pytest.fixture

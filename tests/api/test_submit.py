@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 
+from controller.domain import job as jobs
 from controller.domain import names
 from controller.domain.phases import Phase
 from controller.kube import paths
@@ -25,6 +26,12 @@ async def test_an_image_alone_is_a_job_without_any_field_that_was_not_sent(api: 
     defaults = {"backoffLimit": 3, "completions": 1, "suspend": False, "deletionPolicy": "Cancel"}
     assert item["spec"] == {"image": IMAGE, "tenantId": TENANT, "jobId": job_id, **defaults}
     assert not await api.secrets()
+    assert jobs.parse(item).has_new_id, "so the controller need not wait for a database that is down"
+
+
+async def test_an_id_of_the_callers_may_have_run_before(api: Api) -> None:
+    await api.submit(job_id=JOB)
+    assert not jobs.parse(await api.job_object(JOB)).has_new_id
 
 
 async def test_the_answer_names_the_worker_and_the_route(api: Api) -> None:
