@@ -15,7 +15,6 @@ from tests.api.faults import ADDRESS, FaultyClient, FaultyStore
 from tests.api.harness import IMAGE, TENANT, Api, Reply, serving
 from tests.controller.fakes import FakeClock
 
-
 T = TypeVar("T")
 
 
