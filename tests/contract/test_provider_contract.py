@@ -246,9 +246,11 @@ async def test_a_job_that_lasts_is_seen_running(provider: BatchProvider) -> None
 async def test_a_destination_follows_from_the_spec_and_the_settings_alone(
     provider: BatchProvider, adapters: OpenProvider
 ) -> None:
-    spec = request_for(LASTS).spec
+    spec, other = request_for(LASTS).spec, adapters()
+    await provider.open()
+    await other.open()
     destination = provider.destination(spec, "team-a")
-    assert destination == provider.destination(spec, "team-a") == adapters().destination(spec, "team-a")
+    assert destination == provider.destination(spec, "team-a") == other.destination(spec, "team-a")
     assert (destination.provider, destination.at, destination.site) == (provider.name, None, provider.site)
     await provider.submit(request_for(LASTS))
     assert provider.destination(spec, "team-a") == destination
@@ -258,12 +260,14 @@ async def test_a_job_is_known_by_the_destination_that_it_was_sent_to(
     provider: BatchProvider, adapters: OpenProvider
 ) -> None:
     request = request_for(LASTS)
+    await provider.open()
     destination = provider.destination(request.spec, request.namespace)
     noted = msgspec.structs.replace(destination, at=datetime(2026, 1, 1, tzinfo=UTC))
     request = msgspec.structs.replace(request, destination=noted)
     path = (await provider.submit(request)).resource_path
     await running(provider, request)
     other = adapters()
+    await other.open()
     assert [one.resource_path for one in await other.find(ref_of(request))] == [path]
     assert (await other.get(ref_of(request))).resource_path == path
     assert await other.cancel(ref_of(request), reason="because")
@@ -272,6 +276,7 @@ async def test_a_job_is_known_by_the_destination_that_it_was_sent_to(
 
 async def test_of_a_job_of_another_site_nothing_is_said_and_nothing_sent(provider: BatchProvider) -> None:
     request = request_for(LASTS)
+    await provider.open()
     elsewhere = msgspec.structs.replace(provider.destination(request.spec, request.namespace), project="elsewhere")
     foreign = msgspec.structs.replace(request, destination=elsewhere)
     ref = ref_of(foreign)
