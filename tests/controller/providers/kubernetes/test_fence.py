@@ -134,11 +134,19 @@ VALUES = {"TOKEN": "x"}
         (lets_go, False, VALUES),
         (lets_go, False, {}),
     ],
+    ids=[
+        "before its Job",
+        "before its Job, which has no Secret",
+        "after its Job",
+        "after its Job, which has no Secret",
+        "before its Secret",
+        "before it lets go",
+        "before it lets go a Job without a Secret",
+    ],
 )
 async def test_a_leader_that_was_stopped_makes_nothing_run_when_it_wakes(
     service: Service, cluster: JobController, matches: Matches, after: bool, env: dict[str, str]
 ) -> None:
-    """Stopped on the way to its Job, after it, on the way to its Secret, and on the way to letting it go."""
     request, term = fresh(command=("sh", "-c", "exit 0"), env=env), Term()
     stopped = stop(service, matches, after=after)
     late = asyncio.create_task(term.during(service.provider().submit(request)))
