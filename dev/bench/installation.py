@@ -20,7 +20,7 @@ from controller import databases
 from controller.domain.errors import NotFound
 from controller.domain.phases import Phase
 from controller.kube import paths
-from controller.kube.client import KubeClient
+from controller.kube.client import KubeClient, items_of
 from controller.settings import DatabaseSettings
 from dev import postgres
 from dev.bench import instant, usage
@@ -232,8 +232,7 @@ async def _database(kind: str, folder: Path) -> AsyncIterator[DatabaseSettings]:
 
 async def _remove_namespace(kube: KubeClient, namespace: str) -> None:
     """With its jobs, whose finalizer nobody would take off any more."""
-    found = await kube.get(paths.jobs(namespace))
-    for item in found["items"]:
+    for item in items_of(await kube.get(paths.jobs(namespace))):
         with contextlib.suppress(NotFound):
             await kube.merge_patch(paths.job(namespace, item["metadata"]["name"]), {"metadata": {"finalizers": None}})
     await kube.delete(f"/api/v1/namespaces/{namespace}")

@@ -13,6 +13,9 @@ from controller.kube.client import KubeClient
 from dev.processes import Child
 from dev.stack import free_port
 
+WATCHES_END_WITHIN_SECONDS = 10
+"""Of the in-memory server, so that many of its watches end while something happens."""
+
 
 class Cluster:
     """An API server, and what there is beside it."""
@@ -44,7 +47,8 @@ class Server:
     async def start(self) -> None:
         """With what it had at its last stop, at the same port."""
         arguments = ["-m", "dev.kubeapi", "--port", str(self._port), "--data-dir", str(self._folder)]
-        arguments += ["--authorization", "rbac", "--audit-log", str(self.audit_log), *self._more]
+        arguments += ["--authorization", "rbac", "--audit-log", str(self.audit_log)]
+        arguments += ["--watches-end-within", str(WATCHES_END_WITHIN_SECONDS), *self._more]
         self._child = await Child.start("kubeapi", arguments, env={}, on_line=self.lines.append, ready_text="ready:")
 
     async def stop(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from controller.clock import SystemClock
-from controller.kube.client import KubeClient
+from controller.kube.client import KubeClient, items_of
 from controller.kube.listwatch import ListWatch
 from dev.emulators.control import LedgerEntry
 from dev.emulators.kubernetes.calls import PATCH, delete, until_done
@@ -131,8 +131,7 @@ class JobController:
         for name in list(self._pods.get(meta["uid"], {})):
             await delete(self._client, f"/api/v1/namespaces/{namespace}/pods/{name}")
         secrets = f"/api/v1/namespaces/{namespace}/secrets"
-        found = await until_done(lambda: self._client.get(secrets)) or {"items": []}
-        for secret in found["items"]:
+        for secret in items_of(await until_done(lambda: self._client.get(secrets)) or {}):
             if any(owner["uid"] == meta["uid"] for owner in secret["metadata"].get("ownerReferences") or ()):
                 await delete(self._client, f"{secrets}/{secret['metadata']['name']}")
         if FOREGROUND in (meta.get("finalizers") or ()):
