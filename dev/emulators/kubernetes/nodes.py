@@ -28,7 +28,8 @@ class _Job(msgspec.Struct):
     def entry(self) -> LedgerEntry:
         conditions = (self.job.get("status") or {}).get("conditions") or ()
         ends = [one["type"] for one in conditions if one["type"] in ENDS and one["status"] == "True"]
-        codes = [one.exit_code for one in self.runs if one.exit_code is not None]
+        # Of a Job that was deleted before it was told to have ended nobody knows how its last Pod did.
+        codes = [one.exit_code for one in self.runs if one.exit_code is not None and ends]
         return entry_of(
             self.job,
             state=next(iter(ends), "Deleted" if self.is_gone else "Active"),
