@@ -18,7 +18,7 @@ from controller.domain.errors import Conflict, Forbidden, Invalid, NotFound, Una
 from controller.domain.job import Job
 from controller.domain.records import Transition
 from controller.kube import paths
-from controller.kube.client import KubeClient, Object
+from controller.kube.client import KubeClient, Object, items_of
 
 LOG = logging.getLogger(__name__)
 
@@ -164,7 +164,7 @@ class JobObjects:
         while True:
             more = {"continue": position} if position else {}
             answer = await self._client.get(path, limit=_CHUNK, **query, **more)
-            found += _parsed(answer["items"])
+            found += _parsed(items_of(answer))
             position = answer.get("metadata", {}).get("continue", "")
             if not position:
                 return found

@@ -6,7 +6,7 @@ from controller.domain import conditions, names
 from controller.domain.errors import ConfigError, NotFound
 from controller.domain.job import Job, parse
 from controller.kube import kubeconfigs, paths
-from controller.kube.client import KubeClient, load_configuration
+from controller.kube.client import KubeClient, items_of, load_configuration
 from controller.startup import say
 
 _WAITS = {
@@ -34,10 +34,10 @@ async def _find(client: KubeClient, namespace: str, name: str) -> Job:
         return parse(await client.get(paths.job(namespace, name)))
     except NotFound:
         selector = f"{names.LABEL_JOB_ID}={name}"
-        found = await client.get(paths.jobs(namespace), labelSelector=selector)
-        if not found["items"]:
+        found = items_of(await client.get(paths.jobs(namespace), labelSelector=selector))
+        if not found:
             raise NotFound(f"no JennahJob {name!r} in namespace {namespace}") from None
-        return parse(found["items"][0])
+        return parse(found[0])
 
 
 def _why(job: Job) -> str:

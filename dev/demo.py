@@ -24,7 +24,7 @@ from controller.clock import SystemClock
 from controller.domain.job import Job, parse
 from controller.domain.phases import Phase
 from controller.kube import paths
-from controller.kube.client import KubeClient
+from controller.kube.client import KubeClient, items_of
 from controller.ports import JobRef
 from controller.providers.local.provider import LocalProvider
 from controller.stores.sqlite import SqliteStore
@@ -247,8 +247,8 @@ async def _watch(
     jobs: dict[str, Job] = {}
     with Live(console=console, auto_refresh=False) as live:
         while time.monotonic() < end:
-            listed = await kube.get(paths.jobs(NAMESPACE))
-            jobs = {job.metadata.name: job for job in map(parse, listed["items"])}
+            listed = items_of(await kube.get(paths.jobs(NAMESPACE)))
+            jobs = {job.metadata.name: job for job in map(parse, listed)}
             live.update(_table(expected, jobs), refresh=True)
             if all(name in jobs and jobs[name].is_finished for name in expected):
                 break

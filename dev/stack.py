@@ -16,7 +16,8 @@ from pathlib import Path
 
 import yaml
 
-from controller.domain.errors import AlreadyExists
+from controller.domain.errors import AlreadyExists, Throttled
+from controller.kube import paths
 from controller.kube.client import KubeClient, load_configuration
 from dev.emulators import clouds
 from dev.processes import Child, ProcessFailed
@@ -171,6 +172,8 @@ class Stack:
                     await client.post(_CRDS, crd)
                 except AlreadyExists:
                     await client.merge_patch(f"{_CRDS}/{crd['metadata']['name']}", {"spec": crd["spec"]})
+            with contextlib.suppress(Throttled):  # the first list of a kind comes too early: ours, not the programs'
+                await client.get(paths.jobs(), limit="1")
 
 
 @contextlib.contextmanager

@@ -8,6 +8,8 @@ import yaml
 from kubernetes.aio import client as kube
 from kubernetes.aio import config as kube_config
 
+from controller.domain.errors import Throttled
+from controller.kube import paths
 from controller.kube.client import KubeClient
 from dev.kubeapi.server import KubeApiServer
 
@@ -23,6 +25,8 @@ async def serving(data_dir: Path) -> AsyncIterator[KubeClient]:
         async with KubeClient(await configuration_of(data_dir)) as client:
             path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
             await client.post(path, yaml.safe_load(CRD.read_text()))
+            with contextlib.suppress(Throttled):  # the first list of a kind comes too early
+                await client.get(paths.jobs(), limit="1")
             yield client
     finally:
         await server.stop()

@@ -13,6 +13,7 @@ import msgspec
 from controller.domain import names
 from controller.domain.conditions import Condition
 from controller.domain.destination import Destination
+from controller.domain.nulls import without_nulls
 from controller.domain.phases import Phase
 
 
@@ -354,8 +355,14 @@ crash the process. kopf parses on a thread of its own."""
 
 
 def parse(raw: Mapping[str, Any]) -> Job:
-    """A Job from the API server's object. Raises msgspec.ValidationError where the schema was not enforced."""
-    return msgspec.convert(raw, Job, strict=True)
+    """A Job from the API server's object. Raises msgspec.ValidationError where the schema was not enforced.
+
+    Null is as good as absent.
+    """
+    try:
+        return msgspec.convert(raw, Job, strict=True)
+    except msgspec.ValidationError:
+        return msgspec.convert(without_nulls(raw), Job, strict=True)
 
 
 def status_to_wire(status: JobStatus) -> dict[str, Any]:

@@ -245,6 +245,16 @@ class _AskingConnector(aiohttp.TCPConnector):
         return connection
 
 
+def items_of(answer: Object) -> list[Object]:
+    """The objects of a list. Where there are none kube-apiserver may write null, and does so in lists of metadata.
+
+    Raises Unavailable for what is no list: it does not say that there is nothing.
+    """
+    if "items" not in answer:
+        raise Unavailable("the Kubernetes API answers without the list that it was asked for")
+    return answer["items"] or []
+
+
 def open_session(
     configuration: kube.Configuration,
     *,

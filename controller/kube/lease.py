@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from controller.domain.errors import Unavailable
+from controller.domain.nulls import without_nulls
 from controller.kube import paths
 from controller.kube.client import KubeClient, Object
 
@@ -79,14 +80,15 @@ def _spec(lease: Lease) -> Object:
 
 
 def _parse(raw: Object) -> Lease:
+    raw = without_nulls(raw)
     try:
-        spec = raw.get("spec") or {}
+        spec = raw.get("spec", {})
         return Lease(
-            holder=str(spec.get("holderIdentity") or ""),
-            duration_seconds=int(spec.get("leaseDurationSeconds") or 0),
-            acquire_time=str(spec.get("acquireTime") or ""),
-            renew_time=str(spec.get("renewTime") or ""),
-            transitions=int(spec.get("leaseTransitions") or 0),
+            holder=str(spec.get("holderIdentity", "")),
+            duration_seconds=int(spec.get("leaseDurationSeconds", 0)),
+            acquire_time=str(spec.get("acquireTime", "")),
+            renew_time=str(spec.get("renewTime", "")),
+            transitions=int(spec.get("leaseTransitions", 0)),
             version=str(raw["metadata"]["resourceVersion"]),
             whole=raw,
         )

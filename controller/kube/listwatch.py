@@ -15,6 +15,7 @@ import msgspec
 from controller.backoff import Backoff
 from controller.domain.errors import Expired, JennahError, Throttled, Unavailable
 from controller.kube.client import KubeClient
+from controller.kube.decoding import Decoder
 from controller.ports import Clock
 
 log = logging.getLogger(__name__)
@@ -54,7 +55,8 @@ class _Version(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class _List(msgspec.Struct, Generic[T], frozen=True):
-    items: list[T]
+    items: list[T] | None
+    """Null where there are none; not to be left out, as what is no list is not an empty one."""
     metadata: _Version = _Version()
 
 
@@ -72,9 +74,9 @@ class _Failure(msgspec.Struct, frozen=True):
     message: str = ""
 
 
-_events = msgspec.json.Decoder(_Event)
-_bookmarks = msgspec.json.Decoder(_Bookmark)
-_failures = msgspec.json.Decoder(_Failure)
+_events = Decoder(_Event)
+_bookmarks = Decoder(_Bookmark)
+_failures = Decoder(_Failure)
 
 
 def number_of(version: str) -> int:
@@ -90,20 +92,22 @@ class ListWatch(Generic[T]):
         client: KubeClient,
         path: str,
         *,
-        selector: str,
+        selector: str = "",
+        fields: str = "",
         kind: type[T],
         sink: Sink[T],
         clock: Clock,
         changed: Callable[[], None],
     ) -> None:
+        """`selector`: of labels; `fields`: of fields."""
         self._client = client
         self._path = path
-        self._selector = selector
+        self._selection = {"labelSelector": selector, "fieldSelector": fields}
         self._sink = sink
         self._clock = clock
         self._changed = changed
-        self._lists = msgspec.json.Decoder(_List[kind])  # type: ignore[valid-type]
-        self._objects = msgspec.json.Decoder(kind)
+        self._lists = Decoder(_List[kind])  # type: ignore[valid-type]
+        self._objects = Decoder(kind)
         self._version = ""
         self._trouble = f"{path} has not been listed yet"
         self._heard = clock.monotonic()
@@ -148,10 +152,10 @@ class ListWatch(Generic[T]):
 
     async def _list(self) -> None:
         found: list[T] = []
-        query = {"labelSelector": self._selector, "limit": str(PAGE)}
+        query = {**self._selection, "limit": str(PAGE)}
         while True:
             page: _List[T] = self._lists.decode(await self._client.read(self._path, **query))
-            found += page.items
+            found += page.items or ()
             if not page.metadata.continue_:
                 break
             query["continue"] = page.metadata.continue_
@@ -164,7 +168,7 @@ class ListWatch(Generic[T]):
         lines = self._client.watch(
             self._path,
             silence=SILENCE_SECONDS,
-            labelSelector=self._selector,
+            **self._selection,
             resourceVersion=self._version,
             allowWatchBookmarks="true",
             timeoutSeconds=str(WATCH_SECONDS),

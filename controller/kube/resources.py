@@ -8,7 +8,7 @@ from controller.domain import names
 from controller.domain.errors import Conflict, NotFound, Unavailable
 from controller.domain.job import Job, parse
 from controller.kube import environment, paths
-from controller.kube.client import KubeClient, Object
+from controller.kube.client import KubeClient, Object, items_of
 from controller.kube.events import EventPoster
 from controller.ports import Clock, Environment
 
@@ -79,7 +79,7 @@ class KubeJobResources:
             token = ""
             while True:
                 page = await self._client.get_metadata(paths.jobs(namespace), limit=LIST_PAGE, token=token)
-                found.update(item["metadata"]["uid"] for item in page["items"])
+                found.update(item["metadata"]["uid"] for item in items_of(page))
                 token = page["metadata"].get("continue") or ""
                 if not token:
                     break

@@ -1,16 +1,16 @@
-"""Waits until jobs are Completed in Kubernetes, and notes when each was: one watch that tells nothing else."""
+"""Waits until jobs are Completed in Kubernetes, and notes when each was: one list-watch that tells nothing else."""
 
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
-from urllib.parse import urlencode
+from collections.abc import AsyncIterator, Sequence
 
-import aiohttp
 import msgspec
 
+from controller.clock import SystemClock
 from controller.kube import paths
-from controller.kube.client import load_configuration, open_session
+from controller.kube.client import KubeClient, load_configuration
+from controller.kube.listwatch import ListWatch
 from dev.bench.installation import Installation
 
 PATIENCE_SECONDS = 600.0
@@ -24,50 +24,60 @@ class _Object(msgspec.Struct):
     metadata: _Metadata
 
 
-class _Event(msgspec.Struct):
-    type: str
-    object: _Object
-
-
 class Completions:
-    """The jobs that were seen as Completed since the watch began: `at` has the wall clock's time by name."""
+    """The jobs that were seen as Completed since the watch began: `at` has the wall clock's time by name.
+
+    One that ended while the watch was made again, as the API server ended it, has the time at which that was seen.
+    """
 
     def __init__(self) -> None:
         self.at: dict[str, float] = {}
-        self._news = asyncio.Event()
+        self.news = asyncio.Event()
+        self._before: frozenset[str] | None = None
+        """The jobs that were Completed when the watch began."""
 
     async def wait_for(self, count: int, patience: float = PATIENCE_SECONDS) -> None:
         """Until so many are. Raises TimeoutError."""
         async with asyncio.timeout(patience):
             while len(self.at) < count:
-                self._news.clear()
-                await self._news.wait()
+                self.news.clear()
+                await self.news.wait()
 
-    async def _read(self, answer: aiohttp.ClientResponse) -> None:
-        decoder = msgspec.json.Decoder(_Event)
-        async for line in answer.content:
-            event = decoder.decode(line)
-            if event.type in ("ADDED", "MODIFIED"):
-                self.at.setdefault(event.object.metadata.name, time.time())
-                self._news.set()
+    # --- as a sink of `ListWatch`
+
+    def replace(self, items: Sequence[_Object], version: int) -> None:
+        if self._before is None:
+            self._before = frozenset(item.metadata.name for item in items)
+        for item in items:
+            self.put(item)
+
+    def put(self, item: _Object) -> None:
+        if item.metadata.name not in (self._before or ()):
+            self.at.setdefault(item.metadata.name, time.time())
+
+    def remove(self, item: _Object) -> None:
+        """It was Completed."""
 
 
 @contextlib.asynccontextmanager
 async def watching(made: Installation) -> AsyncIterator[Completions]:
     """Watch from now on."""
-    configuration = await load_configuration()
-    token = await configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
-    query = {"watch": "true", "resourceVersion": str(await made.version()), "fieldSelector": "status.phase=Completed"}
-    url = f"{configuration.host}{paths.jobs(made.namespace)}?{urlencode(query)}"
-    headers = {"Authorization": token} if token else {}
     found = Completions()
-    async with (
-        open_session(configuration, limit=0, headers=headers) as session,
-        session.get(url) as answer,
-    ):
-        answer.raise_for_status()
-        reading = asyncio.create_task(found._read(answer))
+    async with KubeClient(await load_configuration(), connections=0) as client:
+        watch = ListWatch(
+            client,
+            paths.jobs(made.namespace),
+            fields="status.phase=Completed",
+            kind=_Object,
+            sink=found,
+            clock=SystemClock(),
+            changed=found.news.set,
+        )
+        reading = asyncio.create_task(watch.run())
         try:
+            while not watch.was_tried:
+                found.news.clear()
+                await found.news.wait()
             yield found
         finally:
             reading.cancel()

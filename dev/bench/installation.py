@@ -17,12 +17,11 @@ from typing import Any
 import aiohttp
 
 from controller import databases
-from controller.domain.errors import NotFound
 from controller.domain.phases import Phase
 from controller.kube import paths
 from controller.kube.client import KubeClient
 from controller.settings import DatabaseSettings
-from dev import postgres
+from dev import namespaces, postgres
 from dev.bench import instant, usage
 from dev.processes import Child
 from dev.stack import Stack, free_port
@@ -203,8 +202,8 @@ async def installation(
         made = Installation(stack, namespace, record)
         made.kube = await exits.enter_async_context(await stack.client())
         if kubeconfig is not None:
-            exits.push_async_callback(_remove_namespace, made.kube, namespace)
-            await made.kube.post("/api/v1/namespaces", {"metadata": {"name": namespace}})
+            exits.push_async_callback(namespaces.remove, made.kube, namespace)
+            await made.kube.post(namespaces.PATH, {"metadata": {"name": namespace}})
         exits.push_async_callback(made.stop)
         yield made
 
@@ -228,15 +227,6 @@ async def _database(kind: str, folder: Path) -> AsyncIterator[DatabaseSettings]:
         yield settings
     finally:
         await asyncio.to_thread(server.stop)
-
-
-async def _remove_namespace(kube: KubeClient, namespace: str) -> None:
-    """With its jobs, whose finalizer nobody would take off any more."""
-    found = await kube.get(paths.jobs(namespace))
-    for item in found["items"]:
-        with contextlib.suppress(NotFound):
-            await kube.merge_patch(paths.job(namespace, item["metadata"]["name"]), {"metadata": {"finalizers": None}})
-    await kube.delete(f"/api/v1/namespaces/{namespace}")
 
 
 class Cpu:

@@ -12,6 +12,7 @@ import msgspec
 from controller.domain.job import Job, parse
 from controller.domain.records import NotificationRow
 from controller.kube import paths
+from controller.kube.client import items_of
 from controller.stores.postgres import PostgresStore
 from dev.chaos.hand import Hand
 from dev.chaos.ledgers import Record, Verdict, cloud_ledger, compare, going_on, has_no_trace, job_name
@@ -168,7 +169,7 @@ async def _until_at_rest(servers: Servers, workload: Workload, say: Say) -> dict
     await store.open()
     try:
         while True:
-            raw = (await servers.client().get(paths.jobs(servers.namespace)))["items"]
+            raw = items_of(await servers.client().get(paths.jobs(servers.namespace)))
             jobs = {job.metadata.name: job for job in map(parse, raw)}
             open_jobs = sum(not job.is_finished for job in jobs.values())
             doubts = sum(job.status.submission is not None for job in jobs.values())

@@ -13,17 +13,17 @@ import aiohttp
 import msgspec
 import yaml
 
-from controller.domain.errors import AlreadyExists, NotFound
+from controller.domain.errors import AlreadyExists
 from controller.kube.client import KubeClient, load_configuration
+from controller.providers.kubernetes import labels
 from controller.stores.postgres_schema import PostgresMigrations
-from dev import postgres
+from dev import namespaces, postgres
 from dev.chaos.plan import Plan
 from dev.emulators import clouds
 from dev.emulators.faults import Faults
+from dev.emulators.kubernetes import detection
 from dev.processes import Child
 from dev.stack import Stack, free_port
-
-NAMESPACES = "/api/v1/namespaces"
 
 
 class Servers:
@@ -157,8 +157,7 @@ class Servers:
             if line.startswith("ready:"):
                 ready.append(line)
 
-        own = ["--seed", str(self._plan.seed)] if self._stand_in.is_service else ["--kubeconfig", str(self._kubeconfig)]
-        arguments = ["-m", self._stand_in.module, *own]
+        arguments = ["-m", self._stand_in.module, *await self._cloud_arguments()]
         child = await Child.start(self._plan.provider, arguments, env={}, on_line=on_line, ready_text="ready:")
         try:
             self._cloud_line = ready[0]
@@ -167,19 +166,28 @@ class Servers:
         finally:
             await child.stop()
 
+    async def _cloud_arguments(self) -> list[str]:
+        if self._stand_in.is_service:
+            return ["--seed", str(self._plan.seed)]
+        own = ["--kubeconfig", str(self._kubeconfig)]
+        if self._stack is not None:
+            return own
+        async with KubeClient(await load_configuration(str(self._kubeconfig))) as client:
+            told = ["--nodes-only"] if await detection.has_controllers(client) else []
+        return [*own, *told, "--selector", f"{labels.INSTANCE}={self.namespace}"]
+
     @contextlib.asynccontextmanager
     async def _in_namespace(self) -> AsyncIterator[None]:
         os.environ["KUBECONFIG"] = str(self._kubeconfig)
         async with KubeClient(await load_configuration()) as client:
             self._client = client
             with contextlib.suppress(AlreadyExists):
-                await client.post(NAMESPACES, {"metadata": {"name": self.namespace}})
+                await client.post(namespaces.PATH, {"metadata": {"name": self.namespace}})
             try:
                 yield
             finally:
                 if self._stack is None:
-                    with contextlib.suppress(NotFound):
-                        await client.delete(f"{NAMESPACES}/{self.namespace}")
+                    await namespaces.remove(client, self.namespace)
 
     def _read_kubeconfig(self) -> dict[str, Any]:
         config: dict[str, Any] = yaml.safe_load(Path(str(self._kubeconfig)).read_text())

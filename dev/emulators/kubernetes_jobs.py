@@ -14,6 +14,7 @@ from controller.kube.client import KubeClient, load_configuration
 from controller.startup import say, stop_on_signals
 from dev.emulators import control
 from dev.emulators.kubernetes.controller import JobController
+from dev.emulators.kubernetes.nodes import Nodes
 
 
 def main() -> int:
@@ -23,6 +24,7 @@ def main() -> int:
     parser.add_argument("--kubeconfig", type=Path, default=os.environ.get("KUBECONFIG"), help="default: KUBECONFIG")
     parser.add_argument("--control-port", type=int, default=0, help="GET /ledger; 0: any free one")
     parser.add_argument("--step-seconds", type=float, default=0.05, help="in the queue, and until a container runs")
+    parser.add_argument("--nodes-only", action="store_true", help="a real Job controller runs: play its Pods alone")
     parser.add_argument("--selector", default="", help="only Jobs with these labels are played: name=value,name=value")
     options = parser.parse_args()
     if options.kubeconfig is None:
@@ -36,8 +38,9 @@ async def serve(kubeconfig: Path, options: argparse.Namespace) -> None:
     stop = asyncio.Event()
     stop_on_signals(stop)
     async with KubeClient(await load_configuration(str(kubeconfig)), connections=0) as client:
-        controller = JobController(client, step_seconds=options.step_seconds, selector=options.selector)
-        async with controller.running(), control.serving(controller.ledger, None, options.control_port) as port:
+        make = Nodes if options.nodes_only else JobController
+        played = make(client, step_seconds=options.step_seconds, selector=options.selector)
+        async with played.running(), control.serving(played.ledger, None, options.control_port) as port:
             say(f"ready: {kubeconfig} control: 127.0.0.1:{port}")
             await stop.wait()
 

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import math
 import signal
 from pathlib import Path
 
@@ -50,6 +51,13 @@ def main() -> None:
         metavar="MS",
         help="for benchmarks: spend so much CPU on each write, as a real API server with its etcd does",
     )
+    parser.add_argument(
+        "--watches-end-within",
+        type=float,
+        default=math.inf,
+        metavar="SECONDS",
+        help="each watch ends at any time in so many seconds, as where API servers and what is before them come and go",
+    )
     arguments = parser.parse_args()
     server = KubeApiServer(
         arguments.data_dir,
@@ -59,6 +67,7 @@ def main() -> None:
         audit_log=arguments.audit_log,
         has_controllers=not arguments.without_controllers,
         cpu_per_write=arguments.cpu_per_write,
+        watches_end_within=arguments.watches_end_within,
     )
     asyncio.run(run(server))
 

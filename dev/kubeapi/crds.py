@@ -12,17 +12,16 @@ CLEANUP_FINALIZER = "customresourcecleanup.apiextensions.k8s.io"
 
 
 def fill_defaults(crd: JsonObject) -> None:
-    """Fill in names, conversion and the finalizer, in place."""
+    """Fill in names, conversion and, of a new one, the status that it has until `establish`, in place."""
     spec = crd.setdefault("spec", {})
     accepted = spec.setdefault("names", {})
     kind = accepted.get("kind", "")
     accepted.setdefault("singular", kind.lower())
     accepted.setdefault("listKind", f"{kind}List")
     spec.setdefault("conversion", {"strategy": "None"})
-    if not crd["metadata"].get("deletionTimestamp"):
-        finalizers = crd["metadata"].setdefault("finalizers", [])
-        if CLEANUP_FINALIZER not in finalizers:
-            finalizers.append(CLEANUP_FINALIZER)
+    stored = [version["name"] for version in spec.get("versions") or () if version.get("storage")]
+    unknown = {"conditions": None, "acceptedNames": {"plural": "", "kind": ""}, "storedVersions": stored}
+    crd.setdefault("status", unknown)
 
 
 def check(crd: JsonObject) -> list[FieldError]:
@@ -79,8 +78,8 @@ def _check_schemas(crd: JsonObject) -> list[FieldError]:
 
 
 def establish(crd: JsonObject) -> None:
-    """Set the status, in place: every name is accepted and served at once."""
-    earlier = {condition["type"]: condition for condition in crd.get("status", {}).get("conditions", [])}
+    """Set the status, in place, as the controllers of CRDs do: every name is accepted."""
+    earlier = {condition["type"]: condition for condition in crd["status"]["conditions"] or ()}
     conditions = [
         earlier.get(kind)
         or {"type": kind, "status": "True", "lastTransitionTime": now(), "reason": reason, "message": message}
@@ -90,7 +89,7 @@ def establish(crd: JsonObject) -> None:
         )
     ]
     stored = next(v["name"] for v in crd["spec"]["versions"] if v.get("storage"))
-    before = crd.get("status", {}).get("storedVersions", [])
+    before = crd["status"]["storedVersions"]
     crd["status"] = {
         "conditions": conditions,
         "acceptedNames": crd["spec"]["names"],

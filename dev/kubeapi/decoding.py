@@ -82,6 +82,8 @@ class _Walk:
             for key, item in value.items():
                 if item is not None:
                     unknown += self._value(wanted.items, item, f"{path}.{key}")
+                elif wanted.items.kind in ("string", "bytes"):
+                    value[key] = ""
         return unknown
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from . import status
+from . import crds, status
 from .encoding import JsonObject
 from .metadata import now
 from .objects import Stored, stored_from
@@ -48,6 +48,8 @@ def delete(store: Store, resource: Resource, stored: Stored, options: DeleteOpti
     obj = stored.load()
     metadata = obj["metadata"]
     _set_finalizers(metadata, options.policy, resource.default_propagation)
+    if resource.storage == crds.STORAGE and not stored.is_being_deleted:
+        metadata["finalizers"] = [*metadata.get("finalizers", ()), crds.CLEANUP_FINALIZER]
     if not metadata.get("finalizers") and resource.storage != "namespaces":
         if not options.dry_run:
             store.delete(resource.storage, stored)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from . import status
+from . import routes
 from .encoding import JsonObject
 from .resources import Registry, Resource
 
@@ -30,7 +30,7 @@ def group_list(registry: Registry) -> JsonObject:
 def group(registry: Registry, name: str) -> JsonObject:
     versions = registry.groups().get(name)
     if not name or versions is None:
-        raise status.no_such_resource()
+        raise routes.nothing_at(registry, name)
     return {"kind": "APIGroup", "apiVersion": "v1", **_group(name, versions)}
 
 
@@ -42,7 +42,7 @@ def _group(name: str, versions: list[str]) -> JsonObject:
 def resource_list(registry: Registry, group_name: str, version: str) -> JsonObject:
     found = [r for r in registry if (r.group, r.version) == (group_name, version)]
     if not found:
-        raise status.no_such_resource()
+        raise routes.nothing_at(registry, group_name)
     resources = []
     for resource in found:
         resources.append(_api_resource(resource))

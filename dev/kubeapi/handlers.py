@@ -1,6 +1,7 @@
 """The HTTP handler: who asks, whether they may, then the verb of the request on the resource it names."""
 
 import logging
+import math
 from urllib.parse import parse_qsl
 
 from aiohttp import web
@@ -50,8 +51,9 @@ class Handler:
         tokens: ServiceAccountTokens,
         authorizer: AllowAll | Rbac,
         audit: AuditLog | None = None,
+        watches_end_within: float = math.inf,
     ) -> None:
-        """`token` is the administrator's, who may do everything."""
+        """`token` is the administrator's, who may do everything. `watches_end_within`: seconds."""
         self._store = store
         self._registry = registry
         self._writer = Writer(store, registry)
@@ -61,6 +63,7 @@ class Handler:
         self._authenticator = Authenticator(token, tokens, authorizer)
         self._reviews = Reviews(self._authenticator, authorizer)
         self._audit = audit
+        self._watches_end_within = watches_end_within
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         user: User | None = None
@@ -71,7 +74,7 @@ class Handler:
                 asked = attributes_of(request.method, request.path, request.query)
             response = await self._authorized(request, user, asked)
         except ApiError as e:
-            response = _json(e.body(), e.code)
+            response = _error(e)
         except ConnectionError:
             raise
         except Exception as e:  # the client gets a Status, the log the traceback
@@ -143,7 +146,7 @@ class Handler:
                 return _json(openapi.document(self._registry, "/" + "/".join(base)))
             case ["api" | "apis", *_]:
                 return None
-        raise status.no_such_resource()
+        raise status.NoSuchPage()
 
     # --- reading
 
@@ -152,12 +155,15 @@ class Handler:
         if resource.is_review or route.subresource in ("token", "finalize"):
             raise status.method_not_allowed()
         view = views.view_for(resource, request.headers.get("Accept", ""), query.get("includeObject", ""))
+        if not route.name and self._store.was_initializing(resource.storage):
+            raise status.initializing()
         if requests.is_true(query.get("watch")):
             if route.name:
                 query["fieldSelector"] = f"metadata.name={route.name}"
             selection = lists.selection_from(resource, route.namespace, query)
             watch = watches.Watch(self._store, resource, selection, view)
-            return await watch.serve(request, watches.watch_options(query))
+            asked = watches.watch_options(query, end_within=self._watches_end_within)
+            return await watch.serve(request, asked)
         if route.subresource == "log":
             return web.Response(text=podlogs.text_of(self._find(route).load()))
         if route.name:
@@ -255,6 +261,15 @@ def _require_name(route: Route) -> None:
 def _wanted(duplicates: list[str], query: dict[str, str]) -> list[str] | None:
     # Looking for duplicate fields makes parsing slow, so only clients that ask pay for it.
     return duplicates if query.get("fieldValidation") in ("Strict", "Warn") else None
+
+
+def _error(error: ApiError) -> web.Response:
+    if isinstance(error, status.NoSuchPage):
+        return web.Response(text=f"{error}\n", status=error.code)
+    response = _json(error.body(), error.code)
+    if error.details and "retryAfterSeconds" in error.details:
+        response.headers["Retry-After"] = str(error.details["retryAfterSeconds"])
+    return response
 
 
 def _json(body: JsonObject, code: int = 200) -> web.Response:

@@ -30,6 +30,8 @@ class History:
         self._limit = limit
         self._oldest_version = start_version
         self._wakeups: set[asyncio.Event] = set()
+        self.beginnings = 0
+        """How often it was begun anew: a watch ends with that."""
 
     def append(self, event: Event) -> None:
         self._events.append(event)
@@ -38,6 +40,14 @@ class History:
             self._oldest_version = self._events[self._limit - 1].version
             del self._events[: self._limit]
             self._dropped += self._limit
+        self.wake_all()
+
+    def begin_anew(self, version: int) -> None:
+        """Forget all until that version; whoever watches has to begin again."""
+        self._dropped += len(self._events)
+        self._events.clear()
+        self._oldest_version = version
+        self.beginnings += 1
         self.wake_all()
 
     @property

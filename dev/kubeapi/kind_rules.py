@@ -4,7 +4,7 @@ import base64
 import binascii
 from typing import Any
 
-from . import crds, job_rules, policies, status, value_rules
+from . import crds, job_rules, policies, status, value_rules, zero_values
 from .encoding import JsonObject
 from .resources import Resource
 from .status import FieldError, bad_request
@@ -34,6 +34,12 @@ def prepare(resource: Resource, obj: JsonObject, old: JsonObject | None) -> list
         case crds.STORAGE:
             return _prepare_crd(obj, old)
     return []
+
+
+def complete(resource: Resource, obj: JsonObject) -> None:
+    """Fill in what kube-apiserver writes of an object though nothing was given, in place."""
+    if not resource.is_custom:
+        zero_values.fill(obj)
 
 
 def check_status(resource: Resource, obj: JsonObject, old: JsonObject) -> list[FieldError]:
@@ -68,6 +74,7 @@ def _prepare_secret(obj: JsonObject, old: JsonObject | None) -> list[FieldError]
             raise bad_request(f"{message}: {e}") from e
     for key, value in (obj.pop("stringData", None) or {}).items():
         data[key] = base64.b64encode(str(value).encode()).decode()
+    obj.pop("data", None)
     if data:
         obj["data"] = data
     obj["type"] = obj.get("type") or "Opaque"
@@ -93,5 +100,4 @@ def _prepare_crd(obj: JsonObject, old: JsonObject | None) -> list[FieldError]:
         for field in ("group", "scope"):
             if obj["spec"][field] != old["spec"][field]:
                 errors.append(status.invalid_value(f"spec.{field}", obj["spec"][field], "field is immutable"))
-    crds.establish(obj)
     return errors

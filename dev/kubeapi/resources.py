@@ -107,6 +107,10 @@ class Registry:
     def serves(self, api_version: str, kind: str) -> bool:
         return any(r.kind == kind and r.api_version == api_version for r in self)
 
+    def has_built_in_group(self, group: str) -> bool:
+        """Whether that group is the server's own, whatever CRDs there are."""
+        return any(built_in == group for built_in, _, _ in self._built_in)
+
     def of_storage(self, storage: str) -> Resource | None:
         """The preferred version of what is stored under this name."""
         return self._by_storage.get(storage)

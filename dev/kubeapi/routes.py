@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from . import status
 from .objects import Key
 from .resources import Registry, Resource
+from .status import ApiError
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ def resolve(registry: Registry, path: str) -> Route:
     root, *rest = path.strip("/").split("/")
     group = rest.pop(0) if root == "apis" and rest else ""
     if root not in ("api", "apis") or len(rest) < 2 or not all(rest):
-        raise status.no_such_resource()
+        raise nothing_at(registry, group)
     version, *parts = rest
     if parts[0] == "namespaces" and len(parts) >= 3:
         found = registry.find(group, version, parts[2])
@@ -34,8 +35,13 @@ def resolve(registry: Registry, path: str) -> Route:
             return _route(found, parts[1], parts[3:])
     found = registry.find(group, version, parts[0])
     if found is None:
-        raise status.no_such_resource()
+        raise nothing_at(registry, group)
     return _route(found, None, parts[1:])
+
+
+def nothing_at(registry: Registry, group: str) -> ApiError:
+    """What is said of a kind, a version or a group that is not served."""
+    return status.no_such_resource() if registry.has_built_in_group(group) else status.NoSuchPage()
 
 
 def _route(resource: Resource, namespace: str | None, parts: list[str]) -> Route:

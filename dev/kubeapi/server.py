@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import contextlib
+import math
 import secrets
 import socket
 from pathlib import Path
@@ -44,13 +45,14 @@ class KubeApiServer:
         audit_log: Path | None = None,
         has_controllers: bool = True,
         cpu_per_write: float = 0.0,
+        watches_end_within: float = math.inf,
     ) -> None:
         """`port` 0 takes a free one; without a `token` one is made and kept in `data_dir`.
 
         `token` may do everything. Service accounts' tokens may as well, but with `has_rbac` only what roles grant.
         `history_limit` is how many changes of each kind watches can at least go back. `audit_log` gets a JSON line
         for each request. Without controllers nobody collects garbage, empties namespaces or makes service accounts.
-        `cpu_per_write`, milliseconds: see `cost`.
+        `cpu_per_write`, milliseconds: see `cost`. `watches_end_within`: each watch ends at any time in so many seconds.
         """
         self._data_dir = data_dir
         self.port = port
@@ -61,6 +63,7 @@ class KubeApiServer:
         self._audit_log = audit_log
         self._has_controllers = has_controllers
         self._cpu_per_write = cpu_per_write
+        self._watches_end_within = watches_end_within
         self._audit: AuditLog | None = None
         self._store: Store | None = None
         self._runner: web.ServerRunner | None = None
@@ -103,6 +106,7 @@ class KubeApiServer:
             tokens=ServiceAccountTokens(store, self._data_dir / "service-accounts.key"),
             authorizer=Rbac(store) if self._has_rbac else AllowAll(),
             audit=self._audit,
+            watches_end_within=self._watches_end_within,
         )
         answer = Cost(handler, milliseconds=self._cpu_per_write) if self._cpu_per_write else handler
         server = web.Server(answer, handler_cancellation=True, access_log=None)

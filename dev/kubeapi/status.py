@@ -101,6 +101,18 @@ def no_such_resource() -> ApiError:
     return ApiError(404, "NotFound", "the server could not find the requested resource", {})
 
 
+class NoSuchPage(ApiError):
+    """A path that no part of the server knows: the answer is no Status but plain text."""
+
+    def __init__(self) -> None:
+        super().__init__(404, "NotFound", "404 page not found")
+
+
+def initializing() -> ApiError:
+    details = {"retryAfterSeconds": 1}
+    return ApiError(429, "TooManyRequests", "storage is (re)initializing", details)
+
+
 def already_exists(plural: str, group: str, name: str) -> ApiError:
     message = f'{qualified(plural, group)} "{name}" already exists'
     return ApiError(409, "AlreadyExists", message, _details(name, group, plural))
@@ -148,7 +160,7 @@ def method_not_allowed(why: str = "the server does not allow this method on the 
 
 def unsupported_media_type(accepted: Iterable[str]) -> ApiError:
     message = f"the body of the request was in an unknown format - accepted media types include: {', '.join(accepted)}"
-    return ApiError(415, "UnsupportedMediaType", message, {})
+    return ApiError(415, "UnsupportedMediaType", message)
 
 
 def too_large(limit: int) -> ApiError:

@@ -49,6 +49,7 @@ class Store:
         self._loaded_version = self.version
         """Of what was on disk. No kind has changed since but by what its history has, whenever that was begun."""
         self.is_closed = False
+        self._initializing: set[str] = set()
 
     def stored_resources(self) -> list[str]:
         """The storage names of everything on disk."""
@@ -83,6 +84,20 @@ class Store:
         if storage not in self._histories:
             self._histories[storage] = History(self._loaded_version, self._history_limit)
         return self._histories[storage]
+
+    def begin_anew(self, storage: str) -> None:
+        """The kind is served for the first time or in another way: its watches end, older versions are too old, and the
+        first who lists or watches it comes too early, as with kube-apiserver's cache of watches."""
+        self.history(storage).begin_anew(self.version)
+        self._initializing.add(storage)
+
+    def was_initializing(self, storage: str) -> bool:
+        """Whether that kind could not be listed or watched until now."""
+        try:
+            self._initializing.remove(storage)
+        except KeyError:
+            return False
+        return True
 
     def storages(self) -> list[str]:
         return list(self._objects)

@@ -33,7 +33,10 @@ class ObjectView:
         return encode({**stored.load(), "apiVersion": self._api_version})
 
     def page(self, page: Page) -> bytes:
-        return _list(self._resource.list_kind, self._api_version, page, map(self.one, page.items))
+        if self._resource.is_custom:
+            metadata = {"continue": "", **page.metadata()}
+            return _list(self._resource.list_kind, self._api_version, metadata, map(self.one, page.items))
+        return _list(self._resource.list_kind, self._api_version, page.metadata(), map(_untyped, page.items))
 
     def bookmark(self, metadata: JsonObject) -> bytes:
         return encode({"kind": self._resource.kind, "apiVersion": self._api_version, "metadata": metadata})
@@ -46,7 +49,9 @@ class MetadataView:
         return encode(tables.partial(stored.metadata))
 
     def page(self, page: Page) -> bytes:
-        return _list("PartialObjectMetadataList", tables.META_VERSION, page, map(self.one, page.items))
+        return _list(
+            "PartialObjectMetadataList", tables.META_VERSION, page.metadata(), map(self.one, page.items), none=b"null"
+        )
 
     def bookmark(self, metadata: JsonObject) -> bytes:
         return encode(tables.partial(metadata))
@@ -88,6 +93,13 @@ def view_for(resource: Resource, accept: str, include_object: str) -> View:
     return ObjectView(resource)
 
 
-def _list(kind: str, api_version: str, page: Page, items: Iterable[bytes]) -> bytes:
-    head = encode({"kind": kind, "apiVersion": api_version, "metadata": page.metadata()})
-    return b"".join((head[:-1], b',"items":[', b",".join(items), b"]}"))
+def _untyped(stored: Stored) -> bytes:
+    """An object of a built-in kind as it is in lists: what is said of the whole list is not said of each."""
+    return encode({name: value for name, value in stored.load().items() if name not in ("kind", "apiVersion")})
+
+
+def _list(kind: str, api_version: str, metadata: JsonObject, items: Iterable[bytes], *, none: bytes = b"[]") -> bytes:
+    """`none`: what kube-apiserver writes where there are no items."""
+    head = encode({"kind": kind, "apiVersion": api_version, "metadata": metadata})
+    written = b",".join(items)
+    return b"".join((head[:-1], b',"items":', b"[" + written + b"]" if written else none, b"}"))

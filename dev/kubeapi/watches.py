@@ -36,7 +36,8 @@ class WatchOptions:
     """sendInitialEvents: what there is first, then a bookmark that marks its end."""
 
 
-def watch_options(query: Mapping[str, str]) -> WatchOptions:
+def watch_options(query: Mapping[str, str], *, end_within: float = math.inf) -> WatchOptions:
+    """`end_within`: the watch ends at any time in so many seconds, whatever the client asks."""
     sends_initial = query.get("sendInitialEvents")
     match = query.get("resourceVersionMatch")
     if sends_initial is not None and match != "NotOlderThan":
@@ -48,6 +49,8 @@ def watch_options(query: Mapping[str, str]) -> WatchOptions:
         timeout = float(query.get("timeoutSeconds") or 0) or random.uniform(1800, 3600)
     except ValueError as e:
         raise bad_request(f"invalid timeoutSeconds: {query['timeoutSeconds']}") from e
+    if end_within < math.inf:
+        timeout = min(timeout, random.uniform(0, end_within))
     return WatchOptions(
         version=query.get("resourceVersion", ""),
         timeout_seconds=timeout,
@@ -74,11 +77,16 @@ class Watch:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + options.timeout_seconds
         bookmark_at = loop.time() + BOOKMARK_SECONDS if options.wants_bookmarks else math.inf
+        beginnings = self._history.beginnings
+
+        def goes_on() -> bool:
+            return not self._store.is_closed and self._history.beginnings == beginnings
+
         self._history.add_wakeup(self._wakeup)
         try:
             await response.prepare(request)
             await _write(response, lines)
-            while position is not None and not self._store.is_closed and loop.time() < deadline:
+            while position is not None and goes_on() and loop.time() < deadline:
                 self._wakeup.clear()
                 events = self._history.since(position)
                 if events is None:
@@ -92,7 +100,7 @@ class Watch:
                     await response.write(self._bookmark())
                 if self._history.end == position:
                     await self._wait(min(deadline, bookmark_at))
-            if options.wants_bookmarks and not self._store.is_closed and self._history.end == position:
+            if options.wants_bookmarks and goes_on() and self._history.end == position:
                 await response.write(self._bookmark())
             await response.write_eof()
         except ConnectionResetError:

@@ -43,6 +43,7 @@ class Writer:
         errors = metadata.prepare_create(resource, obj, namespace)
         if not errors:
             errors = kind_rules.prepare(resource, obj, None)
+            kind_rules.complete(resource, obj)
         errors += admission.schema_errors(resource, obj, None)
         name = obj["metadata"].get("name", "")
         if errors:
@@ -171,6 +172,7 @@ class Writer:
             errors += kind_rules.prepare(resource, obj, before)
         if not managed:
             apply.keep_owners(before, obj)
+        kind_rules.complete(resource, obj)
         if errors:
             raise status.invalid(resource.kind, resource.group, old.name, errors)
         errors = admission.schema_errors(resource, obj, before) if obj != before else []

@@ -11,6 +11,8 @@ import pytest_asyncio
 import yaml
 from kubernetes.aio.client import Configuration
 
+from controller.domain.errors import Throttled
+from controller.kube import paths
 from controller.kube.client import KubeClient, load_configuration
 from controller.stores.sqlite import SqliteStore
 from dev.kubeapi.server import KubeApiServer
@@ -91,3 +93,5 @@ async def opened(folder: Path) -> AsyncIterator[SqliteStore]:
 async def _install_crd(kubeconfig: Path) -> None:
     async with KubeClient(await configuration_of(kubeconfig)) as client:
         await client.post(CRDS, yaml.safe_load(CRD.read_text()))
+        with contextlib.suppress(Throttled):  # the first list of a kind comes too early
+            await client.get(paths.jobs(), limit="1")

@@ -13,9 +13,9 @@ from typing import Any
 import yaml
 
 from controller.domain import names
-from controller.domain.errors import Conflict, JennahError, NotFound, Throttled, Unavailable
+from controller.domain.errors import Conflict, NotFound, Throttled, Unavailable
 from controller.kube import paths
-from controller.kube.client import KubeClient, Object
+from controller.kube.client import KubeClient, Object, items_of
 from dev.stack import ROOT
 from tests.cluster.clusters import Cluster
 
@@ -151,7 +151,7 @@ async def everything(client: KubeClient) -> set[str]:
     found: set[str] = set()
     for resource in await discover(client):
         if "list" in resource.verbs and resource.kind != "Event":
-            for item in (await client.get(resource.path()))["items"]:
+            for item in items_of(await _once_ready(partial(client.get, resource.path()))):
                 metadata = item["metadata"]
                 found.add(f"{resource.kind} {metadata.get('namespace', '')}/{metadata['name']}")
     return found
@@ -163,25 +163,27 @@ async def _until_served(client: KubeClient) -> None:
             try:
                 await client.get(paths.jobs(), limit="1")
                 return
-            except JennahError as error:
-                if "404" not in str(error):
+            except Throttled as error:
+                await asyncio.sleep(error.delay)
+            except Unavailable as error:
+                if not _is_unserved(error):
                     raise
                 await asyncio.sleep(0.1)
 
 
 async def _is_used(client: KubeClient) -> bool:
     """By jobs that are left, which are not ours, or by another run of the suite."""
-    if (await client.get(paths.jobs(), limit="1"))["items"]:
+    if items_of(await client.get(paths.jobs(), limit="1")):
         return True
-    others = (await client.get(_NAMESPACES, labelSelector=f"{LABEL}={MANAGER}"))["items"]
+    others = items_of(await client.get(_NAMESPACES, labelSelector=f"{LABEL}={MANAGER}"))
     return any(not other["metadata"].get("deletionTimestamp") for other in others)
 
 
 async def _let_go_of_jobs(client: KubeClient, namespace: str) -> None:
     try:
-        jobs = (await _once_ready(lambda: client.get(paths.jobs(namespace))))["items"]
+        jobs = items_of(await _once_ready(lambda: client.get(paths.jobs(namespace))))
     except Unavailable as error:
-        if "404" not in str(error):
+        if not _is_unserved(error):
             raise
         return  # no CRD, no jobs
     for job in jobs:
@@ -190,6 +192,11 @@ async def _let_go_of_jobs(client: KubeClient, namespace: str) -> None:
             await client.delete(path)
             if job["metadata"].get("finalizers"):
                 await client.merge_patch(path, {"metadata": {"finalizers": None}})
+
+
+def _is_unserved(error: Unavailable) -> bool:
+    """Whether it is no outage: the kind's CRD is gone, or not there yet."""
+    return "404" in str(error)
 
 
 async def _once_ready(call: Callable[[], Awaitable[Object]]) -> Object:
@@ -208,8 +215,14 @@ async def _empty(client: KubeClient, namespace: str) -> None:
     for resource in await discover(client):
         if resource.is_namespaced and {"deletecollection", "list"} <= resource.verbs:
             collection = resource.path(namespace)
-            await _once_ready(partial(client.call, "DELETE", collection, body=options))
-            for left in (await _once_ready(partial(client.get, collection)))["items"]:
+            try:
+                await _once_ready(partial(client.call, "DELETE", collection, body=options))
+                there = items_of(await _once_ready(partial(client.get, collection)))
+            except Unavailable as error:
+                if not _is_unserved(error):
+                    raise
+                continue  # its CRD has gone since the kinds were listed, and all objects with it
+            for left in there:
                 with contextlib.suppress(NotFound):
                     path = f"{collection}/{left['metadata']['name']}"
                     await client.merge_patch(path, {"metadata": {"finalizers": None}})

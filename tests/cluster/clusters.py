@@ -8,10 +8,14 @@ from kubernetes.aio import client as kube
 from kubernetes.aio import config as kube_config
 
 from controller.domain.errors import JennahError
-from controller.kube import paths
-from controller.kube.client import KubeClient
+from controller.domain.nulls import without_nulls
+from controller.kube.client import KubeClient, items_of
+from dev.emulators.kubernetes import detection
 from dev.processes import Child
 from dev.stack import free_port
+
+WATCHES_END_WITHIN_SECONDS = 10
+"""Of the in-memory server, so that many of its watches end while something happens."""
 
 
 class Cluster:
@@ -24,6 +28,8 @@ class Cluster:
         self.has_kubelet = False
         self.has_controllers = False
         """Whether somebody collects garbage and empties namespaces that are deleted."""
+        self.has_job_controller = False
+        """Whether somebody makes the Pods of Jobs, and tells their end."""
         self.server: Server | None = None
         """The server itself, where it is ours."""
 
@@ -44,7 +50,8 @@ class Server:
     async def start(self) -> None:
         """With what it had at its last stop, at the same port."""
         arguments = ["-m", "dev.kubeapi", "--port", str(self._port), "--data-dir", str(self._folder)]
-        arguments += ["--authorization", "rbac", "--audit-log", str(self.audit_log), *self._more]
+        arguments += ["--authorization", "rbac", "--audit-log", str(self.audit_log)]
+        arguments += ["--watches-end-within", str(WATCHES_END_WITHIN_SECONDS), *self._more]
         self._child = await Child.start("kubeapi", arguments, env={}, on_line=self.lines.append, ready_text="ready:")
 
     async def stop(self) -> None:
@@ -71,8 +78,8 @@ async def existing(kubeconfig: Path) -> AsyncIterator[Cluster]:
     """The cluster of that kubeconfig, which stays as it is."""
     async with KubeClient(await configuration_of(kubeconfig)) as client:
         cluster = Cluster(kubeconfig, client)
-        cluster.has_kubelet = await _has_kubelet(client)
-        cluster.has_controllers = await _has_controllers(client)
+        cluster.has_kubelet = await has_kubelet(client)
+        cluster.has_controllers = cluster.has_job_controller = await detection.has_controllers(client)
         yield cluster
 
 
@@ -83,16 +90,13 @@ async def configuration_of(kubeconfig: Path) -> kube.Configuration:
     return configuration
 
 
-async def _has_kubelet(client: KubeClient) -> bool:
-    nodes = (await client.get("/api/v1/nodes"))["items"]
-    conditions = [each for node in nodes for each in node.get("status", {}).get("conditions", ())]
-    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
-
-
-async def _has_controllers(client: KubeClient) -> bool:
-    """kube-controller-manager elects its leader by a lease; where nobody ever did, none runs."""
-    try:
-        await client.get(paths.lease("kube-system", "kube-controller-manager"))
-    except JennahError:
-        return False
-    return True
+async def has_kubelet(client: KubeClient) -> bool:
+    """Whether a node is ready, with a container runtime and a kubelet that answers: a Node may be an object alone."""
+    for node in map(without_nulls, items_of(await client.get("/api/v1/nodes"))):
+        status = node.get("status", {})
+        is_ready = ("Ready", "True") in [(each["type"], each["status"]) for each in status.get("conditions", ())]
+        if is_ready and status.get("nodeInfo", {}).get("containerRuntimeVersion"):
+            with contextlib.suppress(JennahError):
+                await client.get_text(f"/api/v1/nodes/{node['metadata']['name']}/proxy/healthz")
+                return True
+    return False

@@ -60,7 +60,7 @@ async def jennah(request: pytest.FixtureRequest, running: Installation) -> Insta
     """The installation, with all of its programs running, whatever the test before did to them."""
     on_nodes = running.cluster.has_kubelet and running.options.provider == "kubernetes"
     lacking = {
-        "kubelet": "" if on_nodes else "jobs do not run on nodes: E2E_PROVIDER=kubernetes, and a cluster that has some",
+        "kubelet": "" if on_nodes else "no containers run: that needs E2E_PROVIDER=kubernetes, and nodes with kubelets",
         "controllers": "" if running.cluster.has_controllers else "the cluster has no kube-controller-manager",
         "own_server": "" if running.cluster.server else "the API server is not ours",
         "local_programs": "the programs run in the cluster" if running.options.installed else "",

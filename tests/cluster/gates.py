@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from controller.domain.job import Job
-from controller.kube.client import KubeClient, Object
+from controller.kube.client import KubeClient, Object, items_of
 from controller.providers.kubernetes import labels, places
 
 
@@ -69,5 +69,5 @@ class KubernetesGate:
         found: list[Object] = []
         for namespace in self._namespaces:
             listed = await self._client.get(places.jobs(namespace), labelSelector=f"{labels.UID}={job.metadata.uid}")
-            found += listed["items"]
+            found += items_of(listed)
         return found

@@ -12,7 +12,7 @@ from controller.databases import make_store
 from controller.domain import names
 from controller.domain.job import Job, parse
 from controller.kube import paths
-from controller.kube.client import KubeClient, Object
+from controller.kube.client import KubeClient, Object, items_of
 from controller.ports import JobStore
 from controller.settings import read_database
 from controller.variables import Environment
@@ -111,7 +111,7 @@ class Installation:
 
     async def jobs(self, namespace: str) -> list[Job]:
         """Those of this run."""
-        found = [parse(item) for item in (await self.kube.get(paths.jobs(namespace)))["items"]]
+        found = [parse(item) for item in items_of(await self.kube.get(paths.jobs(namespace)))]
         return [job for job in found if namespace != self.namespace or job.spec.tenant_id == self.tenant]
 
     async def wait_for(

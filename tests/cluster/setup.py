@@ -162,10 +162,11 @@ async def _database(options: Options, folder: Path) -> AsyncIterator[dict[str, s
 @contextlib.asynccontextmanager
 async def _service(made: Installation) -> AsyncIterator[None]:
     """What runs the jobs, where that is not there by itself: for Kubernetes Jobs on a cluster without nodes a stand-in
-    of the Job controller. Local processes that are left are ended."""
+    of them, and of the Job controller where there is none. Local processes that are left are ended."""
     if made.options.provider == "kubernetes" and not made.cluster.has_kubelet:
         arguments = ["-m", "dev.emulators.kubernetes_jobs", "--kubeconfig", str(made.cluster.kubeconfig)]
         arguments += ["--selector", f"{labels.INSTANCE}={made.instance}"]
+        arguments += ["--nodes-only"] if made.cluster.has_job_controller else []
         child = await Child.start("jobs", arguments, env={}, on_line=print, ready_text="ready:")
         try:
             yield

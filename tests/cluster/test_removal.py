@@ -7,6 +7,7 @@ import pytest
 from controller.domain.errors import NotFound
 from controller.domain.phases import Phase
 from controller.kube import paths
+from controller.kube.client import KubeClient
 from tests.cluster import belongings, clusters, rights
 from tests.cluster.installation import Installation
 from tests.cluster.options import Options
@@ -81,3 +82,22 @@ async def test_a_crd_of_somebody_else_that_differs_is_left_alone(tmp_path: Path)
                 raise AssertionError("it must not come to this")
         found = await cluster.client.get(belongings.CRD)
         assert found["spec"]["names"]["shortNames"] == ["theirs"]
+
+
+async def test_a_namespace_is_emptied_though_a_kind_in_it_is_served_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A CRD that goes while it is done: its kind was among those that were found."""
+    async with clusters.in_memory(tmp_path, has_controllers=False) as cluster:
+        before = await belongings.everything(cluster.client)
+        found = await belongings.discover(cluster.client)
+        gone = {"name": "things", "kind": "Thing", "namespaced": True, "verbs": ["deletecollection", "list"]}
+
+        async def discover(client: KubeClient) -> list[belongings.Resource]:
+            return [belongings.Resource("gone.example.com/v1", gone), *found]
+
+        async with belongings.namespaces(cluster, {"n": {}}):
+            await cluster.client.post("/api/v1/namespaces/n/configmaps", {"metadata": {"name": "c"}})
+            monkeypatch.setattr(belongings, "discover", discover)
+        monkeypatch.undo()
+        assert await belongings.everything(cluster.client) == before

@@ -13,7 +13,7 @@ import aiohttp
 from controller.domain.job import Job, parse
 from controller.domain.phases import Phase
 from controller.kube import paths
-from controller.kube.client import KubeClient
+from controller.kube.client import KubeClient, items_of
 
 RPC = "/jennah.v1.DeploymentService/"
 LIMIT_SECONDS = 40.0
@@ -70,7 +70,7 @@ async def wait_for(
     wanted, end, jobs = set(names), time.monotonic() + limit, {}
     while time.monotonic() < end:
         listed = await kube.get(paths.jobs(namespace))
-        jobs = {job.metadata.name: job for job in map(parse, listed["items"]) if job.metadata.name in wanted}
+        jobs = {job.metadata.name: job for job in map(parse, items_of(listed)) if job.metadata.name in wanted}
         if len(jobs) == len(wanted) and all(map(condition, jobs.values())):
             return jobs
         await asyncio.sleep(0.1)

@@ -1,4 +1,4 @@
-"""A release on a cluster: Helm beside a stand-in of the Job controller, for API servers that have no nodes."""
+"""A release on a cluster: Helm beside a stand-in of the nodes, and of the Job controller where none runs."""
 
 import asyncio
 import contextlib
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from controller.domain.errors import NotFound
-from controller.kube.client import KubeClient
+from controller.kube.client import KubeClient, items_of
 from dev.manifests import helm
 from tests.manifests import chart
 from tests.manifests.chart import Object, Values, merged
@@ -22,8 +22,14 @@ _AT = "2026-01-01T00:00:00Z"
 class Release:
     """A release of the chart in a namespace of its own."""
 
-    def __init__(self, client: KubeClient, kubeconfig: Path, folder: Path, *, is_confined: bool) -> None:
-        """`is_confined`: to its own namespaces, so that others in the cluster notice neither it nor its policies."""
+    def __init__(
+        self, client: KubeClient, kubeconfig: Path, folder: Path, *, is_confined: bool, has_job_controller: bool = False
+    ) -> None:
+        """`is_confined`: to its own namespaces, so that others in the cluster notice neither it nor its policies.
+
+        `has_job_controller`: a real one runs there.
+        """
+        self._has_job_controller = has_job_controller
         self._client = client
         self._folder = folder
         self._environment = {
@@ -93,29 +99,48 @@ class Release:
                 account = await self.get("api/v1", "serviceaccounts", f"{self.name}-migrate")
                 assert account is not None
                 self.migrations.append(deployment is not None)
-                path = f"/apis/batch/v1/namespaces/{self.name}/jobs/{self.name}-migrate/status"
-                await self._client.merge_patch(path, {"status": _ended(job, self.migrates)})
+                if self._has_job_controller:
+                    await self._end_pods(job)
+                else:
+                    await self._client.merge_patch(f"{self._job}/status", {"status": _ended(self.migrates)})
             await asyncio.sleep(0.02)
+
+    @property
+    def _job(self) -> str:
+        return f"/apis/batch/v1/namespaces/{self.name}/jobs/{self.name}-migrate"
+
+    async def _end_pods(self, job: Object) -> None:
+        """What a kubelet would do, where none does: its Pod ends. One that fails is not tried again here."""
+        if not self.migrates:
+            await self._client.merge_patch(self._job, {"spec": {"backoffLimit": 0}})
+        pods = f"/api/v1/namespaces/{self.name}/pods"
+        selector = f"batch.kubernetes.io/controller-uid={job['metadata']['uid']}"
+        while not (found := items_of(await self._client.get(pods, labelSelector=selector))):
+            await asyncio.sleep(0.02)
+        for pod in found:
+            status = {"phase": "Succeeded" if self.migrates else "Failed"}
+            await self._client.merge_patch(f"{pods}/{pod['metadata']['name']}/status", {"status": status})
 
     async def owns_the_crd(self) -> bool:
         try:
             found = await self._client.get(CRD)
         except NotFound:
             return False
-        return bool(found["metadata"].get("annotations", {}).get("meta.helm.sh/release-name") == self.name)
+        return bool((found["metadata"].get("annotations") or {}).get("meta.helm.sh/release-name") == self.name)
 
-    async def remove(self) -> None:
-        """Uninstall it, and what outlives a release by intention."""
+    async def uninstall(self) -> None:
         with contextlib.suppress(helm.HelmError):
             await self.helm("uninstall")
+
+    async def remove_crd(self) -> None:
+        """If it is the release's; it outlives that by intention. Its objects go as well."""
         if await self.owns_the_crd():
             with contextlib.suppress(NotFound):
                 await self._client.delete(CRD)
 
 
-def _ended(job: Object, well: bool) -> dict[str, Any]:
-    """A Job's status at its end, with all that a real API server asks for; a real Job controller may have begun it."""
-    started = job.get("status", {}).get("startTime") or _AT
+def _ended(well: bool) -> dict[str, Any]:
+    """A Job's status at its end, with all that a real API server asks for."""
     kinds = ("SuccessCriteriaMet", "Complete") if well else ("FailureTarget", "Failed")
     conditions = [
         {
@@ -129,5 +154,5 @@ def _ended(job: Object, well: bool) -> dict[str, Any]:
         for kind in kinds
     ]
     none_left = {"active": 0, "ready": 0, "terminating": 0, "uncountedTerminatedPods": {}}
-    status = {"startTime": started, "conditions": conditions, **none_left}
-    return status | ({"succeeded": 1, "completionTime": started} if well else {"failed": 1})
+    status = {"startTime": _AT, "conditions": conditions, **none_left}
+    return status | ({"succeeded": 1, "completionTime": _AT} if well else {"failed": 1})

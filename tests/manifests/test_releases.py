@@ -11,6 +11,7 @@ import yaml
 
 from controller.domain.errors import NotFound
 from controller.kube.client import KubeClient
+from dev.emulators.kubernetes import detection
 from dev.manifests import files, helm
 from tests.manifests import chart
 from tests.manifests.cases import DEFAULT
@@ -21,12 +22,15 @@ from tests.manifests.releases import CRD, Release
 
 @pytest.fixture
 async def release(client: KubeClient, kubeconfig: Path, tmp_path: Path) -> AsyncIterator[Release]:
-    release = Release(client, kubeconfig, tmp_path, is_confined=is_somebodys(kubeconfig))
+    is_confined = is_somebodys(kubeconfig)
+    has_job_controller = is_confined and await detection.has_controllers(client)
+    release = Release(client, kubeconfig, tmp_path, is_confined=is_confined, has_job_controller=has_job_controller)
     async with release.job_controller():
         yield release
-        await release.remove()
-    if is_somebodys(kubeconfig):
+        await release.uninstall()
+    if is_confined:
         await remove_namespaces(kubeconfig, (release.name, release.jobs))
+    await release.remove_crd()
 
 
 @pytest.fixture

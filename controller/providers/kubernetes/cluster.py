@@ -9,7 +9,9 @@ import msgspec
 from controller.clock import wait_for_event
 from controller.cloud_settings import KubernetesSettings
 from controller.domain.errors import Forbidden, NotFound, Unavailable, Unreachable
+from controller.domain.nulls import without_nulls
 from controller.kube.client import KubeClient, load_configuration
+from controller.kube.decoding import Decoder
 from controller.kube.listwatch import ListWatch
 from controller.ports import Clock
 from controller.providers.kubernetes import labels, places
@@ -23,8 +25,8 @@ FIRST_LIST_SECONDS = 8.0
 """How long a question waits for the first list."""
 PODS_PAGE = "500"
 
-_jobs = msgspec.json.Decoder(Job)
-_pods = msgspec.json.Decoder(PodList)
+_jobs = Decoder(Job)
+_pods = Decoder(PodList)
 
 
 class Cluster:
@@ -140,7 +142,7 @@ class Cluster:
     async def create_job(self, job: Object) -> Job:
         client = await self.client()
         made = await client.post(places.jobs(job["metadata"]["namespace"]), job)
-        return msgspec.convert(made, Job)
+        return msgspec.convert(without_nulls(made), Job)
 
     async def job(self, place: Place) -> Job | None:
         """The Job there, read now. Raises Unreachable."""
@@ -159,7 +161,7 @@ class Cluster:
         while True:
             with self._within_reach(meta.namespace):
                 page = _pods.decode(await client.read(places.pods(meta.namespace), **query))
-            found += (one for one in map(attempt_of, page.items) if one.job_uid == meta.uid)
+            found += (one for one in map(attempt_of, page.items or ()) if one.job_uid == meta.uid)
             if not page.metadata.continue_:
                 return found
             query["continue"] = page.metadata.continue_

@@ -3,11 +3,10 @@
 import os
 from collections.abc import AsyncIterator
 
-import msgspec
-
 from controller.domain.errors import Invalid, NotFound
 from controller.domain.job import Job
 from controller.kube.client import KubeClient, load_configuration
+from controller.kube.decoding import Decoder
 from controller.providers.kubernetes import labels, places
 from controller.providers.kubernetes.attempts import attempt_of
 from controller.providers.kubernetes.cluster import PODS_PAGE
@@ -18,7 +17,7 @@ CALL_SECONDS = 60.0
 LIMIT_BYTES = 32 * 2**20
 """Of each Pod, from its beginning."""
 
-_pods = msgspec.json.Decoder(PodList)
+_pods = Decoder(PodList)
 
 
 async def lines(job: Job) -> AsyncIterator[str]:
@@ -51,7 +50,7 @@ async def _attempts(client: KubeClient, namespace: str, uid: str) -> list[tuple[
     found: list[Pod] = []
     while True:
         page = _pods.decode(await client.read(places.pods(namespace), **query))
-        found += page.items
+        found += page.items or ()
         if not page.metadata.continue_:
             break
         query["continue"] = page.metadata.continue_

@@ -9,7 +9,7 @@ from controller.providers.kubernetes import labels
 
 
 class Wire(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Base: camelCase outside, what is missing is empty."""
+    """Base: camelCase outside, what is missing is empty, and so is what is null (`kube.decoding`)."""
 
 
 class Labels(Wire, frozen=True, kw_only=True):
@@ -128,5 +128,6 @@ class ListMeta(Wire, frozen=True, kw_only=True):
 
 
 class PodList(Wire, frozen=True, kw_only=True):
-    items: list[Pod]
+    items: list[Pod] | None
+    """Null where there are none; not to be left out, as what is no list is not an empty one."""
     metadata: ListMeta = ListMeta()

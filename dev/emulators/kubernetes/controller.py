@@ -2,25 +2,16 @@
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
 
-from controller.clock import SystemClock
-from controller.kube.client import KubeClient
-from controller.kube.listwatch import ListWatch
+from controller.kube.client import KubeClient, items_of
 from dev.emulators.control import LedgerEntry
 from dev.emulators.kubernetes.calls import PATCH, delete, until_done
 from dev.emulators.kubernetes.jobs import JobRun
 from dev.emulators.kubernetes.kubelet import Kubelet
 from dev.emulators.kubernetes.objects import Object
+from dev.emulators.kubernetes.watching import JOBS, OWNED, PODS, Sink, tell_of_a_failure, watching
 
-log = logging.getLogger(__name__)
-
-JOBS = "/apis/batch/v1/jobs"
-PODS = "/api/v1/pods"
-OWNED = "batch.kubernetes.io/controller-uid"
-"""A label of each Pod of a Job."""
 FOREGROUND = "foregroundDeletion"
 
 
@@ -44,8 +35,8 @@ class JobController:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["JobController"]:
-        pods = self._watch(PODS, OWNED, _Sink(self._put_pod, self._remove_pod, self._are_pods_known.set))
-        jobs = self._watch(JOBS, self._selector, _Sink(self._put_job, self._remove_job))
+        pods = watching(self._client, PODS, OWNED, Sink(self._put_pod, self._remove_pod, self._are_pods_known.set))
+        jobs = watching(self._client, JOBS, self._selector, Sink(self._put_job, self._remove_job))
         watches = [asyncio.create_task(watch.run()) for watch in (pods, jobs)]
         try:
             yield self
@@ -53,17 +44,6 @@ class JobController:
             for task in (*watches, *self._tasks.values()):
                 task.cancel()
             await asyncio.gather(*watches, *self._tasks.values(), return_exceptions=True)
-
-    def _watch(self, path: str, selector: str, sink: "_Sink") -> ListWatch[dict[str, Any]]:
-        return ListWatch(
-            self._client,
-            path,
-            selector=selector,
-            kind=dict[str, Any],
-            sink=sink,
-            clock=SystemClock(),
-            changed=lambda: None,
-        )
 
     # --- what the watch tells --------------------------------------------------------------------------
 
@@ -108,7 +88,7 @@ class JobController:
             await self._play(run)
 
         self._tasks[uid] = asyncio.create_task(in_turn())
-        self._tasks[uid].add_done_callback(_tell_of_a_failure)
+        self._tasks[uid].add_done_callback(tell_of_a_failure)
 
     async def _play(self, run: JobRun) -> None:
         if run.is_being_deleted:
@@ -131,41 +111,10 @@ class JobController:
         for name in list(self._pods.get(meta["uid"], {})):
             await delete(self._client, f"/api/v1/namespaces/{namespace}/pods/{name}")
         secrets = f"/api/v1/namespaces/{namespace}/secrets"
-        found = await until_done(lambda: self._client.get(secrets)) or {"items": []}
-        for secret in found["items"]:
+        for secret in items_of(await until_done(lambda: self._client.get(secrets)) or {}):
             if any(owner["uid"] == meta["uid"] for owner in secret["metadata"].get("ownerReferences") or ()):
                 await delete(self._client, f"{secrets}/{secret['metadata']['name']}")
         if FOREGROUND in (meta.get("finalizers") or ()):
             left = [name for name in meta["finalizers"] if name != FOREGROUND]
             patch = {"metadata": {"finalizers": left, "uid": meta["uid"]}}
             await until_done(lambda: self._client.call("PATCH", run.path, body=patch, content_type=PATCH))
-
-
-class _Sink:
-    """`listwatch.Sink` of whole objects."""
-
-    def __init__(self, put: Any, remove: Any, listed: Any = lambda: None) -> None:
-        self._put, self._remove, self._listed = put, remove, listed
-        self._known: dict[str, Object] = {}
-
-    def replace(self, items: Sequence[Object], version: int) -> None:
-        there = {item["metadata"]["uid"] for item in items}
-        for uid in self._known.keys() - there:
-            self.remove(self._known[uid])
-        for item in items:
-            self.put(item)
-        self._listed()
-
-    def put(self, item: Object) -> None:
-        self._known[item["metadata"]["uid"]] = item
-        self._put(item)
-
-    def remove(self, item: Object) -> None:
-        self._known.pop(item["metadata"]["uid"], None)
-        self._remove(item)
-
-
-def _tell_of_a_failure(task: asyncio.Task[None]) -> None:
-    """A Job that cannot be played any more, as the API server refuses what is written: that is our fault."""
-    if not task.cancelled() and task.exception() is not None:
-        log.error("a Job is not played any more", exc_info=task.exception())

@@ -15,6 +15,21 @@ from dev.emulators.kubernetes.objects import Object
 GROUP = "jennah.alphaus.cloud"
 
 
+def entry_of(job: Object, *, state: str, ran_seconds: float, exit_code: int | None) -> LedgerEntry:
+    """What the ledger has of a Job."""
+    meta = job["metadata"]
+    labels = meta.get("labels") or {}
+    return LedgerEntry(
+        id=meta["uid"],
+        name=labels.get(f"{GROUP}/external-name", meta["name"]),
+        uid=labels.get(f"{GROUP}/uid", ""),
+        state=state,
+        created_at=time.mktime(time.strptime(meta["creationTimestamp"], "%Y-%m-%dT%H:%M:%SZ")) - time.timezone,
+        ran_seconds=ran_seconds,
+        exit_code=exit_code,
+    )
+
+
 class JobRun:
     """One Job. `run` plays it; the object is renewed by `see`."""
 
@@ -54,17 +69,8 @@ class JobRun:
 
     @property
     def entry(self) -> LedgerEntry:
-        meta = self.job["metadata"]
-        labels = meta.get("labels") or {}
-        return LedgerEntry(
-            id=meta["uid"],
-            name=labels.get(f"{GROUP}/external-name", meta["name"]),
-            uid=labels.get(f"{GROUP}/uid", ""),
-            state=self._state,
-            created_at=time.mktime(time.strptime(meta["creationTimestamp"], "%Y-%m-%dT%H:%M:%SZ")) - time.timezone,
-            ran_seconds=self._ran_seconds + sum(one.is_running for one in self.active.values()),
-            exit_code=self._exit_code,
-        )
+        ran_seconds = self._ran_seconds + sum(one.is_running for one in self.active.values())
+        return entry_of(self.job, state=self._state, ran_seconds=ran_seconds, exit_code=self._exit_code)
 
     def removed(self) -> None:
         """The Job is gone."""
@@ -165,7 +171,7 @@ class JobRun:
                 self._failed.add(index)
 
     async def _attempt(self, index: int) -> Result:
-        fault = objects.fault_of(self.job)
+        fault = objects.fault_of(self.job["spec"]["template"].get("metadata", {}))
         if fault == "Preempted" and self._disrupted.get(index):
             fault = ""  # once is enough
         failures = self._tries.get(index, 0)

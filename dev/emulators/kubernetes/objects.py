@@ -172,9 +172,8 @@ def ranges(numbers: Collection[int]) -> str:
     )
 
 
-def fault_of(job: Object) -> str:
-    """What is to go wrong with that Job's Pods."""
-    meta = job["spec"]["template"].get("metadata", {})
+def fault_of(meta: Object) -> str:
+    """What is to go wrong with Pods of that metadata."""
     return str((meta.get("annotations") or {}).get(FAULT) or (meta.get("labels") or {}).get(FAULT) or "")
 
 

@@ -23,7 +23,6 @@ class Reviews:
         if not isinstance(spec, dict):
             raise bad_request("json: cannot unmarshal spec")
         return {
-            "metadata": {},
             **review,
             "kind": resource.kind,
             "apiVersion": resource.api_version,

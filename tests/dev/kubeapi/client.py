@@ -18,7 +18,8 @@ WIDGETS = "/apis/example.com/v1/namespaces/default/widgets"
 @dataclass(frozen=True)
 class Reply:
     code: int
-    body: dict[str, Any]
+    body: Any
+    """JSON, or text where it is none."""
     warnings: list[str]
 
 
@@ -37,8 +38,9 @@ class Api:
         headers = {"Content-Type": media_type}
         url = self.server.url + path
         async with self.session.request(method, url, data=data, headers=headers, params=query) as response:
-            text = await response.read()
-            return Reply(response.status, json.loads(text), response.headers.getall("Warning", []))
+            text = await response.text()
+            body = json.loads(text) if response.content_type == "application/json" else text
+            return Reply(response.status, body, response.headers.getall("Warning", []))
 
     async def ok(
         self, method: str, path: str, body: Any = None, media_type: str = "application/json", **query: str
@@ -47,6 +49,11 @@ class Api:
         reply = await self.call(method, path, body, media_type, **query)
         assert reply.code < 300, reply.body
         return reply.body
+
+    async def define(self, definition: dict[str, Any], collection: str = WIDGETS) -> None:
+        """Create that CRD, and let its kind, of which `collection` is a path, be initialized."""
+        await self.ok("POST", CRDS, definition)
+        await self.call("GET", collection, limit="1")
 
     def watch(self, path: str, **query: str) -> Any:
         """The streaming response of a watch, as a context manager."""

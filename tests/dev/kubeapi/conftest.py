@@ -8,7 +8,7 @@ import pytest
 
 from dev.kubeapi.server import KubeApiServer
 
-from .client import ANYTHING, CRDS, Api, crd
+from .client import ANYTHING, Api, crd
 
 
 @pytest.fixture
@@ -25,5 +25,5 @@ async def api(tmp_path: Path) -> AsyncIterator[Api]:
 @pytest.fixture
 async def widgets(api: Api) -> Api:
     """A server that has widgets with any spec."""
-    await api.ok("POST", CRDS, crd(ANYTHING))
+    await api.define(crd(ANYTHING))
     return api

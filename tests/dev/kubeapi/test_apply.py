@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from .client import APPLY, CRDS, MERGE, WIDGETS, Api, crd, widget
+from .client import APPLY, MERGE, WIDGETS, Api, crd, widget
 
 ENV_ITEM = {
     "type": "object",
@@ -29,7 +29,7 @@ SCHEMA = {
 
 @pytest.fixture
 async def typed(api: Api) -> Api:
-    await api.ok("POST", CRDS, crd(SCHEMA))
+    await api.define(crd(SCHEMA))
     return api
 
 

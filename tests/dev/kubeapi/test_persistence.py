@@ -7,10 +7,12 @@ import ssl
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from .client import ANYTHING, CRDS, WIDGETS, crd, widget
@@ -55,6 +57,8 @@ def test_objects_versions_and_token_outlive_sigkill(tmp_path: Path) -> None:
         CRDS,
         crd({**ANYTHING, "properties": {"color": {"type": "string"}}}, selectableFields=[{"jsonPath": ".spec.color"}]),
     )
+    with pytest.raises(urllib.error.HTTPError, match="429"):
+        first.call("GET", WIDGETS)
     for index in range(20):
         first.call("POST", WIDGETS, widget(f"w{index:02}", {"color": "red" if index % 2 else "blue"}))
     first.call("DELETE", f"{WIDGETS}/w00")

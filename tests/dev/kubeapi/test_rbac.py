@@ -10,7 +10,7 @@ import pytest
 
 from dev.kubeapi.server import KubeApiServer
 
-from .client import ANYTHING, CRDS, MERGE, WIDGETS, Api, Reply, crd, widget
+from .client import ANYTHING, MERGE, WIDGETS, Api, Reply, crd, widget
 
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 IN_DEFAULT = f"{RBAC}/namespaces/default"
@@ -26,7 +26,7 @@ async def admin(tmp_path: Path) -> AsyncIterator[Api]:
     headers = {"Authorization": f"Bearer {server.token}"}
     async with aiohttp.ClientSession(headers=headers, connector=aiohttp.TCPConnector(ssl=False)) as session:
         api = Api(server, session)
-        await api.ok("POST", CRDS, crd(ANYTHING))
+        await api.define(crd(ANYTHING))
         await api.ok("POST", ACCOUNTS, {"metadata": {"name": "worker"}})
         yield api
     await server.stop()

@@ -53,7 +53,7 @@ SCHEMA = {
 
 @pytest.fixture
 async def typed(api: Api) -> Api:
-    await api.ok("POST", CRDS, crd(SCHEMA))
+    await api.define(crd(SCHEMA))
     return api
 
 
@@ -125,7 +125,7 @@ async def test_transition_rules_need_an_old_value(typed: Api) -> None:
 
 
 async def test_what_was_wrong_before_does_not_stop_other_changes(api: Api) -> None:
-    await api.ok("POST", CRDS, crd({"type": "object", "x-kubernetes-preserve-unknown-fields": True}))
+    await api.define(crd({"type": "object", "x-kubernetes-preserve-unknown-fields": True}))
     await api.ok("POST", WIDGETS, widget("w", {"image": "i", "count": 99}))
     stored = await api.ok("GET", f"{CRDS}/widgets.example.com")
     await api.ok("PUT", f"{CRDS}/widgets.example.com", {**stored, "spec": crd(SCHEMA)["spec"]})
