@@ -26,6 +26,8 @@ class Member:
         self.is_busy = False
         """Whether something is being done to it."""
         self._command = command
+        self.settings: Mapping[str, str] = {}
+        """What it is told differently from its next start on."""
         self._module, self._env = "api.cli", dict(env)
         if clock is not None:
             self.set_clock(0)
@@ -39,7 +41,8 @@ class Member:
     async def start(self) -> None:
         """Start it, and wait for its first line, not until it works: what it needs may be down."""
         arguments = ["-m", self._module, self._command]
-        self._child = await Child.start(self.name, arguments, env=self._env, on_line=self.lines.append, ready_text="")
+        env = {**self._env, **self.settings}
+        self._child = await Child.start(self.name, arguments, env=env, on_line=self.lines.append, ready_text="")
         self._watching = asyncio.create_task(self._watch(self._child))
 
     async def kill(self) -> None:
