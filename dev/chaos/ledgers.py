@@ -25,6 +25,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """That were acknowledged."""
     cloud_jobs: int
     """Jobs that the service ever made."""
+    ran_twice: list[str] = []
+    """The jobs that are `duplicates`, by name."""
     duplicates: int
     """JennahJobs of which more than one cloud job ran, or a task more than once."""
     ended_duplicates: int
@@ -33,11 +35,18 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """Acknowledged jobs that are not there, have not ended, or never ran though nobody wished them away."""
     forgotten: int = 0
     """Jobs whose object was made after the copy that Kubernetes was restored from, and is not there: not lost by us."""
-    left_open: int = 0
-    """Rows of such objects, and of those that were forced away, that have no end: their cloud jobs were at a place
-    that no living job and no operator's setting names any more, and nobody looks for them there."""
+    left_open: list[str] = []
+    """Such jobs, and jobs that were forced away, whose row has no end: they were sent to a place that no living job and
+    no operator's setting names any more, and nobody looks for them there."""
     disagreements: list[str]
     """What Kubernetes, the database and the service say differently; one line each."""
+
+    @property
+    def suspects(self) -> list[str]:
+        """The jobs that something is wrong with."""
+        return list(
+            dict.fromkeys([*self.ran_twice, *self.left_open, *(line.partition(":")[0] for line in self.disagreements)])
+        )
 
     @property
     def is_good(self) -> bool:
@@ -95,11 +104,12 @@ def compare(
         by_name[job_name(entry)].append(entry)
     known = {one.name for one in asked}
     wrong = [f"{name}: a cloud job of nobody" for name in by_name if name not in known]
-    ran_twice, ended, lost, forgotten, left_open = 0, 0, [], 0, 0
+    ran_twice, lost, left_open, ended, forgotten = [], [], [], 0, 0
     for one in asked:
         entries, job, row = by_name.get(one.name, []), jobs.get(one.name), record.rows.get(one.name)
         ran = [entry for entry in entries if entry.ran_seconds > 0]
-        ran_twice += len(ran) > 1 or any(entry.tasks_made_again for entry in entries)
+        if len(ran) > 1 or any(entry.tasks_made_again for entry in entries):
+            ran_twice.append(one.name)
         ended += len(entries) - max(len(ran), 1) if entries else 0
         is_forgotten = job is None and one.name in case.restored.forgotten
         if one.is_acknowledged and is_forgotten:
@@ -107,13 +117,14 @@ def compare(
         elif is_lost(one, job, row, entries):
             lost.append(one.name)
         if row is not None and not row.status.is_terminal and may_stay_open(one, job, entries, case):
-            left_open += not has_no_trace(entries)
+            left_open += [one.name] * (not has_no_trace(entries))
             continue
         wrong += [f"{one.name}: {fault}" for fault in _faults(one, job, record, entries, case)]
     return Verdict(
         jobs=sum(one.is_acknowledged for one in asked),
         cloud_jobs=sum(map(len, by_name.values())),
-        duplicates=ran_twice,
+        duplicates=len(ran_twice),
+        ran_twice=ran_twice,
         ended_duplicates=ended,
         lost=len(lost),
         forgotten=forgotten,

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import signal
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -88,6 +89,15 @@ class Member:
 def is_surprise(line: str) -> bool:
     """Whether no program of ours should print that."""
     return any(text in line for text in SURPRISES)
+
+
+def lines_about(members: list[Member], job: str, say: Callable[[str], None]) -> None:
+    """Tell what they printed of that job, for who looks for a fault."""
+    mentions = re.compile(rf"{re.escape(job)}(?!\d)")
+    for member in members:
+        for line in member.lines:
+            if mentions.search(line):
+                say(f"{member.name}: {line}")
 
 
 def lines_of(members: list[Member], say: Callable[[str], None], last: int = 40) -> None:

@@ -16,7 +16,7 @@ from dev.chaos import rest
 from dev.chaos.hand import Hand
 from dev.chaos.ledgers import Circumstances, Record, Verdict, cloud_ledger, compare
 from dev.chaos.links import Link
-from dev.chaos.members import Member, lines_of
+from dev.chaos.members import Member, lines_about, lines_of
 from dev.chaos.plan import Plan
 from dev.chaos.servers import Servers
 from dev.chaos.workload import TENANT, Workload
@@ -26,6 +26,8 @@ Say = Callable[[str], None]
 
 TTL_SECONDS = 3
 """Of the lease: short, so that there are many takeovers in a run."""
+SUSPECTS = 10
+"""Jobs at most of which is told what was printed of them."""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +71,8 @@ async def run(plan: Plan, folder: Path, say: Say, kubeconfig: Path | None = None
             lines_of([*operators, api], say)
             raise
         verdict = await _verdict(servers, workload, jobs, case)
+        for name in verdict.suspects[:SUSPECTS]:
+            lines_about([*operators, api], name, say)
         surprises = [line for member in (*operators, api) for line in member.surprises()]
     return Outcome(
         plan=plan,

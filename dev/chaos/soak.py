@@ -106,7 +106,7 @@ def _add(total: Sum, outcome: Outcome) -> None:
     total.ended_duplicates += verdict.ended_duplicates
     total.lost += verdict.lost
     total.forgotten += verdict.forgotten
-    total.left_open += verdict.left_open
+    total.left_open += len(verdict.left_open)
     total.disagreements += len(verdict.disagreements)
     total.surprises += outcome.surprises
     total.faults = dict(sorted((Counter(total.faults) + Counter(outcome.deeds)).items()))
@@ -122,7 +122,7 @@ def _add(total: Sum, outcome: Outcome) -> None:
             ended_duplicates=verdict.ended_duplicates,
             lost=verdict.lost,
             forgotten=verdict.forgotten,
-            left_open=verdict.left_open,
+            left_open=len(verdict.left_open),
             disagreements=verdict.disagreements,
         )
     )
