@@ -72,9 +72,12 @@ class Hand:
                 task.result()
 
     async def heal(self) -> None:
-        """Everything runs and is reachable again."""
+        """Everything runs and is reachable again, with the settings that all began with."""
         self._over.set()
         await asyncio.gather(*self._under_way)
+        for member in self._operators:
+            if member.settings:
+                await self._end(member, is_kill=False, absence=0, settings={})
 
     def _choose(self, name: str) -> Deed | None:
         """The deed with its choices drawn; None where it does not apply now."""

@@ -56,7 +56,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Whether some jobs are cancelled, deleted, made by kubectl, or submitted again by a caller who has forgotten."""
     ttl: int = 0
     """JOB_TTL_SECONDS of the API: ended jobs that it made are removed after that, and only the record knows them."""
-    backup_age: float = 60.0
+    backup_age: float = 15.0
     """Of the copy that Kubernetes is restored from, at most."""
     patience: float = 300.0
     """From the last deed until everything must have come to rest."""

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import tempfile
 import time
@@ -112,7 +113,7 @@ class Servers:
         return {**self._stand_in.settings(self._cloud_line), self._stand_in.endpoint_variable: through}
 
     def alternatives(self) -> list[dict[str, str]]:
-        """Settings that send new jobs somewhere else; the first are those that all operators begin with."""
+        """Settings that send new jobs somewhere else; the first, none, are those that all operators begin with."""
         found = [dict(one) for one in ({}, *self._stand_in.alternatives)]
         if not self._stand_in.is_service:
             found.append({"KUBERNETES_JOB_NAMESPACE": self._other_namespace})
@@ -174,6 +175,7 @@ class Servers:
         last = restores.read(self._stack.data_dir, self.namespace)
         self.restored.add(restores.read(copy, self.namespace), last, time.time())
         backups.restore(self._stack.data_dir, copy)
+        shutil.rmtree(copy)
         await self.start_kube()
 
     async def crash_database(self) -> None:

@@ -21,6 +21,7 @@ RUN_SECONDS = 240.0
 JOBS_A_SECOND = {"kubernetes": 3.0}
 """Its API server does the work of a service as well."""
 _JOBS_A_SECOND = 6.0
+BACKUP_AGE_SECONDS = 60.0
 TTL_SECONDS = 5
 """Of ended jobs, in every second run of a provider."""
 
@@ -77,6 +78,7 @@ async def run(seconds: float, seed: int, result: Path, say: Callable[[str], None
             jobs=round(length * JOBS_A_SECOND.get(provider, _JOBS_A_SECOND)),
             seconds=length,
             faults=STEADY_FAULTS[provider],
+            backup_age=BACKUP_AGE_SECONDS,
             ttl=TTL_SECONDS if number // len(providers) % 2 else 0,
         )
         say(f"run {number}: {provider}, seed {plan.seed}, {plan.jobs} jobs")
