@@ -106,7 +106,7 @@ async def _members(plan: Plan, servers: Servers, folder: Path) -> AsyncIterator[
                 "kubernetes": await link(f"{name} to Kubernetes", servers.kube_address),
                 "database": await link(f"{name} to the database", servers.database_address),
             }
-            if command == "operator":
+            if command == "operator" and servers.cloud_address is not None:
                 links["cloud"] = await link(f"{name} to the cloud", servers.cloud_address)
                 env = {**env, **servers.cloud_settings(links["cloud"].port)}
             kubeconfig = servers.kubeconfig_through(links["kubernetes"].port, folder / f"kubeconfig-{name}")

@@ -97,19 +97,17 @@ class Servers:
         return path
 
     @property
-    def cloud_address(self) -> tuple[str, int]:
+    def cloud_address(self) -> tuple[str, int] | None:
+        """None where jobs are in the operators' own cluster: what reaches that reaches them."""
         if not self._stand_in.is_service:
-            return self.kube_address
+            return None
         host, _, port = clouds.endpoint(self._cloud_line).rpartition("/")[2].rpartition(":")
         return host, int(port)
 
     def cloud_settings(self, port: int) -> dict[str, str]:
         """The operator's settings for the stand-in, behind a proxy at that port."""
         own = clouds.endpoint(self._cloud_line)
-        if self._stand_in.is_service:
-            through = own.replace(":".join(map(str, self.cloud_address)), f"127.0.0.1:{port}")
-        else:
-            through = str(self.kubeconfig_through(port, self._folder / f"kubeconfig-jobs-{port}"))
+        through = own.replace(own.rpartition("/")[2], f"127.0.0.1:{port}")
         return {**self._stand_in.settings(self._cloud_line), self._stand_in.endpoint_variable: through}
 
     def alternatives(self) -> list[dict[str, str]]:
