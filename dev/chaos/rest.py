@@ -19,8 +19,10 @@ FOLLOWED_SECONDS = 4 * ORPHAN_SWEEP_SECONDS
 """How long jobs without an object are waited for that may be where nobody looks any more."""
 
 
-async def wait(servers: Servers, workload: Workload, case: Circumstances, say: Callable[[str], None]) -> dict[str, Job]:
-    """The objects by name, once that is so."""
+async def wait(
+    servers: Servers, workload: Workload, case: Circumstances, left_over: set[str], say: Callable[[str], None]
+) -> dict[str, Job]:
+    """The objects by name, once that is so. `left_over`: is told meanwhile of which jobs it is not, by name."""
     asked = {one.name: one for one in workload.asked}
     gone = to_go(workload.asked, case)
     told: tuple[int, ...] = ()
@@ -31,10 +33,12 @@ async def wait(servers: Servers, workload: Workload, case: Circumstances, say: C
         while True:
             raw = (await servers.client().get(paths.jobs(servers.namespace))).get("items") or ()
             jobs = {job.metadata.name: job for job in map(parse, raw)}
-            open_jobs = sum(not job.is_finished for job in jobs.values())
-            doubts = sum(job.status.submission is not None for job in jobs.values())
-            left: tuple[int, ...] = (open_jobs, doubts, len(gone & jobs.keys()))
-            if any(left):
+            open_jobs = {name for name, job in jobs.items() if not job.is_finished}
+            doubts = {name for name, job in jobs.items() if job.status.submission is not None}
+            left: tuple[int, ...] = (len(open_jobs), len(doubts), len(gone & jobs.keys()))
+            left_over.clear()
+            left_over |= open_jobs | doubts | (gone & jobs.keys())
+            if left_over:
                 quiet_since = None
             else:
                 # What has no object goes on for a while where Kubernetes does not show it.
@@ -43,6 +47,7 @@ async def wait(servers: Servers, workload: Workload, case: Circumstances, say: C
                 rows = {row.job_id for row in (await store.list_jobs(TENANT)).jobs if not row.status.is_terminal}
                 going = unfinished(rows, entries)
                 left = (*left, len(going))
+                left_over |= going.keys()
                 is_followed = time.monotonic() - quiet_since < FOLLOWED_SECONDS
                 if not going or (not is_followed and all(_may_stay(name, asked, jobs, going, case) for name in going)):
                     return jobs

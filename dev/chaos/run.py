@@ -56,6 +56,7 @@ async def run(plan: Plan, folder: Path, say: Say, kubeconfig: Path | None = None
         _members(plan, servers, folder) as (operators, api, api_url),
     ):
         workload = Workload(plan, api_url=api_url, kube=servers.client(), namespace=servers.namespace)
+        left_over: set[str] = set()
         hand = Hand(plan, servers, operators, api, workload)
         try:
             async with asyncio.TaskGroup() as group:
@@ -66,9 +67,11 @@ async def run(plan: Plan, folder: Path, say: Say, kubeconfig: Path | None = None
                 async with asyncio.timeout(plan.patience):
                     await working
                     case = _circumstances(servers, hand)
-                    jobs = await rest.wait(servers, workload, case, say)
+                    jobs = await rest.wait(servers, workload, case, left_over, say)
         except BaseException:
             lines_of([*operators, api], say)
+            for name in sorted(left_over)[:SUSPECTS]:
+                lines_about([*operators, api], name, say)
             raise
         verdict = await _verdict(servers, workload, jobs, case)
         for name in verdict.suspects[:SUSPECTS]:
