@@ -9,7 +9,6 @@ import importlib.util
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -17,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+
+from dev.stack import free_port
 
 PASSWORD = "only-for-this-folder"
 START_SECONDS = 30.0
@@ -50,7 +51,7 @@ class Server:
         self._as_user = _unprivileged(self._folder)
         self._binaries = _reachable(binaries, self._folder, self._as_user)
         self._process: subprocess.Popen[bytes] | None = None
-        self.port = _free_port()
+        self.port = free_port(0)
 
     @property
     def pid(self) -> int | None:
@@ -123,9 +124,3 @@ def _reachable(binaries: Path, folder: Path, as_user: dict[str, Any]) -> Path:
     except (OSError, subprocess.CalledProcessError):
         shutil.copytree(binaries.parent, folder / "install", symlinks=True)
         return folder / "install" / "bin"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

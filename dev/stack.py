@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import random
 import signal
 import socket
 import sys
@@ -24,6 +25,9 @@ from dev.processes import Child, ProcessFailed
 
 ROOT = Path(__file__).resolve().parent.parent
 _CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+_OWN_PORTS = range(10_000, 32_768)
+"""Below those that systems give to outgoing connections."""
+_TRIES = 100
 
 
 class StackError(Exception):
@@ -198,8 +202,9 @@ def _check_port(port: int, variable: str) -> None:
 
 
 def free_port(preferred: int) -> int:
-    """That port, or any free one where it is taken."""
-    for port in (preferred, 0):
+    """That port, or a free one where it is taken: none that outgoing connections use, so a server that is restarted
+    finds it free again."""
+    for port in (*([preferred] if preferred else []), *random.sample(_OWN_PORTS, _TRIES)):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

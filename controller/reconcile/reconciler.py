@@ -223,8 +223,9 @@ class Reconciler:
         except Permanent as refused:
             if refused.reason not in (reasons.RECORD_REJECTED, reasons.JOB_DELETED):
                 raise
+            is_news = not draft.base.is_finished
             await self._give_up(draft, refused)
-            return None
+            return 0.0 if is_news else None  # its ttl begins
 
     async def _tell_that_it_is_out_of_reach(self, draft: Draft, refused: Forbidden) -> None:
         """A job whose place answers to nobody here stays as it is, and says so."""

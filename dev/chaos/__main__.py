@@ -45,6 +45,7 @@ def _plan(found: argparse.Namespace, seed: int) -> Plan:
         faults=_faults(found),
         settle=found.settle,
         patience=found.patience,
+        ttl=found.ttl,
     )
     return msgspec.structs.replace(plan, deeds={"kill": 1}, wishes=False) if found.only_kills else plan
 
@@ -66,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     for field in msgspec.structs.fields(Faults):
         parser.add_argument("--" + field.name.replace("_", "-"), type=float, default=None, help="of the cloud")
     parser.add_argument("--settle", type=float, default=4.0, help="SUBMIT_SETTLE_SECONDS")
+    parser.add_argument("--ttl", type=int, default=0, help="JOB_TTL_SECONDS: ended jobs are removed after that; 0: not")
     parser.add_argument("--patience", type=float, default=300.0, help="seconds until all must have come to rest")
     parser.add_argument("--kubeconfig", type=Path, help="of a cluster with the CRD, that may be let chaos loose on")
     parser.add_argument("--seed", type=int, default=None, help="repeats the choices of a run")

@@ -8,7 +8,7 @@ import asyncio
 import random
 import signal
 from collections import Counter
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 
 import msgspec
 
@@ -17,6 +17,7 @@ from dev.chaos.links import Link, Trouble
 from dev.chaos.members import Member
 from dev.chaos.plan import Plan
 from dev.chaos.servers import Servers
+from dev.chaos.workload import Workload
 from dev.emulators.faults import Faults
 
 LONGEST_OUTAGE_SECONDS = 8.0
@@ -28,6 +29,9 @@ LONGEST_ABSENCE_SECONDS = 4.0
 LARGEST_CLOCK_ERROR_SECONDS = 120
 STORM = Faults(lost_replies=0.5, lost_requests=0.1, throttled=0.2)
 TROUBLES = (Trouble.REFUSED, Trouble.SLOW, Trouble.SILENT, Trouble.REPLIES_LOST)
+UNREADABLE = (Trouble.REFUSED, Trouble.SILENT, Trouble.REPLIES_LOST)
+REPEATS = 10
+"""Submissions that are repeated while the database cannot be read."""
 
 Deed = Coroutine[None, None, None]
 
@@ -35,37 +39,45 @@ Deed = Coroutine[None, None, None]
 class Hand:
     """Ends, pauses, cuts off. `run` until enough was done, then `heal`."""
 
-    def __init__(self, plan: Plan, servers: Servers, operators: Sequence[Member], api: Member | None) -> None:
+    def __init__(
+        self, plan: Plan, servers: Servers, operators: Sequence[Member], api: Member, workload: Workload
+    ) -> None:
         self._plan = plan
         self._servers = servers
         self._operators = list(operators)
         self._api = api
+        self._workload = workload
         self._dice = random.Random(plan.seed)
         self._over = asyncio.Event()
         self._under_way: set[asyncio.Task[None]] = set()
         self._down: set[str] = set()
-        """Servers that are not there at the moment."""
+        """Servers that are not there at the moment, and what else is done only once at a time."""
         self.done: Counter[str] = Counter()
+        self.kills = 0
+        """SIGKILLs of operators, by whatever deed."""
 
     async def run(self, enough: Callable[[], bool]) -> None:
         """Until that is so, and the plan's kills are made."""
-        while not enough() or self.done["kill"] < self._plan.kills:
+        while not enough() or self.kills < self._plan.kills:
             await asyncio.sleep(self._dice.uniform(*self._plan.pause_between_deeds))
             name = self._dice.choices(list(self._plan.deeds), list(self._plan.deeds.values()))[0]
             deed = self._choose(name)
             if deed is not None:
                 self.done[name] += 1
-                task = asyncio.create_task(deed)
-                self._under_way.add(task)
-                task.add_done_callback(self._under_way.discard)
+                self._under_way.add(asyncio.create_task(deed))
                 await asyncio.sleep(0)
-            for task in [one for one in self._under_way if one.done()]:
+            over = {one for one in self._under_way if one.done()}
+            self._under_way -= over
+            for task in over:
                 task.result()
 
     async def heal(self) -> None:
-        """Everything runs and is reachable again."""
+        """Everything runs and is reachable again, with the settings that all began with."""
         self._over.set()
         await asyncio.gather(*self._under_way)
+        for member in self._operators:
+            if member.settings:
+                await self._end(member, is_kill=False, absence=0, settings={})
 
     def _choose(self, name: str) -> Deed | None:
         """The deed with its choices drawn; None where it does not apply now."""
@@ -75,8 +87,11 @@ class Hand:
         match name:
             case "kill" | "terminate" if not member.is_busy:
                 return self._end(member, is_kill=name == "kill", absence=share * LONGEST_ABSENCE_SECONDS)
-            case "kill-api" if self._api and not self._api.is_busy:
+            case "kill-api" if not self._api.is_busy:
                 return self._end(self._api, is_kill=True, absence=share * LONGEST_ABSENCE_SECONDS)
+            case "change-settings" if not member.is_busy:
+                settings, is_kill = dice.choice(self._servers.alternatives()), dice.random() < 0.5
+                return self._end(member, is_kill=is_kill, absence=share * LONGEST_ABSENCE_SECONDS, settings=settings)
             case "pause" if not member.is_busy:
                 return self._pause(member, share * LONGEST_PAUSE_SECONDS)
             case "trouble-one":
@@ -90,8 +105,16 @@ class Hand:
                 return self._cut(dice.choice(self._members()))
             case "restart-kubernetes" if self._servers.can_restart_kube and "kubernetes" not in self._down:
                 return self._restart_kube(seconds, gracefully=share < 0.5)
+            case "restore-kubernetes" if self._servers.can_restore_kube and not self._down & {"kubernetes", "copy"}:
+                return self._restore_kube(share * self._plan.backup_age, is_kill=dice.random() < 0.5)
+            case "empty-status":
+                return self._workload.empty_a_status(share)
             case "crash-database" if "database" not in self._down:
                 return self._crash_database(seconds)
+            case "unreadable-database":
+                return self._unreadable_database(
+                    dice.choice(UNREADABLE), seconds, [dice.random() for _ in range(REPEATS)]
+                )
             case "storm" if "storm" not in self._down:
                 return self._storm(seconds)
             case "set-clock" if member.clock is not None:
@@ -101,10 +124,14 @@ class Hand:
 
     # --- deeds -----------------------------------------------------------------------------------------
 
-    async def _end(self, member: Member, *, is_kill: bool, absence: float) -> None:
+    async def _end(
+        self, member: Member, *, is_kill: bool, absence: float, settings: Mapping[str, str] | None = None
+    ) -> None:
         member.is_busy = True
-        await (member.kill() if is_kill else member.terminate())
+        await self._stop(member, is_kill=is_kill)
         await self._for(absence)
+        if settings is not None:
+            member.settings = settings
         await member.start()
         member.is_busy = False
 
@@ -134,6 +161,34 @@ class Hand:
         await self._servers.start_kube()
         self._down.discard("kubernetes")
 
+    async def _restore_kube(self, age: float, *, is_kill: bool) -> None:
+        """As docs/operations.md tells it: nobody works with Kubernetes while a copy of that age is put back."""
+        self._down.add("copy")
+        copy = await self._servers.copy_kube()
+        await self._for(age)
+        for member in self._members():
+            while member.is_busy:
+                await asyncio.sleep(0.05)
+            member.is_busy = True
+        while "kubernetes" in self._down:
+            await asyncio.sleep(0.05)
+        self._down.add("kubernetes")
+        await asyncio.gather(*(self._stop(member, is_kill=is_kill) for member in self._members()))
+        await self._servers.restore_kube(copy)
+        for member in self._members():
+            await member.start()
+            member.is_busy = False
+        self._down -= {"kubernetes", "copy"}
+
+    async def _unreadable_database(self, trouble: Trouble, seconds: float, repeats: Sequence[float]) -> None:
+        """Callers repeat themselves meanwhile."""
+        links = [member.links["database"] for member in self._members()]
+        again = asyncio.create_task(self._workload.repeat(repeats))
+        try:
+            await self._trouble(links, trouble, seconds)
+        finally:
+            await again
+
     async def _crash_database(self, seconds: float) -> None:
         self._down.add("database")
         await self._servers.crash_database()
@@ -157,8 +212,12 @@ class Hand:
 
     # --- small helpers ---------------------------------------------------------------------------------
 
+    async def _stop(self, member: Member, *, is_kill: bool) -> None:
+        self.kills += is_kill and member is not self._api
+        await (member.kill() if is_kill else member.terminate())
+
     def _members(self) -> list[Member]:
-        return [*self._operators, *([self._api] if self._api else [])]
+        return [*self._operators, self._api]
 
     async def _for(self, seconds: float) -> None:
         """So long, or until all is to be whole again."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import signal
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -26,6 +27,8 @@ class Member:
         self.is_busy = False
         """Whether something is being done to it."""
         self._command = command
+        self.settings: Mapping[str, str] = {}
+        """What it is told differently from its next start on."""
         self._module, self._env = "api.cli", dict(env)
         if clock is not None:
             self.set_clock(0)
@@ -39,7 +42,8 @@ class Member:
     async def start(self) -> None:
         """Start it, and wait for its first line, not until it works: what it needs may be down."""
         arguments = ["-m", self._module, self._command]
-        self._child = await Child.start(self.name, arguments, env=self._env, on_line=self.lines.append, ready_text="")
+        env = {**self._env, **self.settings}
+        self._child = await Child.start(self.name, arguments, env=env, on_line=self.lines.append, ready_text="")
         self._watching = asyncio.create_task(self._watch(self._child))
 
     async def kill(self) -> None:
@@ -85,6 +89,15 @@ class Member:
 def is_surprise(line: str) -> bool:
     """Whether no program of ours should print that."""
     return any(text in line for text in SURPRISES)
+
+
+def lines_about(members: list[Member], job: str, say: Callable[[str], None]) -> None:
+    """Tell what they printed of that job, for who looks for a fault."""
+    mentions = re.compile(rf"{re.escape(job)}(?!\d)")
+    for member in members:
+        for line in member.lines:
+            if mentions.search(line):
+                say(f"{member.name}: {line}")
 
 
 def lines_of(members: list[Member], say: Callable[[str], None], last: int = 40) -> None:

@@ -5,17 +5,21 @@ import msgspec
 from dev.emulators.faults import Faults
 
 ALL_DEEDS = {
-    "kill": 14,
-    "pause": 2,
-    "terminate": 2,
-    "kill-api": 1,
-    "trouble-one": 4,
-    "trouble-all": 1,
-    "cut": 2,
-    "restart-kubernetes": 1,
-    "crash-database": 1,
-    "storm": 1,
-    "set-clock": 1,
+    "kill": 28,
+    "pause": 4,
+    "terminate": 4,
+    "kill-api": 2,
+    "change-settings": 4,
+    "trouble-one": 8,
+    "trouble-all": 2,
+    "cut": 4,
+    "restart-kubernetes": 2,
+    "restore-kubernetes": 1,
+    "empty-status": 6,
+    "crash-database": 2,
+    "unreadable-database": 2,
+    "storm": 2,
+    "set-clock": 2,
 }
 """How often what is done, in shares (`hand`)."""
 
@@ -49,6 +53,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     settle: float = 4.0
     """SUBMIT_SETTLE_SECONDS; must be more than `faults.hidden_seconds`."""
     wishes: bool = True
-    """Whether some jobs are cancelled, deleted, or made by kubectl."""
+    """Whether some jobs are cancelled, deleted, made by kubectl, or submitted again by a caller who has forgotten."""
+    ttl: int = 0
+    """JOB_TTL_SECONDS of the API: ended jobs that it made are removed after that, and only the record knows them."""
+    backup_age: float = 15.0
+    """Of the copy that Kubernetes is restored from, at most."""
     patience: float = 300.0
     """From the last deed until everything must have come to rest."""

@@ -9,15 +9,14 @@ from pathlib import Path
 
 import msgspec
 
-from controller.domain.job import Job, parse
+from controller.domain.job import Job
 from controller.domain.records import NotificationRow
-from controller.kube import paths
-from controller.kube.client import items_of
 from controller.stores.postgres import PostgresStore
+from dev.chaos import rest
 from dev.chaos.hand import Hand
-from dev.chaos.ledgers import Record, Verdict, cloud_ledger, compare, going_on, has_no_trace, job_name
+from dev.chaos.ledgers import Circumstances, Record, Verdict, cloud_ledger, compare
 from dev.chaos.links import Link
-from dev.chaos.members import Member, lines_of
+from dev.chaos.members import Member, lines_about, lines_of
 from dev.chaos.plan import Plan
 from dev.chaos.servers import Servers
 from dev.chaos.workload import TENANT, Workload
@@ -27,7 +26,8 @@ Say = Callable[[str], None]
 
 TTL_SECONDS = 3
 """Of the lease: short, so that there are many takeovers in a run."""
-LOOK_SECONDS = 1.0
+SUSPECTS = 10
+"""Jobs at most of which is told what was printed of them."""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +56,8 @@ async def run(plan: Plan, folder: Path, say: Say, kubeconfig: Path | None = None
         _members(plan, servers, folder) as (operators, api, api_url),
     ):
         workload = Workload(plan, api_url=api_url, kube=servers.client(), namespace=servers.namespace)
-        hand = Hand(plan, servers, operators, api)
+        left_over: set[str] = set()
+        hand = Hand(plan, servers, operators, api, workload)
         try:
             async with asyncio.TaskGroup() as group:
                 working = group.create_task(workload.run())
@@ -65,15 +66,20 @@ async def run(plan: Plan, folder: Path, say: Say, kubeconfig: Path | None = None
                 say(f"all is whole again after {dict(sorted(hand.done.items()))}")
                 async with asyncio.timeout(plan.patience):
                     await working
-                    jobs = await _until_at_rest(servers, workload, say)
+                    case = _circumstances(servers, hand)
+                    jobs = await rest.wait(servers, workload, case, left_over, say)
         except BaseException:
             lines_of([*operators, api], say)
+            for name in sorted(left_over)[:SUSPECTS]:
+                lines_about([*operators, api], name, say)
             raise
-        verdict = await _verdict(servers, workload, jobs)
+        verdict = await _verdict(servers, workload, jobs, case)
+        for name in verdict.suspects[:SUSPECTS]:
+            lines_about([*operators, api], name, say)
         surprises = [line for member in (*operators, api) for line in member.surprises()]
     return Outcome(
         plan=plan,
-        kills=hand.done["kill"],
+        kills=hand.kills,
         deeds=dict(hand.done),
         seconds=round(time.monotonic() - begun, 1),
         surprises=surprises,
@@ -123,7 +129,7 @@ async def _members(plan: Plan, servers: Servers, folder: Path) -> AsyncIterator[
             await member(f"operator-{n}", "operator", _operator_env(plan, servers)) for n in range(plan.controllers)
         ]
         port = free_port(0)
-        api = await member("api", "api", _api_env(servers, port))
+        api = await member("api", "api", _api_env(plan, servers, port))
         way_in = await link("callers to the API", ("127.0.0.1", port))
         api.links = {**api.links, "callers": way_in}
         for one in (*operators, api):
@@ -143,17 +149,18 @@ def _operator_env(plan: Plan, servers: Servers) -> dict[str, str]:
         "DUPLICATE_WATCH_SECONDS": str(2 * plan.settle),
         # The search for orphans must end what was forced away, and nothing else.
         "ORPHANS": "cancel",
-        "ORPHAN_SWEEP_SECONDS": "10",
+        "ORPHAN_SWEEP_SECONDS": str(rest.ORPHAN_SWEEP_SECONDS),
         "JENNAH_INSTANCE": servers.namespace,
         "OBSERVE_MIN_SECONDS": "0.5",
         "OBSERVE_MAX_SECONDS": "2",
     }
 
 
-def _api_env(servers: Servers, port: int) -> dict[str, str]:
+def _api_env(plan: Plan, servers: Servers, port: int) -> dict[str, str]:
     return {
         "BATCH_PROVIDER": "gcp",  # unused by the API
         "JENNAH_NAMESPACE": servers.namespace,
+        "JOB_TTL_SECONDS": str(plan.ttl),
         "WORKER_PORT": str(port),
         "WORKER_HOST": "127.0.0.1",
         "STOP_DELAY_SECONDS": "0",
@@ -161,37 +168,11 @@ def _api_env(servers: Servers, port: int) -> dict[str, str]:
     }
 
 
-async def _until_at_rest(servers: Servers, workload: Workload, say: Say) -> dict[str, Job]:
-    """The objects by name, once all have ended, are gone where they shall be, and nothing is in doubt or goes on."""
-    gone = {one.name for one in workload.asked if one.goes}
-    told: tuple[int, ...] = ()
-    store = PostgresStore(servers.database_url())
-    await store.open()
-    try:
-        while True:
-            raw = items_of(await servers.client().get(paths.jobs(servers.namespace)))
-            jobs = {job.metadata.name: job for job in map(parse, raw)}
-            open_jobs = sum(not job.is_finished for job in jobs.values())
-            doubts = sum(job.status.submission is not None for job in jobs.values())
-            left: tuple[int, ...] = (open_jobs, doubts, len(gone & jobs.keys()))
-            if not any(left):
-                # What was forced away goes on for a while where Kubernetes does not show it any more.
-                entries = await cloud_ledger(servers.cloud_control)
-                made = {job_name(entry) for entry in entries if not has_no_trace([entry])}
-                rows = [row for row in (await store.list_jobs(TENANT)).jobs if not row.status.is_terminal]
-                left = (*left, sum(row.job_id in made for row in rows), sum(map(going_on, entries)))
-                if not any(left):
-                    return jobs
-            if told != left:
-                told = left
-                what = ("have not ended", "were in doubt", "are to go", "rows are open", "cloud jobs go on")
-                say(f"{len(jobs)} objects: " + ", ".join(f"{n} {text}" for n, text in zip(left, what, strict=False)))
-            await asyncio.sleep(LOOK_SECONDS)
-    finally:
-        await store.close()
+def _circumstances(servers: Servers, hand: Hand) -> Circumstances:
+    return Circumstances(restored=servers.restored, are_places_left=hand.done["change-settings"] > 0)
 
 
-async def _verdict(servers: Servers, workload: Workload, jobs: Mapping[str, Job]) -> Verdict:
+async def _verdict(servers: Servers, workload: Workload, jobs: Mapping[str, Job], case: Circumstances) -> Verdict:
     store = PostgresStore(servers.database_url())
     await store.open()
     try:
@@ -203,4 +184,4 @@ async def _verdict(servers: Servers, workload: Workload, jobs: Mapping[str, Job]
     finally:
         await store.close()
     record = Record(rows=rows, audits=audits, notifications=notifications)
-    return compare(workload.asked, jobs, record, await cloud_ledger(servers.cloud_control))
+    return compare(workload.asked, jobs, record, await cloud_ledger(servers.cloud_control), case)

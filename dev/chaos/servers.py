@@ -3,7 +3,10 @@
 import asyncio
 import contextlib
 import os
+import shutil
+import signal
 import tempfile
+import time
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,10 +21,12 @@ from controller.kube.client import KubeClient, load_configuration
 from controller.providers.kubernetes import labels
 from controller.stores.postgres_schema import PostgresMigrations
 from dev import namespaces, postgres
+from dev.chaos import restores
 from dev.chaos.plan import Plan
 from dev.emulators import clouds
 from dev.emulators.faults import Faults
 from dev.emulators.kubernetes import detection
+from dev.kubeapi import backups
 from dev.processes import Child
 from dev.stack import Stack, free_port
 
@@ -38,7 +43,10 @@ class Servers:
         self._stack: Stack | None = None
         self._postgres: postgres.Server | None = None
         self._cloud_line = ""
+        self._copies = 0
         self.namespace = f"chaos-{plan.seed}"
+        self.restored = restores.Restored()
+        """What was lost and came back when Kubernetes was restored."""
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["Servers"]:
@@ -102,6 +110,13 @@ class Servers:
         through = own.replace(own.rpartition("/")[2], f"127.0.0.1:{port}")
         return {**self._stand_in.settings(self._cloud_line), self._stand_in.endpoint_variable: through}
 
+    def alternatives(self) -> list[dict[str, str]]:
+        """Settings that send new jobs somewhere else; the first, none, are those that all operators begin with."""
+        found = [dict(one) for one in ({}, *self._stand_in.alternatives)]
+        if not self._stand_in.is_service:
+            found.append({"KUBERNETES_JOB_NAMESPACE": self._other_namespace})
+        return [*found, {"JENNAH_INSTANCE": f"{self.namespace}-b"}]
+
     @property
     def cloud_control(self) -> str:
         """The side door, host:port."""
@@ -130,6 +145,36 @@ class Servers:
     async def start_kube(self) -> None:
         assert self._stack is not None
         await self._stack.start_kubeapi()
+
+    @property
+    def can_restore_kube(self) -> bool:
+        """Where it is the service as well, what ran there would be forgotten with the rest."""
+        return self._stack is not None and self._stand_in.is_service
+
+    async def copy_kube(self) -> Path:
+        """What is on its disk now; it is paused for that moment."""
+        assert self._stack is not None
+        assert self._stack.kubeapi is not None
+        self._copies += 1
+        copy, pid = self._folder / f"copy-{self._copies}", self._stack.kubeapi.process.pid
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            while _state(pid) != "T":
+                await asyncio.sleep(0.001)
+            backups.save(self._stack.data_dir, copy)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        return copy
+
+    async def restore_kube(self, copy: Path) -> None:
+        """Put that copy back, while nobody works with Kubernetes."""
+        assert self._stack is not None
+        await self.stop_kube(gracefully=True)
+        last = restores.read(self._stack.data_dir, self.namespace)
+        self.restored.add(restores.read(copy, self.namespace), last, time.time())
+        backups.restore(self._stack.data_dir, copy)
+        shutil.rmtree(copy)
+        await self.start_kube()
 
     async def crash_database(self) -> None:
         assert self._postgres is not None
@@ -181,13 +226,20 @@ class Servers:
         os.environ["KUBECONFIG"] = str(self._kubeconfig)
         async with KubeClient(await load_configuration()) as client:
             self._client = client
-            with contextlib.suppress(AlreadyExists):
-                await client.post(namespaces.PATH, {"metadata": {"name": self.namespace}})
+            for namespace in (self.namespace, self._other_namespace):
+                with contextlib.suppress(AlreadyExists):
+                    await client.post(namespaces.PATH, {"metadata": {"name": namespace}})
             try:
                 yield
             finally:
                 if self._stack is None:
-                    await namespaces.remove(client, self.namespace)
+                    for namespace in (self.namespace, self._other_namespace):
+                        await namespaces.remove(client, namespace)
+
+    @property
+    def _other_namespace(self) -> str:
+        """Where Jobs can be made instead."""
+        return f"{self.namespace}-jobs"
 
     def _read_kubeconfig(self) -> dict[str, Any]:
         config: dict[str, Any] = yaml.safe_load(Path(str(self._kubeconfig)).read_text())
@@ -199,6 +251,11 @@ class Servers:
             "cluster"
         ]
         return cluster
+
+
+def _state(pid: int) -> str:
+    """The letter of /proc: T means that it is stopped."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 def new_folder() -> tempfile.TemporaryDirectory[str]:

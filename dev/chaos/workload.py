@@ -1,12 +1,16 @@
 """Jobs that are submitted while things break, by callers who do not give up: what was asked for, and acknowledged."""
 
 import asyncio
+import contextlib
 import random
+import time
+from collections.abc import Sequence
 from typing import Any
 
 import aiohttp
 import msgspec
 
+from api.submissions import BEING_DELETED
 from controller.domain import names
 from controller.domain.errors import AlreadyExists, JennahError, NotFound
 from controller.kube import paths
@@ -18,6 +22,8 @@ CALL_SECONDS = 15.0
 RETRY_SECONDS = 0.5
 SETS = {"azure": 0.15}
 """The share of jobs that are sets of tasks with a parallelism, where the operator itself sees to that."""
+REPEATED = 0.2
+"""The share of submissions that are made once more later, while the job waits, runs, or has long ended."""
 _RPC = "/jennah.v1.DeploymentService/"
 _AT_ONCE = 40
 
@@ -37,13 +43,24 @@ class Asked(msgspec.Struct, kw_only=True):
     """cancel, delete, or force (deleted with the finalizer taken off by hand), while it waits, runs, or has ended."""
     wish_after: float = 0.0
     has_secret: bool = False
+    repeat_after: float | None = None
+    """When the very same request is made once more, by a caller who has lost the answer."""
+    expires: bool = False
+    """Whether its object is removed some time after its end."""
     is_acknowledged: bool = False
     is_wish_acknowledged: bool = False
+    is_emptied: bool = False
+    """Whether its status was emptied by hand."""
 
     @property
     def goes(self) -> bool:
         """Whether its object is to be gone at the end."""
         return self.wish in ("delete", "force")
+
+    @property
+    def can_be_repeated(self) -> bool:
+        """Whether the same request again is to change nothing: after a deletion it would be a new job."""
+        return self.is_acknowledged and not self.by_kubectl and not self.goes
 
     @property
     def script(self) -> str:
@@ -59,24 +76,25 @@ class Workload:
         self._kube = kube
         self._namespace = namespace
         self._at_once = asyncio.Semaphore(_AT_ONCE)
+        self._end = 0.0
         dice = random.Random(plan.seed + 1)
         self.asked = [_draw(plan, number, dice) for number in range(plan.jobs)]
 
     async def run(self) -> None:
         """Submit them all, and see to their wishes; each call until it is answered."""
-        pause = self._plan.seconds / len(self.asked)
-        async with (
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(CALL_SECONDS)) as http,
-            asyncio.TaskGroup() as group,
-        ):
+        pause, self._end = self._plan.seconds / len(self.asked), time.monotonic() + self._plan.seconds
+        async with _session() as http, asyncio.TaskGroup() as group:
             for one in self.asked:
                 group.create_task(self._see_to(one, http))
                 await asyncio.sleep(pause)
 
     async def _see_to(self, one: Asked, http: aiohttp.ClientSession) -> None:
         async with self._at_once:
-            await (self._create(one) if one.by_kubectl else self._call(http, "SubmitJob", _request(one)))
+            await (self._create(one) if one.by_kubectl else self._submit(one, http))
             one.is_acknowledged = True
+        if one.repeat_after is not None:
+            await asyncio.sleep(min(one.repeat_after, max(self._end - time.monotonic(), 0.0)))
+            await self._submit(one, http)
         if one.wish:
             await asyncio.sleep(one.wish_after)
             if one.by_kubectl:
@@ -86,6 +104,27 @@ class Workload:
                 # A job that has ended cannot be cancelled, and one that is gone not be deleted again.
                 await self._call(http, method, {"job_id": one.name}, also=("invalid_argument", "not_found"))
             one.is_wish_acknowledged = True
+
+    async def repeat(self, shares: Sequence[float]) -> None:
+        """Make the very same requests once more of some jobs, each at that share of those there are, until answered."""
+        there = [one for one in self.asked if one.can_be_repeated]
+        if there:
+            async with _session() as http:
+                again = (there[int(share * len(there))] for share in shares)
+                await asyncio.gather(*(self._submit(one, http) for one in again))
+
+    async def empty_a_status(self, share: float) -> None:
+        """Empty the status of the job at that share of those that were submitted, as an admin may."""
+        with contextlib.suppress(JennahError):  # Kubernetes is down, or the job is gone
+            raw = (await self._kube.get(paths.jobs(self._namespace))).get("items") or ()
+            there = [one["metadata"]["name"] for one in raw if (one.get("status") or {}).get("resourcePath")]
+            if there:
+                name = sorted(there)[int(share * len(there))]
+                next(one for one in self.asked if one.name == name).is_emptied = True
+                await self._kube.merge_patch(paths.job_status(self._namespace, name), {"status": None})
+
+    async def _submit(self, one: Asked, http: aiohttp.ClientSession) -> None:
+        await self._call(http, "SubmitJob", _request(one))
 
     async def _call(
         self, http: aiohttp.ClientSession, method: str, request: dict[str, Any], also: tuple[str, ...] = ()
@@ -97,11 +136,13 @@ class Workload:
                 async with http.post(f"{self._api_url}{_RPC}{method}", json=request, headers=headers) as response:
                     if response.status == 200:
                         return
-                    code = (await response.json(content_type=None)).get("code", "")
+                    error = await response.json(content_type=None)
+                    code = error.get("code", "")
                     if code in also:
                         return
-                    if code in ("invalid_argument", "already_exists"):
-                        raise AssertionError(f"{method} {request}: {await response.text()}")
+                    is_going = code == "already_exists" and BEING_DELETED in error.get("message", "")
+                    if code in ("invalid_argument", "already_exists") and not is_going:
+                        raise AssertionError(f"{method} {request}: {error}")
             except (aiohttp.ClientError, TimeoutError, ValueError):
                 pass  # whether it was done is unknown; the same call again is safe
             await asyncio.sleep(RETRY_SECONDS)
@@ -127,6 +168,8 @@ class Workload:
         while True:
             try:
                 await self._kube.merge_patch(paths.job(self._namespace, one.name), {"spec": {"cancel": True}})
+            except NotFound:
+                return  # Kubernetes was restored, and does not have it
             except JennahError:
                 await asyncio.sleep(RETRY_SECONDS)
             else:
@@ -145,6 +188,10 @@ class Workload:
                 await asyncio.sleep(RETRY_SECONDS)
             else:
                 return
+
+
+def _session() -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(CALL_SECONDS))
 
 
 def _request(one: Asked) -> dict[str, Any]:
@@ -169,4 +216,7 @@ def _draw(plan: Plan, number: int, dice: random.Random) -> Asked:
         if one.by_kubectl and 0.2 <= fate < 0.4:
             one.wish = "force"
         one.wish_after = round(after, 1)
+        if not one.by_kubectl and not one.wish and dice.random() < REPEATED:
+            one.repeat_after = round(dice.uniform(0, 20), 1)
+        one.expires = plan.ttl > 0 and not one.by_kubectl
     return one

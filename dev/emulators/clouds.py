@@ -1,6 +1,6 @@
 """The stand-ins by provider, and what the operator is told to use one."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -18,6 +18,8 @@ class StandIn(msgspec.Struct, frozen=True, kw_only=True):
     endpoint_variable: str
     defaults: Mapping[str, str]
     """Settings of the operator that the stand-in agrees with. It takes more calls than a service would."""
+    alternatives: Sequence[Mapping[str, str]] = ()
+    """Other settings that it serves as well: new jobs go somewhere else then."""
 
     def settings(self, ready_line: str) -> dict[str, str]:
         """The operator's environment for the stand-in that printed that line."""
@@ -39,6 +41,7 @@ STAND_INS = {
         module="dev.emulators.gcp_batch",
         endpoint_variable="GCP_BATCH_ENDPOINT",
         defaults={"BATCH_PROJECT_ID": "jennah-dev", "BATCH_REGION": "us-central1"},
+        alternatives=({"BATCH_REGION": "europe-west1"}, {"BATCH_PROJECT_ID": "jennah-other"}),
     ),
     "aws": StandIn(
         module="dev.emulators.aws_batch",
@@ -50,6 +53,7 @@ STAND_INS = {
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_CALLS_PER_SECOND": "100",
         },
+        alternatives=({"AWS_JOB_QUEUE": "jennah-spot"},),
     ),
     "azure": StandIn(
         module="dev.emulators.azure_batch",
@@ -65,6 +69,7 @@ STAND_INS = {
             "AZURE_BATCH_POOL": "jennah",
             "AZURE_BATCH_POOLS": "spot=jennah-spot,gpu=jennah-gpu",
         },
+        alternatives=({"AZURE_BATCH_POOL": "jennah-spot"},),
     ),
     "kubernetes": StandIn(
         is_service=False,

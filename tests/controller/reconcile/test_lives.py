@@ -106,6 +106,17 @@ async def test_a_record_that_refuses_the_row_fails_the_job(world: World) -> None
     assert len(world.provider.cancelled) == 1, "nothing is left running unseen"
 
 
+async def test_a_job_that_the_record_refuses_is_removed_after_its_ttl(world: World) -> None:
+    first = world.kube.create("one", job_id="same")
+    second = world.kube.create("two", job_id="same", ttl_seconds_after_finished=30)
+    await world.reconcile(first)
+    assert await world.reconcile(second) == 0, "its own write wakes nobody"
+    assert await world.reconcile(second) == 30
+    await world.clock.advance(30)
+    await world.reconcile(second)
+    assert world.kube.current(second).is_being_deleted
+
+
 async def test_a_second_object_with_the_same_job_id_is_refused_before_it_is_submitted(world: World) -> None:
     first, second = world.kube.create("one", job_id="same"), world.kube.create("two", job_id="same")
     await world.reconcile(first)

@@ -10,7 +10,8 @@ import pytest
 from controller.domain.job import Job, JobSpec, JobStatus, Metadata
 from controller.domain.phases import Phase
 from controller.domain.records import JobRow, NotificationRow, TransitionRow
-from dev.chaos.ledgers import Record, Verdict, compare
+from dev.chaos.ledgers import Circumstances, Record, Verdict, compare
+from dev.chaos.restores import Restored
 from dev.chaos.workload import Asked
 from dev.emulators.control import LedgerEntry
 
@@ -23,12 +24,15 @@ class Run:
 
     def __init__(self) -> None:
         self.asked = Asked(name="chaos-1-0", seconds=1, exit_code=0, is_acknowledged=True)
-        self.phase, self.exit_code = Phase.COMPLETED, 0
+        self.phase: Phase = Phase.COMPLETED
+        self.exit_code: int | None = 0
         self.row_status: Phase | None = Phase.COMPLETED
         self.path = list(GOOD_PATH)
         self.notes = ["COMPLETED"]
         self.cloud: list[LedgerEntry] = [entry()]
         self.is_there = True
+        self.restored = Restored()
+        self.are_places_left = False
 
     def verdict(self) -> Verdict:
         name = self.asked.name
@@ -38,7 +42,12 @@ class Run:
         if self.row_status is not None:
             rows[name] = JobRow(tenant_id="t", job_id=name, status=self.row_status, created_at=NOW, updated_at=NOW)
         record = Record(rows=rows, audits={name: audit(self.path)}, notifications={name: notes(name, self.notes)})
-        return compare([self.asked], {name: job} if self.is_there else {}, record, self.cloud)
+        case = Circumstances(restored=self.restored, are_places_left=self.are_places_left)
+        return compare([self.asked], {name: job} if self.is_there else {}, record, self.cloud, case)
+
+    @property
+    def name(self) -> str:
+        return self.asked.name
 
 
 def entry(**changes: Any) -> LedgerEntry:
@@ -186,3 +195,80 @@ def test_an_object_that_was_deleted_by_kubectl_keeps_its_row_as_history() -> Non
     assert "the database has no row" in run.verdict().disagreements[0]
     run.cloud = []  # it was gone before any operator saw it
     assert run.verdict().is_good
+
+
+def test_an_object_that_expired_is_judged_by_its_row() -> None:
+    run = Run()
+    run.is_there = False
+    assert run.verdict().lost == 1
+    run.asked.expires = True
+    assert run.verdict().is_good
+    run.row_status, run.path, run.notes = Phase.RUNNING, GOOD_PATH[:2], []
+    assert run.verdict().lost == 1
+    run.row_status, run.path, run.notes = Phase.FAILED, [*GOOD_PATH[:2], ("RUNNING", "FAILED")], ["FAILED"]
+    assert "exit code 0 at the service, and FAILED" in run.verdict().disagreements[0]
+    run = Run()
+    run.asked.expires, run.is_there, run.cloud = True, False, []
+    assert run.verdict().lost == 1, "it never ran"
+
+
+def test_what_a_restored_kubernetes_does_not_have_is_not_lost_and_still_must_not_run_twice() -> None:
+    run = Run()
+    run.is_there = False
+    run.restored.forgotten = {run.name}
+    assert (run.verdict().lost, run.verdict().forgotten, run.verdict().is_good) == (0, 1, True)
+    run.cloud = [entry(), entry(id="2")]
+    assert (run.verdict().duplicates, run.verdict().is_good) == (1, False)
+    run.cloud, run.row_status, run.path, run.notes = [], Phase.PENDING, GOOD_PATH[:1], []
+    assert run.verdict().is_good, "it was never sent"
+    run.row_status = None
+    assert run.verdict().is_good, "nor recorded"
+    run.is_there, run.phase = True, Phase.RUNNING
+    assert run.verdict().lost == 1, "a caller has submitted it again: it counts as any other"
+
+
+def test_the_cloud_job_of_a_forgotten_object_is_ended_as_an_orphan_and_its_row_has_that_end() -> None:
+    run = Run()
+    run.is_there, run.restored.forgotten = False, {run.name}
+    run.cloud = [entry(state="CANCELLED", exit_code=137)]
+    run.row_status, run.notes = Phase.CANCELLED, ["CANCELLED"]
+    run.path = [*GOOD_PATH[:2], ("RUNNING", "CANCELLED")]
+    assert run.verdict().is_good
+    run.row_status, run.path, run.notes = Phase.RUNNING, GOOD_PATH[:2], []
+    assert not run.verdict().is_good, "an operator looks for it where it was sent"
+    run.are_places_left = True
+    assert (run.verdict().is_good, run.verdict().left_open) == (True, [run.name])
+    run.asked.wish = "delete"
+    run.asked.by_kubectl = True
+    run.restored.forgotten = set()
+    assert not run.verdict().is_good, "who is deleted in the usual way is followed to the end"
+
+
+def test_a_deleted_job_that_comes_back_with_kubernetes_ends_and_is_not_sent() -> None:
+    run = Run()
+    run.asked.wish, run.row_status = "delete", None
+    run.phase, run.exit_code = Phase.FAILED, None
+    run.cloud = [entry(created_at=10)]
+    assert "deleted, and still in Kubernetes" in run.verdict().disagreements[0]
+    run.restored.revived = {run.name: 20.0}
+    assert run.verdict().is_good
+    run.cloud = [entry(created_at=21)]
+    assert "sent after its object came back" in run.verdict().disagreements[0]
+    run.cloud, run.phase = [], Phase.PENDING
+    assert "deleted, and still in Kubernetes" in run.verdict().disagreements[0]
+
+
+def test_an_emptied_status_may_lack_the_exit_code_and_have_no_other() -> None:
+    run = Run()
+    run.exit_code = None
+    assert not run.verdict().is_good
+    run.asked.is_emptied = True
+    assert run.verdict().is_good
+    run.exit_code = 3
+    assert not run.verdict().is_good
+
+
+def test_suspects_are_told_by_name() -> None:
+    run = Run()
+    run.cloud = [entry(), entry(id="2"), entry(name="other-job-0123", uid="v")]
+    assert run.verdict().suspects == [run.name, "other-job"]

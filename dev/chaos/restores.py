@@ -1,0 +1,50 @@
+"""What a restored Kubernetes has lost and got back: the same of each job by name, however often that was done."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from controller.domain import names
+from dev.kubeapi import backups
+
+_JOBS = f"{names.PLURAL}.{names.GROUP}"
+
+
+class Objects(msgspec.Struct, frozen=True, kw_only=True):
+    """What there was of jobs at one moment."""
+
+    jobs: frozenset[str]
+    """Names."""
+    with_secrets: frozenset[str]
+    """Those of them whose environment was there as well."""
+
+
+class Restored(msgspec.Struct, kw_only=True):
+    """All restores of a run, summed up."""
+
+    forgotten: set[str] = set()
+    """Jobs whose object, or its Secret, was made after the copy."""
+    revived: dict[str, float] = {}
+    """Jobs whose object had gone after the copy, and when (seconds since 1970) it was there again."""
+
+    def add(self, copied: Objects, last: Objects, at: float) -> None:
+        """`last`: what there was when the copy was put back."""
+        self.forgotten |= (last.jobs - copied.jobs) | (last.with_secrets - copied.with_secrets)
+        self.revived |= dict.fromkeys(copied.jobs - last.jobs, at)
+
+
+def read(data_dir: Path, namespace: str) -> Objects:
+    """What the disk of a stopped API server, or a copy of it, has."""
+    jobs = _names(one["metadata"] for one in backups.objects(data_dir, _JOBS, namespace))
+    owners = (
+        owner
+        for secret in backups.objects(data_dir, "secrets", namespace)
+        for owner in secret["metadata"].get("ownerReferences") or ()
+        if owner["kind"] == names.KIND
+    )
+    return Objects(jobs=jobs, with_secrets=_names(owners))
+
+
+def _names(found: Iterable[Mapping[str, str]]) -> frozenset[str]:
+    return frozenset(one["name"] for one in found)
