@@ -4,15 +4,41 @@ import asyncio
 import ctypes
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 STOP_SECONDS = 4.0
 _PR_SET_PDEATHSIG = 1
 
 
 class ProcessFailed(Exception):
-    """A child ended that should have run on, or did not become ready in time."""
+    """A child failed, ended that should have run on, or did not become ready in time. The message has its own words."""
+
+
+def output(*command: str | Path, timeout: float = 120, **options: Any) -> str:
+    """What a program prints on stdout. `options` are those of subprocess.run; `timeout` is in seconds.
+
+    Raises ProcessFailed with what the program said where it cannot be started, fails or takes too long.
+    """
+    name, words = Path(command[0]).name, [str(word) for word in command]
+    try:
+        done = subprocess.run(words, capture_output=True, timeout=timeout, check=False, **options)
+    except subprocess.TimeoutExpired as error:
+        raise ProcessFailed(f"{name} took more than {timeout:g} s: {_words(error.stderr, error.stdout)}") from None
+    except OSError as error:
+        raise ProcessFailed(f"{name} cannot be started: {error}") from None
+    if done.returncode:
+        raise ProcessFailed(f"{name} ended with {done.returncode}: {_words(done.stderr, done.stdout)}")
+    return done.stdout.decode("utf-8", "replace")
+
+
+def _words(*streams: bytes | None) -> str:
+    """What was said, on the first of the streams that has anything."""
+    said = (stream.decode("utf-8", "replace").strip() for stream in streams if stream)
+    return next(filter(None, said), "it said nothing")
 
 
 class Child:
