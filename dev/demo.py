@@ -5,6 +5,7 @@ Exits 0 only if every job ended as it should in both.
 
 import asyncio
 import json
+import os
 import shutil
 import tempfile
 import time
@@ -29,8 +30,11 @@ from controller.ports import JobRef
 from controller.providers.local.provider import LocalProvider
 from controller.stores.sqlite import SqliteStore
 from dev import stack as stacks
+from dev import surroundings
 from dev.stack import ROOT, Stack, StackError
 
+TAKEN = ("WORKER_PORT", "KUBE_API_PORT", "JENNAH_DATA_DIR")
+"""The variables that the demo is told by; it ignores the programs' settings and the clouds' own."""
 TENANT = "demo"
 NAMESPACE = "default"
 BATCH = 20
@@ -58,7 +62,10 @@ class Expected(msgspec.Struct, frozen=True, kw_only=True):
 async def run() -> int:
     """The demo; its exit code."""
     console = Console()
-    data_dir = Path(tempfile.mkdtemp(prefix="jennah-demo-"))
+    ignored = surroundings.clear(os.environ, *surroundings.SDKS, *surroundings.PROXIES, keep=TAKEN)
+    if ignored:
+        console.print(f"Ignored from the environment: {', '.join(ignored)}", highlight=False)
+    data_dir = _data_dir()
     log = (data_dir / "demo.log").open("w")
     stack = Stack(
         data_dir,
@@ -87,6 +94,17 @@ async def run() -> int:
         return 1
     shutil.rmtree(data_dir)
     return 0
+
+
+def _data_dir() -> Path:
+    """A new folder, in JENNAH_DATA_DIR where that is set. Raises StackError."""
+    above = os.environ.get("JENNAH_DATA_DIR", "") or None
+    try:
+        if above:
+            Path(above).mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix="jennah-demo-", dir=above)).absolute()
+    except OSError as error:
+        raise StackError(f"no folder for the demo's state: {error}") from None
 
 
 async def _end_jobs(data_dir: Path) -> None:
@@ -142,7 +160,19 @@ async def _submit_all(
 async def _submit_by_curl(stack: Stack, http: aiohttp.ClientSession, console: Console) -> dict[str, Expected]:
     request = {"image_uri": "busybox:1.36", "name": "by-curl", "commands": ["sh", "-c", "echo hello; sleep 1"]}
     url, body = f"{stack.api_url}{_RPC}SubmitJob", json.dumps(request)
-    command = ["curl", "-s", url, "-H", "Content-Type: application/json", "-H", f"X-Tenant-Id: {TENANT}", "-d", body]
+    # -q: ~/.curlrc does not count.
+    command = [
+        "curl",
+        "-q",
+        "-sS",
+        url,
+        "-H",
+        "Content-Type: application/json",
+        "-H",
+        f"X-Tenant-Id: {TENANT}",
+        "-d",
+        body,
+    ]
     console.print(
         f"curl -s {url} \\\n  -H 'Content-Type: application/json' -H 'X-Tenant-Id: {TENANT}' \\\n  -d '{body}'",
         markup=False,

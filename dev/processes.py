@@ -32,7 +32,7 @@ def output(*command: str | Path, timeout: float = 120, **options: Any) -> str:
         raise ProcessFailed(f"{name} cannot be started: {error}") from None
     if done.returncode:
         raise ProcessFailed(f"{name} ended with {done.returncode}: {_words(done.stderr, done.stdout)}")
-    return done.stdout.decode("utf-8", "replace")
+    return str(done.stdout, "utf-8", "replace")
 
 
 def _words(*streams: bytes | None) -> str:

@@ -10,6 +10,7 @@ import os
 import sys
 from pathlib import Path
 
+from controller import open_files
 from controller.kube.client import KubeClient, load_configuration
 from controller.startup import say, stop_on_signals
 from dev.emulators import control
@@ -35,6 +36,7 @@ async def serve(kubeconfig: Path, options: argparse.Namespace) -> None:
     """Until SIGTERM or SIGINT."""
     stop = asyncio.Event()
     stop_on_signals(stop)
+    open_files.prepare()
     async with KubeClient(await load_configuration(str(kubeconfig)), connections=0) as client:
         controller = JobController(client, step_seconds=options.step_seconds, selector=options.selector)
         async with controller.running(), control.serving(controller.ledger, None, options.control_port) as port:

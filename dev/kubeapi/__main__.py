@@ -5,11 +5,14 @@ import asyncio
 import signal
 from pathlib import Path
 
+from controller import open_files
+
 from .database import InUse
 from .server import KubeApiServer
 
 
 async def run(server: KubeApiServer) -> None:
+    open_files.prepare()
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
