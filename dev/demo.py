@@ -64,7 +64,7 @@ async def run() -> int:
     console = Console()
     ignored = surroundings.clear(os.environ, *surroundings.SDKS, *surroundings.PROXIES, keep=TAKEN)
     if ignored:
-        console.print(f"Ignored from the environment: {', '.join(ignored)}", highlight=False)
+        console.print(f"Ignored from the environment: {', '.join(ignored)}", highlight=False, soft_wrap=True)
     data_dir = _data_dir()
     log = (data_dir / "demo.log").open("w")
     stack = Stack(
@@ -160,19 +160,8 @@ async def _submit_all(
 async def _submit_by_curl(stack: Stack, http: aiohttp.ClientSession, console: Console) -> dict[str, Expected]:
     request = {"image_uri": "busybox:1.36", "name": "by-curl", "commands": ["sh", "-c", "echo hello; sleep 1"]}
     url, body = f"{stack.api_url}{_RPC}SubmitJob", json.dumps(request)
-    # -q: ~/.curlrc does not count.
-    command = [
-        "curl",
-        "-q",
-        "-sS",
-        url,
-        "-H",
-        "Content-Type: application/json",
-        "-H",
-        f"X-Tenant-Id: {TENANT}",
-        "-d",
-        body,
-    ]
+    headers = ["-H", "Content-Type: application/json", "-H", f"X-Tenant-Id: {TENANT}"]
+    command = ["curl", "-q", "-sS", url, *headers, "-d", body]  # -q: ~/.curlrc does not count
     console.print(
         f"curl -s {url} \\\n  -H 'Content-Type: application/json' -H 'X-Tenant-Id: {TENANT}' \\\n  -d '{body}'",
         markup=False,

@@ -1,6 +1,6 @@
 """A shell in which everything is set that must not count: ``python -m tests.hostile COMMAND …`` runs a command in it.
 
-`.ci/run` runs the suite so. What installs packages works there: npm and uv get the proxies and the trust of the machine.
+`.ci/run` runs the suite so. Packages can be installed there: npm and uv get to their registries.
 """
 
 import os
