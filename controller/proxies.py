@@ -12,7 +12,7 @@ import os
 from collections.abc import MutableMapping
 from urllib.parse import urlsplit
 
-LOOPBACK = "localhost,127.0.0.1,::1"
+LOOPBACK = ("localhost", "127.0.0.1", "::1", "[::1]")
 _UNUSED = ("ALL_PROXY", "all_proxy")
 
 
@@ -23,15 +23,14 @@ def settle(variables: MutableMapping[str, str] = os.environ) -> None:
     for name in ("HTTPS_PROXY", "HTTP_PROXY"):
         _set(variables, name, _proxy(_read(variables, name)))
     if _is_any_set(variables):
-        _set(variables, "NO_PROXY", ",".join(filter(None, (_read(variables, "NO_PROXY"), LOOPBACK))))
+        _except(variables, *LOOPBACK)
 
 
 def agree(url: str | None, variables: MutableMapping[str, str] = os.environ) -> None:
     """Let libraries reach that server directly where `for_url` does: they know neither networks nor 127.0.0.2."""
     host, _ = _host_and_port(url or "")
-    known = _read(variables, "NO_PROXY")
-    if host and _is_any_set(variables) and host not in known.split(",") and for_url(url or "", variables) is None:
-        _set(variables, "NO_PROXY", ",".join(filter(None, (known, host))))
+    if host and _is_any_set(variables) and for_url(url or "", variables) is None:
+        _except(variables, *((host, f"[{host}]") if ":" in host else (host,)))
 
 
 def for_url(url: str, variables: MutableMapping[str, str] = os.environ) -> str | None:
@@ -105,6 +104,11 @@ def _is_any_set(variables: MutableMapping[str, str]) -> bool:
 
 def _read(variables: MutableMapping[str, str], name: str) -> str:
     return (variables.get(name) or variables.get(name.lower()) or "").strip()
+
+
+def _except(variables: MutableMapping[str, str], *hosts: str) -> None:
+    known = [entry for entry in _read(variables, "NO_PROXY").split(",") if entry]
+    _set(variables, "NO_PROXY", ",".join((*known, *(host for host in hosts if host not in known))))
 
 
 def _set(variables: MutableMapping[str, str], name: str, value: str) -> None:

@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,11 +30,8 @@ from controller.ports import JobRef
 from controller.providers.local.provider import LocalProvider
 from controller.stores.sqlite import SqliteStore
 from dev import stack as stacks
-from dev import surroundings
 from dev.stack import ROOT, Stack, StackError
 
-TAKEN = ("WORKER_PORT", "KUBE_API_PORT", "JENNAH_DATA_DIR")
-"""The variables that the demo is told by; it ignores the programs' settings and the clouds' own."""
 TENANT = "demo"
 NAMESPACE = "default"
 BATCH = 20
@@ -59,10 +56,9 @@ class Expected(msgspec.Struct, frozen=True, kw_only=True):
     cancel: bool = False
 
 
-async def run() -> int:
-    """The demo; its exit code."""
+async def run(ignored: Collection[str] = ()) -> int:
+    """The demo; its exit code. `ignored`: the variables of the shell that do not count."""
     console = Console()
-    ignored = surroundings.clear(os.environ, *surroundings.SDKS, *surroundings.PROXIES, keep=TAKEN)
     if ignored:
         console.print(f"Ignored from the environment: {', '.join(ignored)}", highlight=False, soft_wrap=True)
     data_dir = _data_dir()

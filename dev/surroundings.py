@@ -33,9 +33,14 @@ LOOKS = (
     r"PYTHON[A-Z0-9_]+|PYTEST_(ADDOPTS|PLUGINS|DISABLE_PLUGIN_AUTOLOAD)|HYPOTHESIS_.*|XDG_(CONFIG|DATA)_HOME",
 )
 """How programs read and write, in which language and when."""
-ALL = (*SDKS, *PROXIES, *REGISTRIES, *LOOKS)
+FOREIGN = (*SDKS, *PROXIES, *REGISTRIES)
+ALL = (*FOREIGN, *LOOKS)
 KEPT = ("KUBE_CONTRACT_URL", "KUBE_CONTRACT_TOKEN")
 """The suite's own, like all that begin with DB_TEST_ and E2E_."""
+
+
+_LEADS_TO_MORE = {"API_AUTH": "token", "AZURE_REGISTRY_SERVER": "r", "ORPHANS": "cancel"}
+"""Settings with which others are read."""
 
 
 class _Asked(dict[str, str]):
@@ -54,7 +59,7 @@ def settings_of_programs() -> frozenset[str]:
     """The variables that the operator, the API and ``jennah migrate`` read, with whatever cloud and database."""
     asked: set[str] = set()
     for provider, database in itertools.product(settings.PROVIDERS, settings.DATABASES):
-        given = {"BATCH_PROVIDER": provider, "DB_PROVIDER": database, "AZURE_REGISTRY_SERVER": "r", "ORPHANS": "cancel"}
+        given = {"BATCH_PROVIDER": provider, "DB_PROVIDER": database, **_LEADS_TO_MORE}
         for read in (settings.read_operator, api_settings.read_api, settings.read_for_migration):
             environment = _Asked(given)
             with contextlib.suppress(ConfigError):
