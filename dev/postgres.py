@@ -122,7 +122,7 @@ def _folder(as_user: dict[str, Any]) -> Path:
     if as_user:
         os.chown(folder, as_user["user"], as_user["group"])
         try:
-            output("ls", folder, **as_user)
+            output("/bin/sh", "-c", 'cd "$0"', folder, **as_user)
         except ProcessFailed as error:
             folder.rmdir()
             raise ProcessFailed(
