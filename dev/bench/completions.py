@@ -55,7 +55,7 @@ class Completions:
 @contextlib.asynccontextmanager
 async def watching(made: Installation) -> AsyncIterator[Completions]:
     """Watch from now on."""
-    configuration = await load_configuration()
+    configuration = await load_configuration(str(made.kubeconfig))
     token = await configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
     query = {"watch": "true", "resourceVersion": str(await made.version()), "fieldSelector": "status.phase=Completed"}
     url = f"{configuration.host}{paths.jobs(made.namespace)}?{urlencode(query)}"

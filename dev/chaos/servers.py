@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -171,8 +170,7 @@ class Servers:
 
     @contextlib.asynccontextmanager
     async def _in_namespace(self) -> AsyncIterator[None]:
-        os.environ["KUBECONFIG"] = str(self._kubeconfig)
-        async with KubeClient(await load_configuration()) as client:
+        async with KubeClient(await load_configuration(str(self._kubeconfig))) as client:
             self._client = client
             with contextlib.suppress(AlreadyExists):
                 await client.post(NAMESPACES, {"metadata": {"name": self.namespace}})
