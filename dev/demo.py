@@ -76,8 +76,7 @@ async def run(ignored: Collection[str] = ()) -> int:
             console.print(f"API on {stack.api_url}, Kubernetes on https://127.0.0.1:{stack.kube_port}\n")
             fault = await _demonstrate(stack, console, began)
     except StackError as error:
-        console.print(Path(log.name).read_text(), markup=False)
-        raise error
+        raise StackError(f"{error}\nThe log is {log.name}") from error
     except asyncio.CancelledError:  # Ctrl-C
         await _end_jobs(data_dir)
         shutil.rmtree(data_dir, ignore_errors=True)  # a runner may be writing its last state
@@ -169,7 +168,10 @@ async def _submit_by_curl(stack: Stack, http: aiohttp.ClientSession, console: Co
         return {await _submit(http, request): how}
     reply = await _output(*command)
     console.print(reply, markup=False, soft_wrap=True, highlight=False)
-    return {json.loads(reply)["jobId"]: how}
+    try:
+        return {json.loads(reply)["jobId"]: how}
+    except (ValueError, KeyError):
+        raise StackError(f"SubmitJob by curl was refused: {reply}") from None
 
 
 async def _apply_samples(stack: Stack, kube: KubeClient, console: Console) -> dict[str, Expected]:

@@ -6,11 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 STOP_SECONDS = 4.0
+LINES_TOLD = 20
+"""Of what a child said before it failed."""
 _PR_SET_PDEATHSIG = 1
 
 
@@ -50,6 +53,7 @@ class Child:
         self._on_line = on_line
         self._ready = asyncio.Event()
         self._ready_text = ""
+        self._last: deque[str] = deque(maxlen=LINES_TOLD)
         self._reader = asyncio.create_task(self._read())
         self._exit = asyncio.create_task(process.wait())
 
@@ -83,7 +87,8 @@ class Child:
         if ready not in done:
             ready.cancel()
             await child.stop()
-            raise ProcessFailed(f"{name} did not start (exit code {process.returncode}); its output is above")
+            said = "\n  ".join(child._last) or "it said nothing"
+            raise ProcessFailed(f"{name} did not start (exit code {process.returncode}):\n  {said}")
         return child
 
     async def wait(self) -> int:
@@ -109,6 +114,7 @@ class Child:
         async for raw in self.process.stdout:
             line = raw.decode("utf-8", "replace").rstrip("\n")
             self._on_line(line)
+            self._last.append(line)
             if self._ready_text in line:
                 self._ready.set()
 

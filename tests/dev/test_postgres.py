@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from dev import postgres
-from dev.processes import ProcessFailed, output
+from dev.processes import ProcessFailed
 
 
 def test_what_initdb_says_stands_in_the_failure(tmp_path: Path) -> None:
@@ -55,22 +55,3 @@ def test_a_folder_for_temporary_files_that_is_closed_to_others_is_told(
     with pytest.raises(ProcessFailed, match="set TMPDIR to a folder that all may enter"):
         postgres.Server(Path("/usr/lib/postgresql/99/bin"))
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    ("command", "words"),
-    [
-        (("sh", "-c", "echo out; echo the reason >&2; exit 3"), "sh ended with 3: the reason"),
-        (("sh", "-c", "echo the reason; exit 3"), "sh ended with 3: the reason"),
-        (("sh", "-c", "exit 3"), "sh ended with 3: it said nothing"),
-        (("/nonexistent/program",), "program cannot be started: .*No such file"),
-    ],
-)
-def test_a_childs_own_words_stand_in_the_failure(command: tuple[str, ...], words: str) -> None:
-    with pytest.raises(ProcessFailed, match=words):
-        output(*command)
-
-
-def test_a_child_that_takes_too_long_is_ended_and_its_words_are_told() -> None:
-    with pytest.raises(ProcessFailed, match=r"sh took more than 0\.5 s: waiting"):
-        output("sh", "-c", "echo waiting; exec sleep 60", timeout=0.5)
