@@ -4,9 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
-PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip install -q
+PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install -q
 UV_COMPILE := $(BIN)/uv pip compile --generate-hashes --universal --python-version 3.11 \
   --custom-compile-command "make lock" -q
+
+# What the shell says to Python and pytest themselves acts before any of our code runs. ARGS is for pytest's options.
+unexport $(filter-out PYTHON,$(filter PYTHON% PYTEST_%,$(.VARIABLES)))
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo run test e2e kind check lint types imports format proto manifests bench bench-quick soak lock clean
@@ -22,10 +25,10 @@ $(VENV)/bin/pip:
 	@$(PYTHON) -m venv --clear $(VENV) || \
 	  { echo "cannot make a virtual environment; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 
-$(STAMP): requirements.lock pyproject.toml | $(VENV)/bin/pip
+$(STAMP): requirements.lock dev/link.py | $(VENV)/bin/pip
 	@echo "Installing into $(VENV) (once, and again when requirements.lock changes) ..."
 	@$(PIP) --require-hashes -r requirements.lock
-	@$(PIP) --no-deps --no-build-isolation -e .
+	@$(BIN)/python -I dev/link.py
 	@touch $@
 
 $(DEV_STAMP): requirements-dev.lock $(STAMP)
@@ -36,12 +39,12 @@ $(DEV_STAMP): requirements-dev.lock $(STAMP)
 demo: $(STAMP) ## Run the whole system and 24 jobs through it; exits 0 if each ended as it should
 	@$(BIN)/python -m dev demo
 
-# The clouds' SDKs are not in the small install: another provider than local needs the large one.
-run: $(if $(filter-out local,$(BATCH_PROVIDER)),$(DEV_STAMP),$(STAMP)) ## Run the whole system until Ctrl-C; BATCH_PROVIDER=gcp, aws, azure or kubernetes: on a stand-in
+# The SDKs are not in the small install: another provider than local, or another database than SQLite, needs the large one.
+run: $(if $(filter-out local,$(BATCH_PROVIDER))$(filter-out sqlite,$(DB_PROVIDER)),$(DEV_STAMP),$(STAMP)) ## Run the whole system until Ctrl-C; BATCH_PROVIDER=gcp, aws, azure or kubernetes: on a stand-in
 	@$(BIN)/python -m dev run
 
 test: $(DEV_STAMP) ## Run the tests; ARGS="-k name" narrows them
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/python -m pytest $(ARGS)
 
 check: lint types imports ## Lint, types and import contracts
 
@@ -62,7 +65,8 @@ proto: $(DEV_STAMP) ## Generate api/gen from the .proto
 
 # KUBECONFIG here, or in the environment, is the cluster's; pytest itself must not see one by chance.
 e2e: $(DEV_STAMP) ## Run the end-to-end suite on a cluster: KUBECONFIG=FILE; E2E_PROVIDER=kubernetes, E2E_DATABASE=postgres
-	@$(if $(KUBECONFIG),E2E_KUBECONFIG=$(abspath $(KUBECONFIG))) $(BIN)/pytest -rs tests/cluster $(if $(KUBECONFIG),tests/manifests) $(ARGS)
+	@$(if $(KUBECONFIG),E2E_KUBECONFIG="$$($(BIN)/python -c 'import os; print(os.path.abspath(os.environ["KUBECONFIG"]))')") \
+	  $(BIN)/python -m pytest -rs tests/cluster $(if $(KUBECONFIG),tests/manifests) $(ARGS)
 
 kind: $(DEV_STAMP) ## Install the chart on a kind cluster and run the suite against it; KEEP=1 keeps the cluster
 	@$(BIN)/python -m dev.kind

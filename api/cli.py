@@ -5,6 +5,7 @@ import asyncio
 import sys
 from collections.abc import Sequence
 
+from controller import proxies
 from controller.domain.errors import ConfigError, JennahError
 
 _DESCRIPTION = "Jennah runs containers on cloud batch services, as JennahJob resources of Kubernetes."
@@ -44,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one of the two programs until it is stopped. The process's exit code."""
     found = _parser().parse_args(arguments)
     command = found.command
+    proxies.settle()
     try:
         if command == "migrate":
             return _migrate(dry_run=found.dry_run)

@@ -10,7 +10,7 @@ from api import metrics
 from api.app import PROBES, create_app, make_runner
 from api.service import PATH
 from api.settings import ApiSettings
-from controller import databases, health
+from controller import databases, health, open_files
 from controller.clock import SystemClock
 from controller.kube.client import KubeClient, load_configuration
 from controller.ports import Clock
@@ -23,6 +23,7 @@ BACKLOG = 1024
 
 async def run(settings: ApiSettings) -> None:
     """Serve until SIGTERM or SIGINT. Raises Unavailable without a Kubernetes configuration, ConfigError, OSError."""
+    open_files.prepare()
     clock, stop = SystemClock(), asyncio.Event()
     stop_on_signals(stop)
     async with contextlib.AsyncExitStack() as stack:

@@ -86,7 +86,6 @@ async def log_in(configuration: kube.Configuration, trace: WatchTrace) -> kopf.A
         configuration,
         limit=0,
         headers={"Authorization": token} if token else {},
-        proxy=configuration.proxy,
         traces=[trace.config()],
     )
     return kopf.AiohttpSession(server=configuration.host, aiohttp_session=session)

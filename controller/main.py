@@ -6,7 +6,7 @@ import logging
 import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine
 
-from controller import clouds, databases, health, metrics
+from controller import clouds, databases, health, metrics, open_files
 from controller.candidacy import Timing
 from controller.clock import SystemClock
 from controller.domain.destination import Destination
@@ -53,6 +53,7 @@ async def run(
     make_provider: Callable[[OperatorSettings, Clock], BatchProvider] = clouds.make_provider,
 ) -> None:
     """Run the operator until SIGTERM or SIGINT. Raises Unavailable where there is no Kubernetes configuration."""
+    open_files.prepare()
     say("Starting worker...")
     clock, stop = SystemClock(), asyncio.Event()
     stop_on_signals(stop)

@@ -5,10 +5,11 @@ Exits 0 only if every job ended as it should in both.
 
 import asyncio
 import json
+import os
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -55,10 +56,12 @@ class Expected(msgspec.Struct, frozen=True, kw_only=True):
     cancel: bool = False
 
 
-async def run() -> int:
-    """The demo; its exit code."""
+async def run(ignored: Collection[str] = ()) -> int:
+    """The demo; its exit code. `ignored`: the variables of the shell that do not count."""
     console = Console()
-    data_dir = Path(tempfile.mkdtemp(prefix="jennah-demo-"))
+    if ignored:
+        console.print(f"Ignored from the environment: {', '.join(ignored)}", highlight=False, soft_wrap=True)
+    data_dir = _data_dir()
     log = (data_dir / "demo.log").open("w")
     stack = Stack(
         data_dir,
@@ -73,8 +76,7 @@ async def run() -> int:
             console.print(f"API on {stack.api_url}, Kubernetes on https://127.0.0.1:{stack.kube_port}\n")
             fault = await _demonstrate(stack, console, began)
     except StackError as error:
-        console.print(Path(log.name).read_text(), markup=False)
-        raise error
+        raise StackError(f"{error}\nThe log is {log.name}") from error
     except asyncio.CancelledError:  # Ctrl-C
         await _end_jobs(data_dir)
         shutil.rmtree(data_dir, ignore_errors=True)  # a runner may be writing its last state
@@ -87,6 +89,17 @@ async def run() -> int:
         return 1
     shutil.rmtree(data_dir)
     return 0
+
+
+def _data_dir() -> Path:
+    """A new folder, in JENNAH_DATA_DIR where that is set. Raises StackError."""
+    above = os.environ.get("JENNAH_DATA_DIR", "") or None
+    try:
+        if above:
+            Path(above).mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix="jennah-demo-", dir=above)).absolute()
+    except OSError as error:
+        raise StackError(f"no folder for the demo's state: {error}") from None
 
 
 async def _end_jobs(data_dir: Path) -> None:
@@ -142,7 +155,8 @@ async def _submit_all(
 async def _submit_by_curl(stack: Stack, http: aiohttp.ClientSession, console: Console) -> dict[str, Expected]:
     request = {"image_uri": "busybox:1.36", "name": "by-curl", "commands": ["sh", "-c", "echo hello; sleep 1"]}
     url, body = f"{stack.api_url}{_RPC}SubmitJob", json.dumps(request)
-    command = ["curl", "-s", url, "-H", "Content-Type: application/json", "-H", f"X-Tenant-Id: {TENANT}", "-d", body]
+    headers = ["-H", "Content-Type: application/json", "-H", f"X-Tenant-Id: {TENANT}"]
+    command = ["curl", "-q", "-sS", url, *headers, "-d", body]  # -q: ~/.curlrc does not count
     console.print(
         f"curl -s {url} \\\n  -H 'Content-Type: application/json' -H 'X-Tenant-Id: {TENANT}' \\\n  -d '{body}'",
         markup=False,
@@ -154,7 +168,10 @@ async def _submit_by_curl(stack: Stack, http: aiohttp.ClientSession, console: Co
         return {await _submit(http, request): how}
     reply = await _output(*command)
     console.print(reply, markup=False, soft_wrap=True, highlight=False)
-    return {json.loads(reply)["jobId"]: how}
+    try:
+        return {json.loads(reply)["jobId"]: how}
+    except (ValueError, KeyError):
+        raise StackError(f"SubmitJob by curl was refused: {reply}") from None
 
 
 async def _apply_samples(stack: Stack, kube: KubeClient, console: Console) -> dict[str, Expected]:

@@ -17,6 +17,7 @@ from typing import Any
 
 import psycopg
 
+from dev.processes import ProcessFailed, output
 from dev.stack import free_port
 
 PASSWORD = "only-for-this-folder"
@@ -47,8 +48,8 @@ class Server:
     def __init__(self, binaries: Path, *, is_durable: bool = False) -> None:
         """`is_durable`: commits wait for the disk, as in production. Otherwise a power cut would lose the data."""
         self._settings = {**_SETTINGS, **({} if is_durable else {"fsync": "off", "full_page_writes": "off"})}
-        self._folder = Path(tempfile.mkdtemp(prefix="jennah-postgres-"))
-        self._as_user = _unprivileged(self._folder)
+        self._as_user = _unprivileged()
+        self._folder = _folder(self._as_user)
         self._binaries = _reachable(binaries, self._folder, self._as_user)
         self._process: subprocess.Popen[bytes] | None = None
         self.port = free_port(0)
@@ -86,11 +87,11 @@ class Server:
     def _init(self, data: Path) -> None:
         secret = self._folder / "password"
         secret.write_text(PASSWORD)
-        secret.chmod(0o644)  # inside a folder that only the server's user enters
+        secret.chmod(0o644)  # inside a folder that only the server's user enters, whatever the umask is
         options = ["--auth=scram-sha-256", f"--pwfile={secret}", "--username=postgres"]
         options += ["--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions"]
         command = [str(self._binaries / "initdb"), "-D", str(data), *options]
-        subprocess.run(command, check=True, capture_output=True, cwd=self._folder, **self._as_user)
+        output(*command, cwd=self._folder, **self._as_user)
 
     def _wait(self) -> None:
         give_up = time.monotonic() + START_SECONDS
@@ -107,20 +108,45 @@ class Server:
                 time.sleep(0.02)
 
 
-def _unprivileged(folder: Path) -> dict[str, Any]:
-    """What Popen needs to run as somebody who is not root, who then owns the folder."""
+def _unprivileged() -> dict[str, Any]:
+    """What Popen needs to run as a user who is not root."""
     if os.geteuid() != 0:
         return {}
     nobody = pwd.getpwnam("nobody")
-    os.chown(folder, nobody.pw_uid, nobody.pw_gid)
     return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+
+
+def _folder(as_user: dict[str, Any]) -> Path:
+    """A new folder that belongs to that user. Raises ProcessFailed where the user cannot enter the one above it."""
+    folder = Path(tempfile.mkdtemp(prefix="jennah-postgres-"))
+    if as_user:
+        os.chown(folder, as_user["user"], as_user["group"])
+        try:
+            output("/bin/sh", "-c", 'cd "$0"', folder, **as_user)
+        except ProcessFailed as error:
+            folder.rmdir()
+            raise ProcessFailed(
+                f"PostgreSQL runs as `nobody`, who cannot enter {folder.parent}: set TMPDIR to a folder that all may "
+                f"enter, or run this as a user who is not root ({error})"
+            ) from None
+    return folder
 
 
 def _reachable(binaries: Path, folder: Path, as_user: dict[str, Any]) -> Path:
     """The binaries where that user can run them: a copy, if a folder above them is closed to it (/root)."""
-    try:
-        subprocess.run([str(binaries / "postgres"), "--version"], check=True, capture_output=True, **as_user)
+    if not as_user:
         return binaries
-    except (OSError, subprocess.CalledProcessError):
-        shutil.copytree(binaries.parent, folder / "install", symlinks=True)
-        return folder / "install" / "bin"
+    try:
+        output(binaries / "initdb", "--version", cwd=folder, **as_user)
+        return binaries
+    except ProcessFailed:
+        install, package = binaries.parent, binaries.parent.parent
+        copy = folder / package.name / install.name
+        shutil.copytree(install, copy, symlinks=True)
+        # The programs of a wheel look there for libraries, by a path relative to their own.
+        libraries = package.with_name(f"{package.name}.libs")
+        if libraries.is_dir():
+            shutil.copytree(libraries, folder / libraries.name, symlinks=True)
+        for path in folder.rglob("*"):  # whatever the umask is
+            os.chown(path, as_user["user"], as_user["group"], follow_symlinks=False)
+        return copy / binaries.name

@@ -4,15 +4,44 @@ import asyncio
 import ctypes
 import os
 import signal
+import subprocess
 import sys
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 STOP_SECONDS = 4.0
+LINES_TOLD = 20
+"""Of what a child said before it failed."""
 _PR_SET_PDEATHSIG = 1
 
 
 class ProcessFailed(Exception):
-    """A child ended that should have run on, or did not become ready in time."""
+    """A child failed, ended that should have run on, or did not become ready in time. The message has its own words."""
+
+
+def output(*command: str | Path, timeout: float = 120, **options: Any) -> str:
+    """What a program prints on stdout. `options` are those of subprocess.run; `timeout` is in seconds.
+
+    Raises ProcessFailed with what the program said where it cannot be started, fails or takes too long.
+    """
+    name, words = Path(command[0]).name, [str(word) for word in command]
+    try:
+        done = subprocess.run(words, capture_output=True, timeout=timeout, check=False, **options)
+    except subprocess.TimeoutExpired as error:
+        raise ProcessFailed(f"{name} took more than {timeout:g} s: {_words(error.stderr, error.stdout)}") from None
+    except OSError as error:
+        raise ProcessFailed(f"{name} cannot be started: {error}") from None
+    if done.returncode:
+        raise ProcessFailed(f"{name} ended with {done.returncode}: {_words(done.stderr, done.stdout)}")
+    return str(done.stdout, "utf-8", "replace")
+
+
+def _words(*streams: bytes | None) -> str:
+    """What was said, on the first of the streams that has anything."""
+    said = (stream.decode("utf-8", "replace").strip() for stream in streams if stream)
+    return next(filter(None, said), "it said nothing")
 
 
 class Child:
@@ -24,6 +53,7 @@ class Child:
         self._on_line = on_line
         self._ready = asyncio.Event()
         self._ready_text = ""
+        self._last: deque[str] = deque(maxlen=LINES_TOLD)
         self._reader = asyncio.create_task(self._read())
         self._exit = asyncio.create_task(process.wait())
 
@@ -57,7 +87,8 @@ class Child:
         if ready not in done:
             ready.cancel()
             await child.stop()
-            raise ProcessFailed(f"{name} did not start (exit code {process.returncode}); its output is above")
+            said = "\n  ".join(child._last) or "it said nothing"
+            raise ProcessFailed(f"{name} did not start (exit code {process.returncode}):\n  {said}")
         return child
 
     async def wait(self) -> int:
@@ -83,6 +114,7 @@ class Child:
         async for raw in self.process.stdout:
             line = raw.decode("utf-8", "replace").rstrip("\n")
             self._on_line(line)
+            self._last.append(line)
             if self._ready_text in line:
                 self._ready.set()
 

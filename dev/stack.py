@@ -20,6 +20,7 @@ import yaml
 from controller.domain.errors import AlreadyExists, Throttled
 from controller.kube import paths
 from controller.kube.client import KubeClient, load_configuration
+from dev import remote
 from dev.emulators import clouds
 from dev.processes import Child, ProcessFailed
 
@@ -69,7 +70,7 @@ class Stack:
 
     @property
     def env(self) -> dict[str, str]:
-        """The environment of the operator and the API; all of it can be overridden from outside."""
+        """The environment of the operator and the API; what is set from outside goes before what we choose."""
         mine = {
             "BATCH_PROVIDER": "local",
             "JENNAH_ALLOW_LOCAL_PROVIDER": "true",
@@ -165,8 +166,7 @@ class Stack:
 
     async def client(self) -> KubeClient:
         """A client of this stack's API server; the caller closes it."""
-        os.environ["KUBECONFIG"] = str(self.kubeconfig)
-        return KubeClient(await load_configuration())
+        return KubeClient(await load_configuration(str(self.kubeconfig)))
 
     async def _install_crds(self) -> None:
         async with await self.client() as client:
@@ -225,6 +225,8 @@ def port_from_environment(variable: str, default: int) -> int:
 
 async def run() -> int:
     """``make run``: the stack until Ctrl-C, or until one of its processes ends."""
+    if fault := remote.fault(os.environ):
+        raise StackError(fault)
     stack = Stack(
         Path(os.environ.get("JENNAH_DATA_DIR", "") or ".jennah"),
         api_port=port_from_environment("WORKER_PORT", 8081),

@@ -8,7 +8,6 @@ Errors are ours (`domain.errors`); every call has a time limit.
 import asyncio
 import functools
 import json
-import os
 import ssl
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from types import TracebackType
@@ -21,7 +20,7 @@ from kubernetes.aio import client as kube
 from kubernetes.aio import config as kube_config
 from yarl import URL
 
-from controller import metrics, permission
+from controller import metrics, permission, proxies
 from controller.domain.errors import (
     AlreadyExists,
     Conflict,
@@ -48,7 +47,6 @@ Object = dict[str, Any]
 _calls = functools.cache(metrics.KUBERNETES_CALLS.labels)
 _BROKEN = (aiohttp.ClientError, kube_config.ConfigException, TimeoutError, OSError, ssl.SSLError)
 """What a call can meet beside an answer."""
-_PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
 
 
 async def load_configuration(kubeconfig: str = "") -> kube.Configuration:
@@ -222,7 +220,6 @@ class KubeClient:
         self._session = open_session(configuration, limit=self._connections)
         options = {
             "server_hostname": configuration.tls_server_name,
-            "proxy": configuration.proxy,
             "proxy_headers": configuration.proxy_headers,
         }
         self._options = {name: value for name, value in options.items() if value}
@@ -260,20 +257,18 @@ def open_session(
     *,
     limit: int,
     headers: Mapping[str, str] | None = None,
-    proxy: str | None = None,
     traces: Sequence[aiohttp.TraceConfig] = (),
 ) -> aiohttp.ClientSession:
     """A session with that API server's TLS, for at most so many connections (0: any number), without time limits."""
     rest = kube.rest.RESTClientObject(configuration)  # for its TLS alone
-    # aiohttp reads ~/.netrc and the proxies of the environment anew for every request, and keeps cookies that
-    # no API server sets: together a tenth of a call's CPU, so only where a proxy is set at all.
+    # aiohttp would read ~/.netrc and the variables of proxies anew for every request, and keep cookies that no API
+    # server sets: together a tenth of a call's CPU.
     return aiohttp.ClientSession(
         connector=_AskingConnector(limit=limit, ssl=rest.ssl_context),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers=headers,
-        proxy=proxy,
+        proxy=configuration.proxy or proxies.for_url(configuration.host),
         timeout=aiohttp.ClientTimeout(),  # none: the call's own is around it
-        trust_env=any(os.environ.get(name) for name in _PROXIES),
         read_bufsize=2**21,  # as kubernetes.aio: lists are long
         trace_configs=list(traces),
     )

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from azure.cosmos.aio import ContainerProxy, CosmosClient, DatabaseProxy
 from azure.cosmos.exceptions import CosmosBatchOperationError, CosmosHttpResponseError
 
+from controller import proxies
 from controller.domain.errors import ConfigError, Conflict, NotFound, Retryable, Unavailable
 from controller.stores.cosmosdb_errors import ContainerMissing, OperationRefused, Patience, translated
 from controller.stores.cosmosdb_writes import CONFLICTS, Operation
@@ -138,6 +139,7 @@ class CosmosConnection:
     async def _make_client(self, stack: contextlib.AsyncExitStack) -> CosmosClient:
         # At "info" the SDK logs every request with its headers, and its URL with the ids in it.
         logging.getLogger("azure").setLevel(logging.WARNING)
+        proxies.agree(self._endpoint)
         credential: Any = _checked(self._key) if self._key else None
         if self._make_credential:
             credential = await stack.enter_async_context(self._make_credential())

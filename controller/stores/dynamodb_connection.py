@@ -17,6 +17,7 @@ import msgspec
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
+from controller import proxies
 from controller.domain.errors import ConfigError, Throttled, Unavailable
 from controller.stores.dynamodb_keys import Item
 
@@ -112,6 +113,7 @@ class DynamoConnection:
             # All requests are built here: checking their shapes costs more than sending them.
             parameter_validation=False,
         )
+        proxies.agree(self._endpoint)
         with _MAKING_A_CLIENT:
             client = boto3.client("dynamodb", region_name=self.region, endpoint_url=self._endpoint, config=config)
         for operation in ("BatchGetItem", "GetItem", "Query"):

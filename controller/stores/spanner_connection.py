@@ -17,7 +17,7 @@ from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
 from google.cloud.spanner_v1 import SpannerClient
 from google.cloud.spanner_v1.services.spanner.transports import SpannerGrpcTransport
 
-from controller import permission
+from controller import permission, proxies
 from controller.domain.errors import ConfigError, Unavailable
 from controller.stores import spanner_errors
 from controller.stores.spanner_sessions import Sessions
@@ -121,7 +121,8 @@ class SpannerConnection:
 def _connect(scopes: Sequence[str]) -> grpc.Channel:
     emulator = os.environ.get(_EMULATOR)
     if emulator:
-        return grpc.insecure_channel(emulator.removeprefix("http://"), options=_OPTIONS)
+        target = emulator.removeprefix("http://")
+        return grpc.insecure_channel(target, options=(*_OPTIONS, *proxies.for_grpc(target)))
     try:
         credentials, _ = google.auth.default(scopes=list(scopes))
     except DefaultCredentialsError as error:
@@ -129,4 +130,5 @@ def _connect(scopes: Sequence[str]) -> grpc.Channel:
     except GoogleAuthError as error:
         raise Unavailable(f"Google's credentials cannot be had: {type(error).__name__}") from error
     # Without the SDK's interceptor for metrics, which asks the metadata server where it runs.
-    return SpannerGrpcTransport.create_channel(credentials=credentials, scopes=scopes, options=_OPTIONS)
+    options = (*_OPTIONS, *proxies.for_grpc(SpannerGrpcTransport.DEFAULT_HOST))
+    return SpannerGrpcTransport.create_channel(credentials=credentials, scopes=scopes, options=options)

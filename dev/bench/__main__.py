@@ -5,6 +5,7 @@ import asyncio
 import sys
 from pathlib import Path
 
+from controller import open_files
 from dev.bench import churn, compare, many, quick, results
 from dev.bench.installation import DATABASES
 from dev.processes import ProcessFailed
@@ -21,6 +22,7 @@ _HELP = f"{', '.join(PARTS)} (all of them); quick: a small life, whose ratios ar
 
 def main() -> int:
     options = _parser().parse_args()
+    open_files.raise_limit()
     try:
         asyncio.run(run(options))
     except (ProcessFailed, quick.OutOfLine) as error:

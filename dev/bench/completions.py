@@ -63,7 +63,7 @@ class Completions:
 async def watching(made: Installation) -> AsyncIterator[Completions]:
     """Watch from now on."""
     found = Completions()
-    async with KubeClient(await load_configuration(), connections=0) as client:
+    async with KubeClient(await load_configuration(str(made.kubeconfig)), connections=0) as client:
         watch = ListWatch(
             client,
             paths.jobs(made.namespace),

@@ -71,7 +71,7 @@ class Client:
 
 async def take_turn(made: Installation, jobs: int, concurrency: int, patches: float = len(LIFE)) -> Turn:
     """So many jobs, at most `concurrency` at once, with so many status patches a job on average."""
-    configuration = await load_configuration()
+    configuration = await load_configuration(str(made.kubeconfig))
     token = await configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
     headers = {"Authorization": token} if token else {}
     async with open_session(configuration, limit=0, headers=headers) as session:

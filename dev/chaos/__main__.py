@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from controller import open_files
 from dev.chaos import soak
 from dev.chaos.plan import STEADY_FAULTS, Plan
 from dev.chaos.run import run
@@ -21,6 +22,7 @@ from dev.emulators.faults import Faults
 
 def main() -> int:
     found = _parser().parse_args()
+    open_files.raise_limit()
     seed = random.randrange(2**32) if found.seed is None else found.seed
     if found.soak is not None:
         return asyncio.run(soak.run(found.soak, seed, found.result or soak.RESULT, _say))

@@ -223,8 +223,7 @@ class Servers:
 
     @contextlib.asynccontextmanager
     async def _in_namespace(self) -> AsyncIterator[None]:
-        os.environ["KUBECONFIG"] = str(self._kubeconfig)
-        async with KubeClient(await load_configuration()) as client:
+        async with KubeClient(await load_configuration(str(self._kubeconfig))) as client:
             self._client = client
             for namespace in (self.namespace, self._other_namespace):
                 with contextlib.suppress(AlreadyExists):

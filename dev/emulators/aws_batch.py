@@ -9,6 +9,7 @@ import contextlib
 import signal
 import sys
 
+from controller import open_files
 from dev.emulators import faults
 from dev.emulators.aws.server import Emulator
 from dev.emulators.aws.service import QUEUES, queue_spec
@@ -44,6 +45,7 @@ async def serve(emulator: Emulator, port: int, control_port: int) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    open_files.prepare()
     async with emulator.serving(port, control_port) as (url, side_port):
         print(f"ready: {url} control: 127.0.0.1:{side_port}", flush=True)
         print(f"seed: {emulator.dice.seed}", file=sys.stderr, flush=True)

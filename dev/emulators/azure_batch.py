@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import sys
 
+from controller import open_files
 from controller.startup import say, stop_on_signals
 from dev.emulators import faults
 from dev.emulators.azure.pools import POOLS, pool_spec
@@ -43,6 +44,7 @@ async def serve(emulator: Emulator, port: int, control_port: int) -> None:
     """Until SIGTERM or SIGINT."""
     stop = asyncio.Event()
     stop_on_signals(stop)
+    open_files.prepare()
     async with emulator.serving(port, control_port) as (url, side_port):
         say(f"ready: {url} control: 127.0.0.1:{side_port}")
         print(f"seed: {emulator.dice.seed}", file=sys.stderr, flush=True)

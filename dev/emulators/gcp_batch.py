@@ -9,6 +9,7 @@ nothing: what a container would do follows from its command (`dev.emulators.comm
 import argparse
 import asyncio
 
+from controller import open_files
 from controller.startup import say, stop_on_signals
 from dev.emulators import control, faults
 from dev.emulators.gcp.jobs import Delays
@@ -42,6 +43,7 @@ async def serve(found: argparse.Namespace) -> None:
     )
     stop = asyncio.Event()
     stop_on_signals(stop)
+    open_files.prepare()
     server = BatchServer(service)
     async with server.serving(found.port), control.serving(service.ledger, service.dice, found.control_port) as side:
         say(f"ready: {server.endpoint} control: 127.0.0.1:{side}")

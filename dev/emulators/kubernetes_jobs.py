@@ -10,6 +10,7 @@ import os
 import sys
 from pathlib import Path
 
+from controller import open_files
 from controller.kube.client import KubeClient, load_configuration
 from controller.startup import say, stop_on_signals
 from dev.emulators import control
@@ -37,6 +38,7 @@ async def serve(kubeconfig: Path, options: argparse.Namespace) -> None:
     """Until SIGTERM or SIGINT."""
     stop = asyncio.Event()
     stop_on_signals(stop)
+    open_files.prepare()
     async with KubeClient(await load_configuration(str(kubeconfig)), connections=0) as client:
         make = Nodes if options.nodes_only else JobController
         played = make(client, step_seconds=options.step_seconds, selector=options.selector)

@@ -60,9 +60,10 @@ def run(*command: str | Path, environment: Mapping[str, str] | None = None, data
         input=data,
         stdout=subprocess.PIPE,
         text=True,
-        check=True,
+        check=False,
     )
     print(done.stdout, end="", flush=True)
+    done.check_returncode()
     return done.stdout
 
 

@@ -6,11 +6,14 @@ import math
 import signal
 from pathlib import Path
 
+from controller import open_files
+
 from .database import InUse
 from .server import KubeApiServer
 
 
 async def run(server: KubeApiServer) -> None:
+    open_files.prepare()
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

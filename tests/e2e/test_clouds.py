@@ -10,17 +10,21 @@ from controller.domain.phases import Phase
 from dev.emulators import clouds
 from dev.stack import Stack, free_port
 from tests.e2e.client import call, is_finished, logs, submit, wait_for
+from tests.recorder import Recorder
 
 
 @pytest.fixture(params=sorted(clouds.STAND_INS))
 async def stack(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Stack]:
     lines: list[str] = []
     env = {"BATCH_PROVIDER": request.param, "OBSERVE_MIN_SECONDS": "0.2", "OBSERVE_MAX_SECONDS": "1"}
-    made = Stack(tmp_path, api_port=free_port(0), kube_port=free_port(0), on_line=lines.append, env=env)
-    async with made.running():
-        yield made
-        # Up to here: what kopf prints while its connections are being closed is no failure of ours.
-        ran = [line for line in lines if "Traceback" in line]
+    async with Recorder("127.0.0.1").running() as proxy:
+        env |= dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), f"http://{proxy.address}")
+        made = Stack(tmp_path, api_port=free_port(0), kube_port=free_port(0), on_line=lines.append, env=env)
+        async with made.running():
+            yield made
+            # Up to here: what kopf prints while its connections are being closed is no failure of ours.
+            ran = [line for line in lines if "Traceback" in line]
+        assert proxy.lines == [], "all of it is on loopback"
     left = [line for line in lines if "unexpected failure" in line or "secret-value" in line]
     assert not ran + left, "\n".join(lines)
 

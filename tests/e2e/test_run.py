@@ -77,6 +77,17 @@ async def test_a_port_in_use_is_one_clear_line(tmp_path: Path) -> None:
     assert b"Traceback" not in output
 
 
+async def test_a_database_on_another_machine_needs_a_word(tmp_path: Path) -> None:
+    settings = {"DB_PROVIDER": "postgres", "DB_ENDPOINT": "postgresql://u:a-secret@db.example/jennah"}
+    process = await start(environment(tmp_path, **settings))
+    output, _ = await process.communicate()
+    assert process.returncode == 1
+    assert output.startswith(b"error: DB_PROVIDER=postgres: the database (db.example) is not on this machine")
+    assert b"JENNAH_ALLOW_REMOTE_DATABASE=true" in output
+    assert b"a-secret" not in output
+    assert list(tmp_path.iterdir()) == []
+
+
 async def test_wrong_settings_of_the_programs_end_with_exit_code_2_and_a_line_a_fault() -> None:
     for command, variables in {
         "operator": {"DB_PROVIDER": "oracle", "BATCH_PROVIDER": "moon"},

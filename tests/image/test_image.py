@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from dev.processes import output
+from tests import outside
 from tests.image import dockerfile
 
 ROOT = Path(__file__).parents[2]
@@ -51,7 +53,8 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _run(command: str, folder: Path) -> None:
     # pip, uv and python are those of the tests' own environment, which are of the versions that the lock says.
-    environment = {**os.environ, "EXTRAS": EXTRAS, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {**outside.for_installers(), "EXTRAS": EXTRAS, "PATH": path}
     done = subprocess.run(
         ["sh", "-ec", command], cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
     )
@@ -96,8 +99,8 @@ def test_the_package_holds_its_data_and_nothing_of_the_development(image: Path) 
 
 def test_each_package_is_of_the_lock(image: Path) -> None:
     uv = Path(sys.executable).with_name("uv")
-    frozen = subprocess.run([uv, "pip", "freeze", "-q", "--python", image], capture_output=True, text=True, check=True)
-    installed = {line for line in frozen.stdout.splitlines() if not line.startswith("jennah-controller @")}
+    frozen = output(uv, "pip", "freeze", "-q", "--python", image)
+    installed = {line for line in frozen.splitlines() if not line.startswith("jennah-controller @")}
     assert installed <= _pins("requirements-image.lock")
 
 

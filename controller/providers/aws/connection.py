@@ -17,7 +17,7 @@ import msgspec
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
-from controller import metrics, permission
+from controller import metrics, permission, proxies
 from controller.cloud_settings import AwsSettings
 from controller.domain.errors import ConfigError, JennahError, NotLeading, Throttled, Unavailable
 from controller.ports import Clock
@@ -213,6 +213,7 @@ class Session:
             tcp_keepalive=True,
             parameter_validation=False,  # its errors quote values; the stand-in checks every request in the tests
         )
+        proxies.agree(endpoint)
         keys = {}
         if endpoint and endpoint.startswith("http://"):
             keys = {"aws_access_key_id": "stand-in", "aws_secret_access_key": "stand-in"}

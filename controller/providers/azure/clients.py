@@ -5,6 +5,7 @@ from typing import Any
 from azure.batch.aio import BatchClient
 from azure.core.credentials import AzureNamedKeyCredential
 
+from controller import proxies
 from controller.cloud_settings import AzureSettings
 
 CONNECT_SECONDS = 2.0
@@ -15,6 +16,7 @@ class Client:
     """A client and the credential that is to be closed with it."""
 
     def __init__(self, account: str, endpoint: str, key: str) -> None:
+        proxies.agree(endpoint)
         credential: Any
         self._credential: Any = None
         if key:

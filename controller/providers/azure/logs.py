@@ -11,6 +11,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import aiohttp
 from azure.core.exceptions import AzureError
 
+from controller import proxies
 from controller.clock import SystemClock
 from controller.domain.errors import ConfigError, Forbidden, NotFound, Unavailable
 from controller.domain.job import Job
@@ -114,7 +115,9 @@ async def _open_kept(
     try:
         async with asyncio.timeout(calls.CALL_SECONDS):
             limits = aiohttp.ClientTimeout(total=None, sock_read=calls.CALL_SECONDS)
-            http = await stack.enter_async_context(aiohttp.ClientSession(timeout=limits))
+            http = await stack.enter_async_context(
+                aiohttp.ClientSession(timeout=limits, proxy=proxies.for_url(url.geturl()))
+            )
             answer = await stack.enter_async_context(http.get(urlunsplit(url._replace(path=path))))
     except (aiohttp.ClientError, TimeoutError):
         raise Unavailable("the output container could not be reached") from None  # the address holds a signature

@@ -14,6 +14,7 @@ from google.auth.transport.requests import Request
 from google.cloud import batch_v1
 from google.cloud.batch_v1.services.batch_service.transports import BatchServiceGrpcAsyncIOTransport
 
+from controller import proxies
 from controller.domain.errors import Unavailable
 from controller.providers.gcp import calls
 from controller.providers.gcp.rest import RestClient
@@ -62,7 +63,7 @@ async def make(endpoint: str) -> Client:
     if endpoint.startswith("https://"):
         return RestClient(endpoint, await asyncio.to_thread(_credentials))
     if endpoint:
-        channel = grpc.aio.insecure_channel(endpoint, options=CHANNEL_OPTIONS)
+        channel = grpc.aio.insecure_channel(endpoint, options=(*CHANNEL_OPTIONS, *proxies.for_grpc(endpoint)))
         return GrpcClient(batch_v1.BatchServiceAsyncClient(transport=BatchServiceGrpcAsyncIOTransport(channel=channel)))
     credentials = await asyncio.to_thread(_credentials)
     return GrpcClient(batch_v1.BatchServiceAsyncClient(credentials=credentials, transport=_transport))
@@ -117,7 +118,8 @@ def _transport(**settings: Any) -> BatchServiceGrpcAsyncIOTransport:
 
 
 def _channel(host: str, **settings: Any) -> grpc.aio.Channel:
-    return BatchServiceGrpcAsyncIOTransport.create_channel(host, **{**settings, "options": CHANNEL_OPTIONS})
+    options = (*CHANNEL_OPTIONS, *proxies.for_grpc(host))
+    return BatchServiceGrpcAsyncIOTransport.create_channel(host, **{**settings, "options": options})
 
 
 def _credentials() -> Any:

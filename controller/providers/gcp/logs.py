@@ -10,6 +10,7 @@ from google.api_core import exceptions as api
 from google.auth import exceptions as auth
 from google.protobuf import json_format
 
+from controller import proxies
 from controller.domain.errors import ConfigError, Forbidden, NotFound, Unavailable
 from controller.domain.job import Job
 from controller.providers.gcp import places
@@ -61,7 +62,7 @@ def _client(endpoint: str) -> Any:
     if endpoint:
         import grpc
 
-        channel = grpc.aio.insecure_channel(endpoint)
+        channel = grpc.aio.insecure_channel(endpoint, options=proxies.for_grpc(endpoint))
         return LoggingServiceV2AsyncClient(transport=LoggingServiceV2GrpcAsyncIOTransport(channel=channel))
     try:
         return LoggingServiceV2AsyncClient()

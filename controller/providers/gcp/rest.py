@@ -17,6 +17,7 @@ from google.auth.transport.requests import Request
 from google.cloud import batch_v1
 from google.protobuf import json_format
 
+from controller import proxies
 from controller.providers.gcp import calls
 
 LARGE_BYTES = 64 * 1024
@@ -55,7 +56,7 @@ class RestClient:
         self._base = f"{url.rstrip('/').removesuffix('/v1')}/v1/"
         self._credentials = credentials
         self._refreshing = asyncio.Lock()
-        self._http = aiohttp.ClientSession(trust_env=True)
+        self._http = aiohttp.ClientSession(proxy=proxies.for_url(self._base))
 
     async def create_job(self, asked: batch_v1.CreateJobRequest) -> Any:
         body = json_format.MessageToDict(batch_v1.Job.pb(asked.job))

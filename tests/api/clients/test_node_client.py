@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import shutil
-import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,8 @@ from grpc_tools import protoc  # type: ignore[import-untyped]
 
 from api.proto import generate
 from controller.domain.phases import Phase
+from dev.processes import ProcessFailed, output
+from tests import outside
 from tests.api.harness import IMAGE, TENANT, Api
 
 SOURCE = Path(__file__).parent / "node"
@@ -29,11 +30,12 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in FILES:
         shutil.copy(SOURCE / name, folder)
     command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
-    installed = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=100, check=False)
-    if installed.returncode != 0:
-        pytest.skip(f"npm cannot install the client: {installed.stderr.strip()[-200:]}")
-    output = f"--descriptor_set_out={folder / 'descriptors.bin'}"
-    assert protoc.main(["protoc", f"-I{generate.PROTO_ROOT}", output, generate.PROTO_FILE]) == 0
+    try:
+        output(*command, cwd=folder, env=outside.for_installers(), timeout=100)
+    except ProcessFailed as error:
+        pytest.skip(f"npm cannot install the client: {str(error)[-300:]}")
+    target = f"--descriptor_set_out={folder / 'descriptors.bin'}"
+    assert protoc.main(["protoc", f"-I{generate.PROTO_ROOT}", target, generate.PROTO_FILE]) == 0
     return folder
 
 

@@ -21,6 +21,8 @@ import pytest
 from controller.ports import JobStore
 from controller.stores.cosmosdb import CosmosStore
 from controller.stores.cosmosdb_schema import CosmosMigrations
+from dev.processes import ProcessFailed, output
+from tests import outside
 
 PACKAGE, VERSION = "@vercel/cosmosdb-server", "1.0.1"
 KEY = "bm90IGEgc2VjcmV0"
@@ -34,19 +36,25 @@ class Emulator:
     def __init__(self, port: int = 0) -> None:
         """Start it and wait for its port; 0 means any. Raises OSError where it does not start."""
         command = ["node", str(_SCRIPT), str(_package()), str(port)]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `stop`
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True
+        )
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line.strip().isdecimal():
+            self._process.wait(_STOP_SECONDS)
+            self._errors.seek(0)
+            said = self._errors.read().decode("utf-8", "replace").strip()
             self.stop()
-            raise OSError("the emulator did not start")
+            raise OSError(f"the emulator did not start: {said}")
         self.port = int(line)
         self.endpoint = f"http://127.0.0.1:{self.port}"
 
     def stop(self) -> None:
         self._process.terminate()
         self._process.wait(_STOP_SECONDS)
-        for stream in (self._process.stdin, self._process.stdout):
+        for stream in (self._process.stdin, self._process.stdout, self._errors):
             assert stream is not None
             stream.close()
 
@@ -78,8 +86,8 @@ def _emulator() -> Emulator | str:
     try:
         _install()
         started = Emulator()
-    except (OSError, subprocess.SubprocessError) as error:
-        return f"no {PACKAGE}@{VERSION} ({type(error).__name__}): npm's registry is needed once"
+    except (OSError, ProcessFailed) as error:
+        return f"no {PACKAGE}@{VERSION}, npm's registry is needed once: {str(error)[-300:]}"
     atexit.register(started.stop)
     return started
 
@@ -101,9 +109,7 @@ def _install() -> None:
     home.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=home.parent) as beside:
         command = ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", beside]
-        subprocess.run(
-            [*command, f"{PACKAGE}@{VERSION}"], check=True, timeout=_INSTALL_SECONDS, cwd=beside, capture_output=True
-        )
+        output(*command, f"{PACKAGE}@{VERSION}", timeout=_INSTALL_SECONDS, cwd=beside, env=outside.for_installers())
         with contextlib.suppress(OSError):  # another was faster
             Path(beside, "node_modules").rename(_made(home) / "node_modules")
 

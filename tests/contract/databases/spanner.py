@@ -1,4 +1,4 @@
-"""Cloud Spanner: the emulator, SPANNER_EMULATOR_HOST where it is set, else the one of the Google Cloud CLI.
+"""Cloud Spanner: the emulator at DB_TEST_SPANNER_EMULATOR where that is set, else the one of the Google Cloud CLI.
 
 One emulator and one instance a session; each test has a database of its own in it.
 """
@@ -29,9 +29,10 @@ from controller.stores.spanner import SpannerStore
 from controller.stores.spanner_schema import SpannerMigrations
 
 PROJECT, INSTANCE = "jennah-tests", "jennah-tests"
+GIVEN = "DB_TEST_SPANNER_EMULATOR"
 _HOST = "SPANNER_EMULATOR_HOST"
 _HOW_TO_GET_IT = (
-    "no Spanner emulator: set SPANNER_EMULATOR_HOST=host:9010, or install the one of the Google Cloud CLI: "
+    "no Spanner emulator: set DB_TEST_SPANNER_EMULATOR=host:9010, or install the one of the Google Cloud CLI: "
     "gcloud components install cloud-spanner-emulator (Debian: google-cloud-cli-spanner-emulator)"
 )
 _START_SECONDS, _STOP_SECONDS = 20.0, 10.0
@@ -125,7 +126,7 @@ def make_instance(host: str) -> None:
 @functools.cache
 def _session_emulator() -> str:
     """The host of the session's emulator; it ends with the session."""
-    host = os.environ.get(_HOST)
+    host = os.environ.get(GIVEN)
     if host:
         make_instance(host)
         return host

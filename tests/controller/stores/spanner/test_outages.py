@@ -110,8 +110,8 @@ async def test_a_session_that_the_server_forgot_is_replaced(store: SpannerStore,
 
 
 async def test_a_server_that_was_restarted_is_used_again_by_the_same_store() -> None:
-    if os.environ.get("SPANNER_EMULATOR_HOST"):
-        pytest.skip("the emulator at SPANNER_EMULATOR_HOST is not ours to restart")
+    if os.environ.get(emulators.GIVEN):
+        pytest.skip(f"the emulator at {emulators.GIVEN} is not ours to restart")
     emulator = emulators.Emulator()
     try:
         emulator.start()
