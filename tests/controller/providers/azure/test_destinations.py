@@ -130,6 +130,22 @@ async def test_a_job_is_found_in_a_later_shared_job_of_its_pool_when_the_first_w
     assert len(await service.provider(pool="jennah-spot").find(ref(request))) == 1
 
 
+async def test_a_job_is_looked_for_in_the_shared_jobs_of_its_pool_and_in_no_other(
+    service: Service, before: AzureProvider
+) -> None:
+    for spec in ({"spot": True}, {"spot": True, "priority": 50}, {"priority": 50}):
+        await before.submit(wanted(**spec))
+    there, nowhere = noted(before, wanted()), noted(before, wanted())
+    await before.submit(there)
+    after = service.provider(pool="jennah-spot")
+    service.counts.clear()
+    assert await after.find(ref(there))
+    assert "list_jobs" not in service.counts
+    service.counts.clear()
+    assert not await after.find(ref(nowhere))
+    assert service.counts["get_task"] == 2  # its own shared job, and that of another priority
+
+
 @pytest.mark.parametrize("changed", [one for _, one in SETTINGS])
 async def test_without_a_destination_a_job_is_found_in_any_shared_job_of_its_day(
     service: Service, before: AzureProvider, changed: dict[str, object]
