@@ -43,7 +43,7 @@ async def measure(
     """
     make = functools.partial(installation, kubeconfig=kubeconfig, cpu_per_write=cpu_per_write)
     turns: dict[tuple[str, str], list[Turn]] = {}
-    concurrency, patches = 0, float(len(limit.LIFE))
+    concurrency, patches = 0, float(len(limit.ALL))
     order = [(way, database) for database in databases for way in ways if way != "peer"]
     order += [("peer", databases[0])] if "peer" in ways else []
     for number in range(rounds):

@@ -21,6 +21,7 @@ from controller.ports import JobRef, Observation, OwnedJob, SubmitRequest
 NAME = "gcp"
 """It stands in for a service that lets the caller name the job: its settings and its timing are the operator's."""
 REGION = "bench-1"
+SITE = Destination(provider=NAME, region=REGION)
 
 
 def observation(external_name: str, uid: str, phase: Phase, at: datetime) -> Observation:
@@ -43,6 +44,7 @@ class InstantProvider:
 
     name = NAME
     region = REGION
+    site = SITE
 
     def __init__(self, *, run_seconds: float, names_are_ids: bool = True, now: Callable[[], float] = time.time) -> None:
         """`run_seconds`: how long a job runs."""
@@ -55,10 +57,6 @@ class InstantProvider:
         self._now = now
         self._jobs: dict[str, Observation] = {}
         self._begun: dict[str, float] = {}
-
-    @property
-    def site(self) -> Destination:
-        return Destination(provider=NAME, region=REGION)
 
     def destination(self, spec: JobSpec, namespace: str) -> Destination:
         return self.site

@@ -1,8 +1,8 @@
 """What Kubernetes itself allows: a bare client that makes the writes of a job's life and nothing else.
 
 For each job: the object, its Secret, and as many status patches as its life has at our operator, with the same bodies:
-submitted, running, completed; where the operator finds a job ended that it had not yet told to be running, that one
-is left out. Everything is prepared; what is left is the call and its answer.
+where it is sent, submitted, running, completed; where the operator finds a job ended that it had not yet told to be
+running, that one is left out. Everything is prepared; what is left is the call and its answer.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ from dev.bench.turns import ENVIRONMENT, Turn
 
 CONCURRENCIES = (4, 8, 16, 32, 64)
 LIFE = (Phase.PENDING, Phase.RUNNING, Phase.COMPLETED)
-ALL, SHORT = (0, 1, 2), (0, 2)
+ALL, SHORT = (0, 1, 2, 3), (0, 1, 3)
 """Patches of a job by number; of one that was not seen running."""
 _UID = re.compile(rb'"uid":\s*"([0-9a-f-]{36})"')
 _A_UID = "00000000-0000-4000-8000-000000000000"
@@ -69,7 +69,7 @@ class Client:
         return msgspec.json.encode(job_object(name, self._namespace))
 
 
-async def take_turn(made: Installation, jobs: int, concurrency: int, patches: float = len(LIFE)) -> Turn:
+async def take_turn(made: Installation, jobs: int, concurrency: int, patches: float = len(ALL)) -> Turn:
     """So many jobs, at most `concurrency` at once, with so many status patches a job on average."""
     configuration = await load_configuration(str(made.kubeconfig))
     token = await configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
@@ -118,10 +118,20 @@ def status_patches() -> Iterator[dict[str, object]]:
     raw = job_object("bench", "default")
     metadata = {"name": "bench", "uid": _A_UID, "resourceVersion": "1", "creationTimestamp": now.isoformat()}
     job = parse({**raw, "metadata": {**msgspec.to_builtins(raw["metadata"]), **metadata}})
+    job, patch = sent_status(job, now)
+    yield patch
     for phase in LIFE:
         seen = instant.observation(job.external_name, job.key, phase, now)
         job, patch = next_status(job, seen, now)
         yield patch
+
+
+def sent_status(job: Job, at: datetime) -> tuple[Job, dict[str, object]]:
+    """The job once it is accepted and it is written down where it goes, and the status patch that makes it so."""
+    draft = Draft(job, resolve(job.spec, Profiles()))
+    status = statuses.accepted(job, tenant_id=TENANT, provider=instant.NAME)
+    draft.set_status(statuses.sent_to(status, msgspec.structs.replace(instant.SITE, at=at)), at)
+    return draft.job, draft.patch()
 
 
 def next_status(job: Job, seen: Observation, at: datetime) -> tuple[Job, dict[str, object]]:
