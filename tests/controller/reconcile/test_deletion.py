@@ -2,7 +2,7 @@
 
 import pytest
 
-from controller.domain import names
+from controller.domain import names, reasons
 from controller.domain.phases import Phase
 from tests.controller.fakes import START, Crash
 from tests.controller.reconcile.harness import World
@@ -107,3 +107,22 @@ async def test_a_finished_object_is_deleted_when_its_ttl_is_over(world: World) -
     await world.reconcile(job)
     assert not world.kube.objects
     assert world.record.rows["tenant", "job"].status is Phase.COMPLETED
+
+
+async def test_an_object_that_an_older_etcd_brings_back_after_its_purge_is_not_run(world: World) -> None:
+    job = world.kube.create()
+    backup = world.kube.current(job)  # created, and not yet submitted
+    await world.reconcile(job)
+    world.provider.move(Phase.COMPLETED, completed_at=START)
+    await world.observe(job)
+    world.kube.edit(job, metadata={"annotations": {names.ANNOTATION_PURGE: "true"}, "deletion_timestamp": START})
+    await world.reconcile(job)
+    assert (world.kube.objects, world.record.rows) == ({}, {})
+    world.provider.made.clear() if not world.provider.names_are_ids else world.provider.jobs.clear()
+    world.kube.objects["default", "job"] = backup
+    world.start()
+    await world.reconcile(job)
+    status = world.kube.current(job).status
+    assert (status.phase, status.reason) == (Phase.FAILED, reasons.JOB_DELETED)
+    assert len(world.provider.submissions) == 1
+    assert world.record.rows == {}
