@@ -51,6 +51,7 @@ SPANNER: Values = {
         "instance": "main",
         "name": "jennah",
         "redactEnv": True,
+        "tombstoneTtlSeconds": 0,
     }
 }
 DYNAMODB: Values = {

@@ -49,6 +49,7 @@
 {{- if .redactEnv }}
 {{- include "jennah.var" (list "DB_REDACT_ENV" .redactEnv) }}
 {{- end }}
+{{- include "jennah.var" (list "TOMBSTONE_TTL_SECONDS" .tombstoneTtlSeconds) }}
 {{- end }}
 {{- with $root.Values.logging }}
 {{- include "jennah.var" (list "LOG_LEVEL" .level) }}
