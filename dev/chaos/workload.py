@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import random
 import time
 from collections.abc import Sequence
@@ -48,7 +49,8 @@ class Asked(msgspec.Struct, kw_only=True):
     expires: bool = False
     """Whether its object is removed some time after its end."""
     is_acknowledged: bool = False
-    is_wish_acknowledged: bool = False
+    wish_acknowledged_at: float = math.inf
+    """Seconds since 1970."""
     is_emptied: bool = False
     """Whether its status was emptied by hand."""
 
@@ -103,7 +105,7 @@ class Workload:
                 method = "DeleteJob" if one.wish == "delete" else "CancelJob"
                 # A job that has ended cannot be cancelled, and one that is gone not be deleted again.
                 await self._call(http, method, {"job_id": one.name}, also=("invalid_argument", "not_found"))
-            one.is_wish_acknowledged = True
+            one.wish_acknowledged_at = time.time()
 
     async def repeat(self, shares: Sequence[float]) -> None:
         """Make the very same requests once more of some jobs, each at that share of those there are, until answered."""
