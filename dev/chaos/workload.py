@@ -15,7 +15,7 @@ from api.submissions import BEING_DELETED
 from controller.domain import names
 from controller.domain.errors import AlreadyExists, JennahError, NotFound
 from controller.kube import paths
-from controller.kube.client import KubeClient
+from controller.kube.client import KubeClient, items_of
 from dev.chaos.plan import Plan
 
 TENANT = "chaos"
@@ -118,7 +118,7 @@ class Workload:
     async def empty_a_status(self, share: float) -> None:
         """Empty the status of the job at that share of those that were submitted, as an admin may."""
         with contextlib.suppress(JennahError):  # Kubernetes is down, or the job is gone
-            raw = (await self._kube.get(paths.jobs(self._namespace))).get("items") or ()
+            raw = items_of(await self._kube.get(paths.jobs(self._namespace)))
             there = [one["metadata"]["name"] for one in raw if (one.get("status") or {}).get("resourcePath")]
             if there:
                 name = sorted(there)[int(share * len(there))]
