@@ -168,8 +168,12 @@ def _faults(
         if not one.by_kubectl:
             if row is not None:
                 found.append("deleted by the API, and still in the database")
-            if back_since is not None and any(entry.created_at > back_since for entry in entries):
-                found.append("deleted by the API, and sent after its object came back")
+            if back_since is not None and back_since > one.wish_acknowledged_at:
+                found += [
+                    f"deleted by the API, and sent as {entry.id} after its object came back"
+                    for entry in entries
+                    if entry.created_at > back_since
+                ]
             return found
     if row is None:
         # An object that was deleted before any operator saw it leaves no trace, and one that was forced away, or

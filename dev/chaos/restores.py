@@ -15,7 +15,7 @@ class Objects(msgspec.Struct, frozen=True, kw_only=True):
     """What there was of jobs at one moment."""
 
     jobs: frozenset[str]
-    """Names."""
+    """Names, without those of objects that are being deleted."""
     with_secrets: frozenset[str]
     """Those of them whose environment was there as well."""
 
@@ -26,7 +26,7 @@ class Restored(msgspec.Struct, kw_only=True):
     forgotten: set[str] = set()
     """Jobs whose object, or its Secret, was made after the copy."""
     revived: dict[str, float] = {}
-    """Jobs whose object had gone after the copy, and when (seconds since 1970) it was there again."""
+    """Jobs whose object was deleted after the copy, and when (seconds since 1970) it was there again."""
 
     def add(self, copied: Objects, last: Objects, at: float) -> None:
         """`last`: what there was when the copy was put back."""
@@ -36,7 +36,8 @@ class Restored(msgspec.Struct, kw_only=True):
 
 def read(data_dir: Path, namespace: str) -> Objects:
     """What the disk of a stopped API server, or a copy of it, has."""
-    jobs = _names(one["metadata"] for one in backups.objects(data_dir, _JOBS, namespace))
+    found = (one["metadata"] for one in backups.objects(data_dir, _JOBS, namespace))
+    jobs = _names(one for one in found if "deletionTimestamp" not in one)
     owners = (
         owner
         for secret in backups.objects(data_dir, "secrets", namespace)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import random
 import time
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from api.submissions import BEING_DELETED
 from controller.domain import names
 from controller.domain.errors import AlreadyExists, JennahError, NotFound
 from controller.kube import paths
-from controller.kube.client import KubeClient
+from controller.kube.client import KubeClient, items_of
 from dev.chaos.plan import Plan
 
 TENANT = "chaos"
@@ -48,7 +49,8 @@ class Asked(msgspec.Struct, kw_only=True):
     expires: bool = False
     """Whether its object is removed some time after its end."""
     is_acknowledged: bool = False
-    is_wish_acknowledged: bool = False
+    wish_acknowledged_at: float = math.inf
+    """Seconds since 1970."""
     is_emptied: bool = False
     """Whether its status was emptied by hand."""
 
@@ -103,7 +105,7 @@ class Workload:
                 method = "DeleteJob" if one.wish == "delete" else "CancelJob"
                 # A job that has ended cannot be cancelled, and one that is gone not be deleted again.
                 await self._call(http, method, {"job_id": one.name}, also=("invalid_argument", "not_found"))
-            one.is_wish_acknowledged = True
+            one.wish_acknowledged_at = time.time()
 
     async def repeat(self, shares: Sequence[float]) -> None:
         """Make the very same requests once more of some jobs, each at that share of those there are, until answered."""
@@ -116,7 +118,7 @@ class Workload:
     async def empty_a_status(self, share: float) -> None:
         """Empty the status of the job at that share of those that were submitted, as an admin may."""
         with contextlib.suppress(JennahError):  # Kubernetes is down, or the job is gone
-            raw = (await self._kube.get(paths.jobs(self._namespace))).get("items") or ()
+            raw = items_of(await self._kube.get(paths.jobs(self._namespace)))
             there = [one["metadata"]["name"] for one in raw if (one.get("status") or {}).get("resourcePath")]
             if there:
                 name = sorted(there)[int(share * len(there))]

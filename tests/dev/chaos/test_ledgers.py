@@ -253,7 +253,9 @@ def test_a_deleted_job_that_comes_back_with_kubernetes_ends_and_is_not_sent() ->
     run.restored.revived = {run.name: 20.0}
     assert run.verdict().is_good
     run.cloud = [entry(created_at=21)]
-    assert "sent after its object came back" in run.verdict().disagreements[0]
+    assert run.verdict().is_good, "the caller was not told that it is deleted"
+    run.asked.wish_acknowledged_at = 15.0
+    assert "sent as 1 after its object came back" in run.verdict().disagreements[0]
     run.cloud, run.phase = [], Phase.PENDING
     assert "deleted, and still in Kubernetes" in run.verdict().disagreements[0]
 
