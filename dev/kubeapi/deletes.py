@@ -70,14 +70,18 @@ def delete(store: Store, resource: Resource, stored: Stored, options: DeleteOpti
 
 def _check_preconditions(resource: Resource, stored: Stored, options: DeleteOptions) -> None:
     if options.uid is not None and options.uid != stored.uid:
-        raise _precondition_failed(resource, stored, "UID", options.uid, stored.uid)
+        raise _precondition_failed(resource, stored, "UID", options.uid, stored.uid, "deleted and then recreated")
     if options.resource_version is not None and options.resource_version != str(stored.version):
-        raise _precondition_failed(resource, stored, "ResourceVersion", options.resource_version, str(stored.version))
+        wanted, actual = options.resource_version, str(stored.version)
+        raise _precondition_failed(resource, stored, "ResourceVersion", wanted, actual, "modified")
 
 
-def _precondition_failed(resource: Resource, stored: Stored, what: str, wanted: str, actual: str) -> ApiError:
-    why = f"Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {actual}"
-    return status.conflict(resource.plural, resource.group, stored.name, why)
+def _precondition_failed(
+    resource: Resource, stored: Stored, what: str, wanted: str, actual: str, done: str
+) -> ApiError:
+    why = f"the {what} in the precondition ({wanted}) does not match the {what} in record ({actual})."
+    # Here, and nowhere else, the server names the kind in place of the resource.
+    return status.conflict(resource.kind, resource.group, stored.name, f"{why} The object might have been {done}")
 
 
 def _set_finalizers(metadata: JsonObject, policy: str | None, default: str) -> None:

@@ -1,5 +1,6 @@
 """The HTTP handler: who asks, whether they may, then the verb of the request on the resource it names."""
 
+import gzip
 import logging
 import math
 from urllib.parse import parse_qsl
@@ -38,6 +39,8 @@ VERSION = {
     "compiler": "none",
     "platform": "linux/amd64",
 }
+COMPRESSED_FROM = 128 * 1024
+"""Bytes of an answer."""
 _JSON_HEADERS = {"Content-Type": "application/json"}
 
 
@@ -167,9 +170,9 @@ class Handler:
         if route.subresource == "log":
             return web.Response(text=podlogs.text_of(self._find(route).load()))
         if route.name:
-            return _body(view.one(self._find(route)))
+            return _read(request, view.one(self._find(route)))
         selection = lists.selection_from(resource, route.namespace, query)
-        return _body(view.page(lists.list_page(self._store, resource, selection, query)))
+        return _read(request, view.page(lists.list_page(self._store, resource, selection, query)))
 
     def _find(self, route: Route) -> Stored:
         stored = self._store.get(route.resource.storage, route.key)
@@ -261,6 +264,15 @@ def _require_name(route: Route) -> None:
 def _wanted(duplicates: list[str], query: dict[str, str]) -> list[str] | None:
     # Looking for duplicate fields makes parsing slow, so only clients that ask pay for it.
     return duplicates if query.get("fieldValidation") in ("Strict", "Warn") else None
+
+
+def _read(request: web.BaseRequest, body: bytes) -> web.Response:
+    """What was read; compressed where it is large, as the real server does."""
+    if len(body) <= COMPRESSED_FROM or "gzip" not in request.headers.get("Accept-Encoding", ""):
+        return _body(body)
+    response = _body(gzip.compress(body, 1))
+    response.headers.update({"Content-Encoding": "gzip", "Vary": "Accept-Encoding"})
+    return response
 
 
 def _error(error: ApiError) -> web.Response:

@@ -12,7 +12,7 @@ async def test_preconditions_guard_a_deletion(widgets: Api) -> None:
     for wrong in ({"uid": "other"}, {"resourceVersion": "1"}):
         reply = await widgets.call("DELETE", f"{WIDGETS}/w", {"preconditions": wrong})
         assert (reply.code, reply.body["reason"]) == (409, "Conflict")
-        assert "Precondition failed" in reply.body["message"]
+        assert "in the precondition" in reply.body["message"]
     right = {"uid": stored["uid"], "resourceVersion": stored["resourceVersion"]}
     done = await widgets.ok("DELETE", f"{WIDGETS}/w", {"preconditions": right})
     assert done["details"]["uid"] == stored["uid"]

@@ -110,3 +110,14 @@ async def test_a_watch_may_end_at_any_time(tmp_path: Any, api: Api) -> None:
             await response.content.read()
     finally:
         await server.stop()
+
+
+async def test_a_large_answer_is_compressed_for_who_takes_that(api: Api) -> None:
+    maps = "/api/v1/namespaces/default/configmaps"
+    await api.ok("POST", maps, {"metadata": {"name": "large"}, "data": {"a": "x" * 200_000}})
+    for taken, encoding in (("gzip, deflate", "gzip"), ("identity", None)):
+        headers = {"Accept-Encoding": taken}
+        async with api.session.get(f"{api.server.url}{maps}", headers=headers) as response:
+            assert response.headers.get("Content-Encoding") == encoding
+            [item] = (await response.json())["items"]
+            assert len(item["data"]["a"]) == 200_000
