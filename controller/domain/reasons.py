@@ -36,6 +36,8 @@ RECORD_REJECTED = "RecordRejected"
 """The database refused the job's values for good."""
 JOB_DELETED = "JobDeleted"
 """DeleteJob removed the job before; the object came back, from a backup of etcd say, and is not run."""
+REFUSED_BY_THE_RECORD = frozenset({RECORD_REJECTED, JOB_DELETED})
+"""Of a job that ended in Kubernetes alone: its record is another's, or is gone for good."""
 PENDING = "Queued"
 SCHEDULED = "Scheduled"
 RUNNING = "Running"

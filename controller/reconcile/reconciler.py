@@ -221,7 +221,7 @@ class Reconciler:
             await self._tell_that_it_is_out_of_reach(draft, refused)
             raise
         except Permanent as refused:
-            if refused.reason not in (reasons.RECORD_REJECTED, reasons.JOB_DELETED):
+            if refused.reason not in reasons.REFUSED_BY_THE_RECORD:
                 raise
             is_news = not draft.base.is_finished
             await self._give_up(draft, refused)

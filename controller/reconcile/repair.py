@@ -27,7 +27,7 @@ def is_credible(job: Job) -> bool:
 
 def runs_on(job: Job, seen: Observation) -> bool:
     """Whether the service has that job not ended, though its status says that it has."""
-    if not job.is_finished or job.is_purged or job.status.reason == reasons.RECORD_REJECTED:
+    if not job.is_finished or job.is_purged or job.status.reason in reasons.REFUSED_BY_THE_RECORD:
         return False
     return seen.uid == job.key and not (seen.has_ended or seen.is_at_rest)
 

@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from controller.domain import names, reasons
 from controller.domain.errors import Unavailable
 from controller.domain.job import Job
 from controller.domain.phases import Phase
@@ -74,3 +75,24 @@ async def test_a_job_that_was_given_up_and_turns_up_again_is_ended(names_are_ids
     await world.reconcile(job)
     assert len(service.cancelled) == 1
     assert world.kube.current(job).status == job.status
+
+
+async def test_the_object_of_a_deleted_job_that_runs_on_comes_back_and_is_given_up_once(world: World) -> None:
+    """With an older etcd; deletionPolicy Orphan left the cloud job running."""
+    job = await running(world, deletion_policy="Orphan")
+    backup = world.kube.current(job)
+    world.kube.edit(job, metadata={"annotations": {names.ANNOTATION_PURGE: "true"}, "deletion_timestamp": START})
+    await world.reconcile(job)
+    assert (world.kube.objects, world.record.rows) == ({}, {})
+    world.kube.objects["default", "job"] = backup
+    world.start()
+    await world.reconcile(job)
+    world.provider.move(Phase.SCHEDULED)  # the service takes it back into its queue: a transition is due
+    given_up = (await world.observe(job)).status
+    assert (given_up.phase, given_up.reason) == (Phase.FAILED, reasons.JOB_DELETED)
+    for _ in range(3):
+        await sweep(world)
+        await world.reconcile(job)
+    assert world.kube.current(job).status == given_up
+    assert len(world.provider.submissions) == 1
+    assert world.record.rows == {}

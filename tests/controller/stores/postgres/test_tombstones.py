@@ -1,6 +1,7 @@
 """Deleted objects are remembered: against another transaction in between, and not for ever."""
 
 import asyncio
+from typing import Any
 
 import psycopg
 import pytest
@@ -17,8 +18,10 @@ from tests.controller.stores.postgres.harness import counts, query, transition
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 
 
-async def is_waiting(url: str) -> None:
+async def is_waiting(url: str, task: "asyncio.Task[Any]") -> None:
+    """Until the store's transaction waits for the other one."""
     while query(url, WAITING) == [(0,)]:
+        assert not task.done(), "it did not wait"
         await asyncio.sleep(0.01)
 
 
@@ -33,7 +36,7 @@ async def test_a_first_row_waits_for_a_deletion_under_way_and_is_refused(
     async with await psycopg.AsyncConnection.connect(url) as deleting:
         await deleting.execute("INSERT INTO job_tombstones VALUES ('uid of j', now() + interval '1 day')")
         recording = asyncio.create_task(store.record([*others, transition()]))
-        await is_waiting(url)
+        await is_waiting(url, recording)
         await deleting.commit()
     *written, refused = await recording
     assert is_deleted(refused)
@@ -51,7 +54,7 @@ async def test_a_deletion_waits_for_a_first_row_under_way_and_removes_it(url: st
             "VALUES ('t', 'j', 'PENDING', now(), now(), 'uid of j', 0)"
         )
         deleting = asyncio.create_task(store.delete_job("t", "j", uid="uid of j"))
-        await is_waiting(url)
+        await is_waiting(url, deleting)
         await recording.execute("DELETE FROM job_tombstones WHERE uid = 'uid of j'")
         await recording.commit()
     assert await deleting is True
@@ -65,7 +68,7 @@ async def test_a_row_that_goes_while_its_lock_is_waited_for_does_not_come_back(u
         await deleting.execute("INSERT INTO job_tombstones VALUES ('uid of j', now() + interval '1 day')")
         await deleting.execute("DELETE FROM jobs WHERE job_id = 'j'")
         recording = asyncio.create_task(store.record([transition(1, Phase.RUNNING)]))
-        await is_waiting(url)
+        await is_waiting(url, recording)
         await deleting.commit()
     assert is_deleted((await recording)[0])
     assert counts(url) == [(0, 0, 0)]
