@@ -176,9 +176,11 @@ class Submitting:
             return
         if seen.phase is None and not (seen.is_cancelling or seen.is_being_deleted):
             raise Retryable("the job has ended, and the service does not tell yet how")
-        if seen.phase is job.status.phase:
-            undated = msgspec.structs.replace(job.status, completed_at=None)  # the service knows when
-            draft.set_status(statuses.observed(msgspec.structs.replace(job, status=undated), seen, now), now)
+        undated = msgspec.structs.replace(job.status, completed_at=None)  # the service knows when
+        observed = statuses.observed(msgspec.structs.replace(job, status=undated), seen, now)
+        if seen.phase is not None and observed.phase is job.status.phase:
+            # Another phase: the object has lost what makes that the end, such as the wish for it.
+            draft.set_status(observed, now)
 
     async def submit(self, draft: Draft) -> tuple[Observation | Unseen, float | None]:
         """What the service has afterwards, and the seconds to wait where the environment is not complete yet."""

@@ -26,6 +26,7 @@ Say = Callable[[str], None]
 
 TTL_SECONDS = 3
 """Of the lease: short, so that there are many takeovers in a run."""
+MISSING_GRACE_SECONDS = 40
 SUSPECTS = 10
 """Jobs at most of which is told what was printed of them."""
 
@@ -147,6 +148,8 @@ def _operator_env(plan: Plan, servers: Servers) -> dict[str, str]:
         "WORKER_CLAIM_INTERVAL_SECONDS": "0.5",
         "SUBMIT_SETTLE_SECONDS": str(plan.settle),
         "DUPLICATE_WATCH_SECONDS": str(2 * plan.settle),
+        # A deleted job that a restored Kubernetes has again is looked for so long: its cloud job went with it.
+        "MISSING_GRACE_SECONDS": str(MISSING_GRACE_SECONDS),
         # The search for orphans must end what was forced away, and nothing else.
         "ORPHANS": "cancel",
         "ORPHAN_SWEEP_SECONDS": str(rest.ORPHAN_SWEEP_SECONDS),

@@ -1,6 +1,7 @@
 """A run that any record of ours knows of is never run again, whatever else was lost."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
@@ -165,3 +166,19 @@ async def test_a_lost_job_that_is_to_end_is_cancelled(world: World) -> None:
     job = await passes(world, job)
     assert (job.status.phase, len(world.provider.submissions)) == (Phase.CANCELLED, 1)
     assert conditions.is_true(job.status.conditions, conditions.CANCELLED)
+
+
+async def test_an_end_that_was_asked_for_stays_though_a_restored_object_does_not_know_that_it_was(world: World) -> None:
+    """What ended because we asked for it, here or as an orphan, looks like a failure to an object without the wish."""
+    job = await running(world)
+    world.kube.edit(job, cancel=True)
+    ended = START + timedelta(seconds=1)
+    world.provider.move(Phase.CANCELLED, failed_unless_asked=reasons.DELETED_EXTERNALLY, completed_at=ended)
+    assert (await world.observe(job)).status.phase is Phase.CANCELLED
+    world.kube.edit(job, cancel=None)
+    world.kube.edit_status(job, **LOSSES["all but that it was accepted"](job.status))
+    world.start()
+    job = await world.observe(job)
+    assert (job.status.phase, job.status.completed_at) == (Phase.CANCELLED, ended)
+    assert world.audit(job)[-1][1:] == ("Running", "Cancelled")
+    assert len(world.provider.submissions) == 1
