@@ -70,7 +70,7 @@ class TokenReviews:
         body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token}}
         async with self._places:
             answer = await self._client.post(_REVIEWS, body)
-        return answer.get("status", {}).get("authenticated") is True
+        return (answer.get("status") or {}).get("authenticated") is True
 
     def _remember(self, digest: bytes, now: float, is_known: bool) -> None:
         self._reviewed[digest] = (now, is_known)

@@ -18,6 +18,8 @@ class Reviewer:
         self.under_way = self.most = 0
         self.may_answer = asyncio.Event()
         self.may_answer.set()
+        self.odd: dict[str, dict[str, Any] | None] = {}
+        """What else it answers, by token."""
 
     async def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         self.asked.append(body["spec"]["token"])
@@ -25,7 +27,7 @@ class Reviewer:
         self.most = max(self.most, self.under_way)
         await self.may_answer.wait()
         self.under_way -= 1
-        return {"status": {"authenticated": body["spec"]["token"] == "good"}}
+        return {"status": self.odd.get(body["spec"]["token"], {"authenticated": body["spec"]["token"] == "good"})}
 
 
 def bearer(token: str) -> dict[str, str]:
@@ -64,3 +66,12 @@ async def test_callers_with_made_up_tokens_leave_room_for_others(cluster: Review
     refusals = await asyncio.gather(*others, return_exceptions=True)
     assert all(isinstance(refusal, ConnectError) for refusal in refusals)
     assert cluster.most == REVIEWS_AT_ONCE
+
+
+async def test_a_review_without_a_word_is_a_refusal(cluster: Reviewer) -> None:
+    cluster.odd = {"null": None, "empty": {}, "refused": {"user": {}, "error": "invalid bearer token"}}
+    authorize = TokenReviews(cluster, FakeClock())  # type: ignore[arg-type]
+    for token in cluster.odd:
+        with pytest.raises(ConnectError) as refused:
+            await authorize(bearer(token))
+        assert refused.value.code is Code.UNAUTHENTICATED

@@ -49,4 +49,4 @@ def _probe(name: str) -> Object:
 
 
 def _is_seen(job: Object) -> bool:
-    return any(one["type"] == "Suspended" for one in job.get("status", {}).get("conditions") or ())
+    return any(one["type"] == "Suspended" for one in (job.get("status") or {}).get("conditions") or ())
