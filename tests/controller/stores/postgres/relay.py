@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator, Callable
 from urllib.parse import urlsplit, urlunsplit
 
@@ -23,7 +24,7 @@ class Relay:
         """The same for these bytes of the server."""
         self.lost = 0
         self.questions = 0
-        """How often clients sent after they had heard from the server: round trips."""
+        """How often clients asked for all answers up to there, which they wait for: round trips."""
 
     @property
     def url(self) -> str:
@@ -67,6 +68,10 @@ class Relay:
             self._tasks.discard(task)
 
 
+_WAITING = re.compile(rb"(?:[HS]\x00\x00\x00\x04)+")
+"""Flush and Sync of the protocol, one of them or both."""
+
+
 class _Line:
     """One client's connection."""
 
@@ -81,7 +86,6 @@ class _Line:
         self._relay = relay
         self._client, self._to_client = client, to_client
         self._server, self._to_server = server, to_server
-        self._has_answered = True
 
     async def run(self) -> None:
         both = [asyncio.ensure_future(self._forward()), asyncio.ensure_future(self._backward())]
@@ -97,9 +101,7 @@ class _Line:
             if self._relay.loses_question(data):
                 self._relay.lost += 1
                 return
-            if self._has_answered:
-                self._relay.questions += 1
-                self._has_answered = False
+            self._relay.questions += len(_WAITING.findall(data))
             if not self._relay.is_silent:
                 self._to_server.write(data)
                 await self._to_server.drain()
@@ -109,7 +111,6 @@ class _Line:
             if self._relay.loses_answer(data):
                 self._relay.lost += 1
                 return
-            self._has_answered = True
             self._to_client.write(data)
             await self._to_client.drain()
 
