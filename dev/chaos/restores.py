@@ -15,7 +15,9 @@ class Objects(msgspec.Struct, frozen=True, kw_only=True):
     """What there was of jobs at one moment."""
 
     jobs: frozenset[str]
-    """Names, without those of objects that are being deleted."""
+    """Names."""
+    going: frozenset[str]
+    """Those of them whose objects were being deleted."""
     with_secrets: frozenset[str]
     """Those of them whose environment was there as well."""
 
@@ -31,20 +33,20 @@ class Restored(msgspec.Struct, kw_only=True):
     def add(self, copied: Objects, last: Objects, at: float) -> None:
         """`last`: what there was when the copy was put back."""
         self.forgotten |= (last.jobs - copied.jobs) | (last.with_secrets - copied.with_secrets)
-        self.revived |= dict.fromkeys(copied.jobs - last.jobs, at)
+        self.revived |= dict.fromkeys((copied.jobs - copied.going) - (last.jobs - last.going), at)
 
 
 def read(data_dir: Path, namespace: str) -> Objects:
     """What the disk of a stopped API server, or a copy of it, has."""
-    found = (one["metadata"] for one in backups.objects(data_dir, _JOBS, namespace))
-    jobs = _names(one for one in found if "deletionTimestamp" not in one)
+    found = [one["metadata"] for one in backups.objects(data_dir, _JOBS, namespace)]
+    going = _names(one for one in found if "deletionTimestamp" in one)
     owners = (
         owner
         for secret in backups.objects(data_dir, "secrets", namespace)
         for owner in secret["metadata"].get("ownerReferences") or ()
         if owner["kind"] == names.KIND
     )
-    return Objects(jobs=jobs, with_secrets=_names(owners))
+    return Objects(jobs=_names(found), going=going, with_secrets=_names(owners))
 
 
 def _names(found: Iterable[Mapping[str, str]]) -> frozenset[str]:

@@ -105,13 +105,23 @@ async def _members(plan: Plan, servers: Servers, folder: Path) -> AsyncIterator[
             stack.push_async_callback(made.stop)
             return made
 
+        shared: list[Link] = []
+
+        async def to_the_cloud(name: str, address: tuple[str, int]) -> Link:
+            """A link of its own; all operators have one where another URL would be another place."""
+            if not servers.is_cloud_known_by_url:
+                return await link(f"{name} to the cloud", address)
+            if not shared:
+                shared.append(await link("operators to the cloud", address))
+            return shared[0]
+
         async def member(name: str, command: str, env: Mapping[str, str]) -> Member:
             links = {
                 "kubernetes": await link(f"{name} to Kubernetes", servers.kube_address),
                 "database": await link(f"{name} to the database", servers.database_address),
             }
             if command == "operator" and servers.cloud_address is not None:
-                links["cloud"] = await link(f"{name} to the cloud", servers.cloud_address)
+                links["cloud"] = await to_the_cloud(name, servers.cloud_address)
                 env = {**env, **servers.cloud_settings(links["cloud"].port)}
             kubeconfig = servers.kubeconfig_through(links["kubernetes"].port, folder / f"kubeconfig-{name}")
             env = {

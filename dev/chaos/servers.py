@@ -110,6 +110,10 @@ class Servers:
         through = own.replace(own.rpartition("/")[2], f"127.0.0.1:{port}")
         return {**self._stand_in.settings(self._cloud_line), self._stand_in.endpoint_variable: through}
 
+    @property
+    def is_cloud_known_by_url(self) -> bool:
+        return self._stand_in.is_known_by_url
+
     def alternatives(self) -> list[dict[str, str]]:
         """Settings that send new jobs somewhere else; the first, none, are those that all operators begin with."""
         found = [dict(one) for one in ({}, *self._stand_in.alternatives)]

@@ -14,6 +14,9 @@ class StandIn(msgspec.Struct, frozen=True, kw_only=True):
     """Whether it is the service, and can be told to misbehave. False: it works on the API server of a kubeconfig file,
     which is its endpoint."""
 
+    is_known_by_url: bool = False
+    """Whether its URL tells the place where jobs are: behind two URLs are two accounts."""
+
     module: str
     endpoint_variable: str
     defaults: Mapping[str, str]
@@ -56,6 +59,7 @@ STAND_INS = {
         alternatives=({"AWS_JOB_QUEUE": "jennah-spot"},),
     ),
     "azure": StandIn(
+        is_known_by_url=True,
         module="dev.emulators.azure_batch",
         endpoint_variable="AZURE_BATCH_ENDPOINT",
         defaults={
