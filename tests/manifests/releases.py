@@ -11,6 +11,7 @@ from typing import Any
 from controller.domain.errors import NotFound
 from controller.kube.client import KubeClient, items_of
 from dev.manifests import helm
+from tests.cluster import belongings
 from tests.manifests import chart
 from tests.manifests.chart import Object, Values, merged
 
@@ -135,8 +136,8 @@ class Release:
     async def remove_crd(self) -> None:
         """If it is the release's; it outlives that by intention. Its objects go as well."""
         if await self.owns_the_crd():
-            with contextlib.suppress(NotFound):
-                await self._client.delete(CRD)
+            await belongings.remove(self._client, CRD)
+            await belongings.until_gone(self._client, CRD)
 
 
 def _ended(well: bool) -> dict[str, Any]:
