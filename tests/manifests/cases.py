@@ -232,7 +232,11 @@ CASES: dict[str, dict[str, Any]] = {
             "imagePullSecrets": [{"name": "registry"}],
             "image": {"repository": "registry.example.com:5000/jennah", "digest": "sha256:" + "0" * 64},
             "commonLabels": {"example.com/cost-centre": "42"},
-            "extraEnv": [{"name": "HTTPS_PROXY", "value": "http://proxy:3128"}],
+            "extraEnv": [
+                {"name": "HTTPS_PROXY", "value": "http://proxy:3128"},
+                {"name": "HTTP_PROXY", "value": "http://proxy:3128"},
+                {"name": "NO_PROXY", "value": ".svc,10.0.0.0/8"},
+            ],
             "controller": _SERVER,
             "api": _SERVER,
             "migration": _POD,
