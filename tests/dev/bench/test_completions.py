@@ -4,8 +4,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
-import pytest
-
 from controller.domain import names
 from controller.kube import paths
 from controller.kube.client import KubeClient
@@ -28,10 +26,10 @@ async def complete(client: KubeClient, name: str) -> None:
 
 
 async def test_jobs_are_seen_though_the_watch_ends_with_a_change_of_its_crd(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
-    installation = cast("Installation", SimpleNamespace(namespace="default"))
+    where = SimpleNamespace(namespace="default", kubeconfig=tmp_path / "kubeconfig")
+    installation = cast("Installation", where)
     async with serving(tmp_path) as client:
         await complete(client, "earlier")
         async with completions.watching(installation) as found:
