@@ -3,16 +3,19 @@
 `.ci/run` runs the suite so. Packages can be installed there: npm and uv get to their registries.
 """
 
+import importlib
 import os
+import shutil
+import subprocess
 import sys
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 from dev import surroundings
 
 NOWHERE = "http://127.0.0.1:9"
 VALUE = "hostile"
 _FILE = "/nonexistent/hostile"
-_REGISTRIES = os.environ.get("NO_PROXY", "")
 _VALUES = {
     # Credentials, and where the SDKs look for services.
     "AWS_PROFILE": VALUE,
@@ -79,12 +82,21 @@ OF_PYTHON = {"PYTHONHOME": _FILE, "PYTHONPATH": _FILE, "PYTHONWARNINGS": "error"
 """These act before any of our code: the Makefile takes them away."""
 
 
+def _registries() -> str:
+    """The hosts that npm and pip install from, as they are set up here."""
+    index = importlib.import_module("pip._internal.models.index").PyPI
+    npm = shutil.which("npm")
+    found = subprocess.run([npm, "config", "get", "registry"], capture_output=True, text=True).stdout if npm else ""
+    hosts = (index.netloc, index.file_storage_domain, urlsplit(found.strip()).hostname)
+    return ",".join(host for host in hosts if host)
+
+
 def variables(*, can_install: bool) -> dict[str, str]:
     """`can_install`: npm and uv still get to their registries."""
     settings = dict.fromkeys(surroundings.settings_of_programs(), VALUE)
     proxies = {"HTTP_PROXY": NOWHERE, "HTTPS_PROXY": NOWHERE, "ALL_PROXY": NOWHERE}
     if can_install:
-        proxies["NO_PROXY"] = _REGISTRIES
+        proxies["NO_PROXY"] = _registries()
     proxies |= {name.lower(): value for name, value in proxies.items()}
     return {**settings, **_VALUES, **proxies, **({} if can_install else _OF_REGISTRIES)}
 
