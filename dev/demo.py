@@ -179,9 +179,10 @@ async def _apply_samples(stack: Stack, kube: KubeClient, console: Console) -> di
     expected = {}
     for file in SAMPLES:
         path = ROOT / "manifests" / "samples" / file
-        console.print(f"kubectl apply -f {path.relative_to(ROOT)}", highlight=False)
+        shown = str(path.relative_to(ROOT))  # kubectl takes a comma for the end of a path
+        console.print(f"kubectl apply -f {shown}", highlight=False)
         if shutil.which("kubectl"):
-            reply = await _output("kubectl", "--kubeconfig", str(stack.kubeconfig), "apply", "-f", str(path))
+            reply = await _output("kubectl", "--kubeconfig", str(stack.kubeconfig.absolute()), "apply", "-f", shown)
             console.print(reply.rstrip(), highlight=False)
         for document in yaml.safe_load_all(path.read_text()):
             if not shutil.which("kubectl"):
@@ -244,7 +245,7 @@ async def _call(http: aiohttp.ClientSession, method: str, request: Mapping[str, 
 
 async def _output(*command: str) -> str:
     process = await asyncio.create_subprocess_exec(
-        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        *command, cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
     output, _ = await process.communicate()
     if process.returncode:

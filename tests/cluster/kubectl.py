@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from dev.stack import ROOT
+
 needs_kubectl = pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl is not installed")
 
 
@@ -32,6 +34,7 @@ class Kubectl:
         """With pipes to and from it."""
         return await asyncio.create_subprocess_exec(
             *("kubectl", *self._options, *arguments),
+            cwd=ROOT,  # paths of the checkout are relative: kubectl takes a comma for the end of one
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,

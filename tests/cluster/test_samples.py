@@ -9,6 +9,7 @@ from tests.cluster.kubectl import needs_kubectl
 pytestmark = needs_kubectl
 
 FOLDER = ROOT / "manifests" / "samples"
+SHOWN = str(FOLDER.relative_to(ROOT))
 NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
 SUBMITTED = '{.status.conditions[?(@.type=="Submitted")].reason}'
 
@@ -23,7 +24,7 @@ def is_to_end(name: str, provider: str) -> bool:
 
 
 async def test_the_api_server_takes_each_of_them(jennah: Installation) -> None:
-    output = await jennah.kubectl("apply", "--dry-run=server", "--validate=strict", "-f", str(FOLDER))
+    output = await jennah.kubectl("apply", "--dry-run=server", "--validate=strict", "-f", SHOWN)
     for name in NAMES:
         assert f"jennahjob.jennah.alphaus.cloud/{name} created (server dry run)" in output
     assert await jennah.kubectl("get", "jj", "hello", "--ignore-not-found") == ""
@@ -31,7 +32,7 @@ async def test_the_api_server_takes_each_of_them(jennah: Installation) -> None:
 
 async def test_all_at_once_and_those_that_can_come_to_their_end(jennah: Installation) -> None:
     kubectl, provider = jennah.kubectl, jennah.options.provider
-    await kubectl("apply", "-f", str(FOLDER))
+    await kubectl("apply", "-f", SHOWN)
     await kubectl.wait("suspended", "condition=Suspended")
     await kubectl("patch", "jj", "suspended", "--type", "merge", "-p", '{"spec":{"suspend":false}}')
     ending = [f"jj/{name}" for name in NAMES if is_to_end(name, provider)]
@@ -39,4 +40,4 @@ async def test_all_at_once_and_those_that_can_come_to_their_end(jennah: Installa
     await kubectl("wait", "--for=condition=Complete", *ending, kubectl.timeout)
     others = [f"jj/{name}" for name in NAMES if name.startswith(("gcp-", "aws-", "azure-"))]
     await kubectl("wait", f"--for=jsonpath={SUBMITTED}=ProviderNotConfigured", *others, kubectl.timeout)
-    await kubectl("delete", "--wait=false", "-f", str(FOLDER))
+    await kubectl("delete", "--wait=false", "-f", SHOWN)
