@@ -211,7 +211,8 @@ class Life(RuleBasedStateMachine):
         if job is None:
             return
         assert not job.is_being_deleted or not job.is_finished, "what has ended is let go"
-        if job.wants_end and job.status.phase is not None and not job.is_finished:
+        is_kept = job.spec.deletion_policy == "Orphan" and not job.spec.cancel  # until all of its tasks are made
+        if job.wants_end and job.status.phase is not None and not job.is_finished and not is_kept:
             seen = self.world.observer.seen(job)
             assert self.world.provider.cancelled or (isinstance(seen, Observation) and seen.is_cancelling)
 
