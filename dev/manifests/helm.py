@@ -7,6 +7,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+ROOT = Path(__file__).parents[2]
+
 
 class HelmError(Exception):
     """Helm said no; the message is its own."""
@@ -21,10 +23,20 @@ def program() -> str:
     return found
 
 
+def _shown(argument: str | Path) -> str:
+    if isinstance(argument, Path) and argument.is_relative_to(ROOT):
+        return f"./{argument.relative_to(ROOT)}"
+    return str(argument)
+
+
 def run(*arguments: str | Path, environment: Mapping[str, str] | None = None, timeout: float = 60) -> str:
-    """What Helm prints. Raises HelmError with what it says on stderr."""
+    """What Helm prints. Raises HelmError with what it says on stderr.
+
+    Paths of the checkout are given relative to it: Helm takes a comma for the end of a file's path.
+    """
     done = subprocess.run(
-        [program(), *map(str, arguments)],
+        [program(), *map(_shown, arguments)],
+        cwd=ROOT,
         env={**os.environ, **(environment or {})},
         capture_output=True,
         text=True,

@@ -248,9 +248,16 @@ async def test_calls_that_hang_end_within_their_limit_and_cost_no_other_job_its_
         return HANG if f"/{hanging}/" in request.path else None
 
     operator.front.rule = rule
-    await operator.run_a_job()
+    other = await operator.create()
+    await operator.until_phase(other, Phase.SCHEDULED)
+    sent = {request.external_name.rpartition("-")[0] for request in operator.provider.submissions}
+    assert other in sent and hanging not in sent, "nothing is sent before it is written down where it goes"
     operator.front.rule = lambda request: None
-    await operator.until_phase(hanging, Phase.COMPLETED)
+    await operator.until_phase(hanging, Phase.SCHEDULED)
+    operator.provider.move(Phase.COMPLETED, exit_code=0)
+    for name in (other, hanging):
+        await operator.until_phase(name, Phase.COMPLETED)
+    assert len({request.uid for request in operator.provider.submissions}) == len(operator.provider.submissions) == 3
 
 
 async def test_a_crd_that_comes_later_or_comes_back_is_watched_then(
