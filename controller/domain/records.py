@@ -89,7 +89,7 @@ class Recorded(Record, frozen=True, kw_only=True):
 
     @property
     def proves_a_run(self) -> bool:
-        """Whether the service had the job. A destination alone is a plan of ours and says less."""
+        """Whether the service had the job. A destination alone proves no run: the job may not have been sent yet."""
         return self.number > 0 or self.phase is not Phase.PENDING or self.resource_path is not None
 
 

@@ -263,7 +263,7 @@ def _without_its_cloud_job(job: Job, seen: Observation | Unseen, now: datetime, 
     age = (now - (job.status.submitted_at or now)).total_seconds()
     missing = conditions.find(job.status.conditions, conditions.OBSERVED)
     if missing is not None and missing.reason == reasons.DESTINATION_UNREACHABLE:
-        missing = None  # while nobody could look, it was not missed
+        missing = None  # time in which the place could not be reached does not count
     if missing is None and age < policy.submit_settle:
         return Wait(seconds=min(policy.look_again, policy.submit_settle - age))  # it need not show yet
     if missing is None or missing.is_true:
@@ -303,7 +303,7 @@ def _is_served(job: Job, policy: Policy) -> bool:
 
 
 def _before_submission(job: Job, seen: Observation | Unseen, now: datetime, policy: Policy, doubt: Doubt) -> Action:
-    """No observation has the job, and no record of ours says that the service ever had it."""
+    """No observation has the job, and no record says that the service ever had it."""
     if not _is_served(job, policy):
         return _without_a_provider(job, now, policy)
     if job.status.provider in policy.intent_first:
@@ -319,8 +319,8 @@ def _before_submission(job: Job, seen: Observation | Unseen, now: datetime, poli
         if doubt.led < policy.takeover_settle:
             return Wait(seconds=policy.takeover_settle - doubt.led)
     elif job.status.destination is not None:
-        # A leader before us may have sent it, or a call of ours of unknown outcome; where that is long ago, it may have
-        # ended and be forgotten by now.
+        # An earlier leader, or an earlier call whose outcome is unknown, may have sent the job. If that was long ago,
+        # the job may have ended, and the service may have forgotten it.
         old = _since(job.status.destination.at, now) if not doubt.has_called else doubt.unknown
         is_forgotten = old > policy.remembers.get(job.status.provider or "", math.inf)
         if seen is not Unseen.ABSENT and (is_forgotten or not doubt.has_called):
@@ -348,7 +348,7 @@ def _since(at: datetime | None, now: datetime) -> float:
 
 
 def _lost(job: Job) -> Finish:
-    """The end of a job that may have run, which nobody can tell any more: it is not run again."""
+    """The end of a job that may have run, and of which no record is left that could tell: it is not run again."""
     if job.wants_end:
         return Finish(phase=Phase.CANCELLED, reason=reasons.CANCELLED, message="the service no longer has the job")
     return Finish(

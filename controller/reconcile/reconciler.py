@@ -228,7 +228,7 @@ class Reconciler:
             return 0.0 if is_news else None  # its ttl begins
 
     async def _tell_that_it_is_out_of_reach(self, draft: Draft, refused: Forbidden) -> None:
-        """A job whose place answers to nobody here stays as it is, and says so."""
+        """Leave a job as it is whose place this controller cannot reach, and say so in a condition."""
         job = draft.base
         if isinstance(refused, Unreachable) and not job.is_finished and job.is_accepted:
             draft.restart_from(job)
@@ -258,7 +258,7 @@ class Reconciler:
             match action:
                 case actions.Wait(seconds=seconds):
                     if draft.job.is_submitted and not draft.job.is_finished:
-                        await self._sites.of(draft.job)  # the first of its place; or it says that nobody can look
+                        await self._sites.of(draft.job)  # makes the client of a new place, or raises Unreachable
                     if await self._flush(draft):
                         self._track(draft.job)
                         return seconds

@@ -225,7 +225,7 @@ def as_recorded(status: JobStatus, row: JobRow) -> JobStatus:
 
 
 def missing(job: Job, now: datetime) -> JobStatus:
-    """The job's status while the service does not know it. The time in which nobody could look is not counted."""
+    """The job's status while the service does not know it. Time in which its place was out of reach does not count."""
     others = tuple(one for one in job.status.conditions if one.type != conditions.OBSERVED)
     status = msgspec.structs.replace(job.status, conditions=others)
     message = "the service does not know the job; it is looked for"
@@ -233,7 +233,7 @@ def missing(job: Job, now: datetime) -> JobStatus:
 
 
 def unreachable(job: Job, message: str, now: datetime) -> JobStatus:
-    """The job's status while nobody can look where it was sent."""
+    """The job's status while the place that it was sent to cannot be reached."""
     kind = conditions.OBSERVED if job.is_submitted else conditions.SUBMITTED
     return marked(job, kind, False, reason=reasons.DESTINATION_UNREACHABLE, message=message, now=now)
 

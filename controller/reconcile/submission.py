@@ -93,7 +93,7 @@ class Submitting:
 
         It refuses a second object with the same job id, and knows of a run that Kubernetes has lost. Where it is down,
         nothing is sent that may have been sent before: Unavailable is raised. The next tasks of a set that runs
-        (`destination` None) are told apart by status.
+        (`destination` None) are sent all the same: status knows which of them were made.
         """
         job = draft.job
         try:
@@ -167,7 +167,7 @@ class Submitting:
         job = draft.job
         site = self._sites.known(job)
         if site is None:
-            return  # nobody who could tell more
+            return  # no client could tell more
         seen = await site.provider.get(ref_of(job))
         since = (now - (job.status.completed_at or now)).total_seconds()
         if seen is None and 0 <= since < self._settle_seconds:
