@@ -32,6 +32,7 @@ class Evidence(RuleBasedStateMachine):
         self.loop = asyncio.new_event_loop()
         self.ended_at: float | None = None
         self.is_down = False
+        self.uid = ""
         self.run(self._begin(names_are_ids, own_id))
 
     async def _begin(self, names_are_ids: bool, own_id: bool) -> None:
@@ -43,6 +44,7 @@ class Evidence(RuleBasedStateMachine):
         await self.world.reconcile(self.world.kube.create("first"))  # the version that the term began at is known
         self.service.submissions.clear()
         self.job = self.world.kube.create(job_id="own" if own_id else None)
+        self.uid = self.job.key
         self.has_new_id = not own_id
         self.had_status = False
         self.versions: list[Job] = []
@@ -55,7 +57,7 @@ class Evidence(RuleBasedStateMachine):
         submit = self.service.submit
 
         async def judged(request: SubmitRequest) -> object:
-            if self.is_down and request.uid == getattr(self, "job", self.world.process).key:  # type: ignore[union-attr]
+            if self.is_down and request.uid == self.uid:
                 assert self.has_new_id and not self.was_accepted, "an unreadable record says nothing"
             return await submit(request)
 
