@@ -12,6 +12,7 @@ import msgspec
 
 from controller.domain import reasons
 from controller.domain.destination import Destination
+from controller.domain.differences import Remark
 from controller.domain.job import Job, JobSpec, TaskCounts
 from controller.domain.phases import Phase
 from controller.domain.records import (
@@ -22,7 +23,7 @@ from controller.domain.records import (
     Transition,
     TransitionRow,
 )
-from controller.domain.resources import ResourceSet
+from controller.domain.resources import NO_SIZING, ResourceSet, Sizing
 
 
 class Clock(Protocol):
@@ -56,6 +57,8 @@ class SubmitRequest(msgspec.Struct, frozen=True, kw_only=True):
     tenant_id: str
     spec: JobSpec
     resources: ResourceSet
+    sizing: Sizing = NO_SIZING
+    """What the named machine type has to do with `resources`, and the GPUs and shared memory."""
     env: Mapping[str, str]
     namespace: str = ""
     """The object's: the cloud job carries it, so that it can be told whose it was when the object is gone."""
@@ -73,15 +76,6 @@ class SubmitRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"SubmitRequest({self.external_name})"
-
-
-class Remark(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What a service did otherwise than was asked: becomes a condition with status False."""
-
-    condition: str
-    """A type of `domain.conditions`."""
-    reason: str
-    message: str
 
 
 class Observation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -102,6 +96,9 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     completed_at: datetime | None = None
     exit_code: int | None = None
     retries: int = 0
+    """Attempts that failed by the program and were run again, of all tasks."""
+    preemptions: int = 0
+    """Attempts that ended because their machine was taken back or lost, of all tasks."""
     tasks: TaskCounts | None = None
     tasks_due: int = 0
     """So many more tasks of a set may be made now, to keep spec.parallelism: submit again, with this observation."""

@@ -72,6 +72,7 @@ class Resources(Value, frozen=True, kw_only=True):
     profile: str | None = None
     cpu: str | int | None = None
     memory: str | int | None = None
+    shared_memory: str | int | None = None
     gpu: Gpu | None = None
 
 
@@ -140,6 +141,7 @@ class JobSpec(Value, frozen=True, kw_only=True):
     active_deadline_seconds: int | None = None
     pending_deadline_seconds: int | None = None
     backoff_limit: int = 3
+    preemption_limit: int = 3
     completions: int = 1
     parallelism: int | None = None
     priority: int | None = None
@@ -222,6 +224,9 @@ class JobStatus(Value, frozen=True, kw_only=True):
     completed_at: datetime | None = None
     exit_code: int | None = None
     retries: int | None = None
+    """Attempts that failed by the program and were run again, of all tasks."""
+    preemptions: int | None = None
+    """Attempts that ended because their machine was taken back or lost, of all tasks."""
     tasks: TaskCounts | None = None
     reason: str | None = None
     message: str | None = None

@@ -7,8 +7,10 @@ from typing import Annotated
 
 import msgspec
 
+from controller.domain import machines
 from controller.domain.errors import Invalid
-from controller.domain.job import JobSpec
+from controller.domain.job import Gpu, JobSpec
+from controller.domain.machines import Machine
 
 DEFAULT_BOOT_DISK_GIB = 50
 
@@ -59,10 +61,64 @@ class Profiles(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     machine_type_resources: dict[str, ResourceSet] = {}
 
 
+class Sizing(msgspec.Struct, frozen=True, kw_only=True):
+    """What the machine type that a job names has to do with its `ResourceSet`, and what only some jobs have."""
+
+    machine: Machine | None = None
+    """The named machine type; None: none is named, or it is not known (`domain.machines`)."""
+    is_unknown_machine: bool = False
+    """A machine type is named, and neither the tables nor JOB_CONFIG_PATH know it."""
+    takes_all_cpu: bool = False
+    """The CPUs are the machine's, as it is sold: nothing else was asked for. What can be had may be less."""
+    takes_all_memory: bool = False
+    """The same of the memory."""
+    gpu: Gpu | None = None
+    """What the spec asks for, else what the machine type brings with it, with the cloud's own name of the type."""
+    is_gpu_implied: bool = False
+    """The GPUs are the machine type's: the spec asks for none."""
+    shared_memory_mib: int = 0
+    """Of /dev/shm, in MiB; 0: the service's own default (64 MiB on most)."""
+
+
+NO_SIZING = Sizing()
+
+
+def size(spec: JobSpec, profiles: Profiles) -> Sizing:
+    """The sizing that goes with `resolve`. Raises Invalid for a quantity that is none, or more shared memory than
+    memory."""
+    wanted, machine = spec.resources, machines.find(spec.machine_type)
+    configured = profiles.machine_type_resources.get(spec.machine_type or "", ResourceSet())
+    gpu = wanted.gpu if wanted else None
+    is_implied = gpu is None and machine is not None and machine.gpus > 0
+    if is_implied and machine is not None:
+        gpu = Gpu(count=machine.gpus, type=machine.gpu_type or None)
+    memory = resolve(spec, profiles).memory_mib
+    shared = memory_mib(wanted.shared_memory, "resources.sharedMemory") if wanted and wanted.shared_memory else 0
+    if shared > memory:
+        raise Invalid(
+            f"resources.sharedMemory: {shared} MiB are more than the memory of {memory} MiB, of which they are"
+        )
+    return Sizing(
+        machine=machine,
+        is_unknown_machine=bool(spec.machine_type) and machine is None and configured == ResourceSet(),
+        takes_all_cpu=machine is not None and not (wanted and wanted.cpu is not None) and not configured.cpu_millis,
+        takes_all_memory=machine is not None
+        and not (wanted and wanted.memory is not None)
+        and not configured.memory_mib,
+        gpu=gpu,
+        is_gpu_implied=is_implied,
+        # Data loaders of training programs share batches there and die in the 64 MiB that containers have by default.
+        shared_memory_mib=shared or (memory // 2 if gpu is not None else 0),
+    )
+
+
 def resolve(spec: JobSpec, profiles: Profiles) -> ResourceSet:
     """What the job gets, field by field: its own value, else the machine type's, the profile's, the default's.
 
-    Raises Invalid for an unknown profile (the message lists the known ones) or a quantity that is none.
+    A machine type's are those of JOB_CONFIG_PATH, else all that the machine has (`domain.machines`).
+
+    Raises Invalid for an unknown profile (the message lists the known ones), a quantity that is none, or more than the
+    named machine has.
     """
     wanted = spec.resources
     sources = []
@@ -76,14 +132,33 @@ def resolve(spec: JobSpec, profiles: Profiles) -> ResourceSet:
         )
     if spec.machine_type and spec.machine_type in profiles.machine_type_resources:
         sources.append(profiles.machine_type_resources[spec.machine_type])
+    machine = machines.find(spec.machine_type)
+    if machine is not None:
+        sources.append(ResourceSet(cpu_millis=machine.cpu_millis, memory_mib=machine.memory_mib))
     if wanted and wanted.profile:
         sources.append(profile(wanted.profile, profiles))
     sources.append(profiles.default_resources)
-    return ResourceSet(
+    found = ResourceSet(
         cpu_millis=next((s.cpu_millis for s in sources if s.cpu_millis), 0),
         memory_mib=next((s.memory_mib for s in sources if s.memory_mib), 0),
         max_run_duration_seconds=next((s.max_run_duration_seconds for s in sources if s.max_run_duration_seconds), 0),
     )
+    if machine is not None:
+        _check_fit(found, machine)
+    return found
+
+
+def _check_fit(wanted: ResourceSet, machine: Machine) -> None:
+    """Raises Invalid for more than that machine has."""
+    for field, asked, has, unit in (
+        ("cpu", wanted.cpu_millis, machine.cpu_millis, "m"),
+        ("memory", wanted.memory_mib, machine.memory_mib, " MiB"),
+    ):
+        if asked > has:
+            raise Invalid(
+                f"resources.{field}: {asked}{unit} do not fit on the machine type {machine.name}, which has "
+                f"{has}{unit}; ask for less, or name a larger machineType"
+            )
 
 
 def profile(name: str, profiles: Profiles) -> ResourceSet:
@@ -104,10 +179,10 @@ def cpu_millis(quantity: str | int) -> int:
     return int(millis) if millis is not None else math.ceil(Decimal(whole) * 1000)
 
 
-def memory_mib(quantity: str | int) -> int:
-    """A memory quantity ("4Gi", "512Mi", bytes as a number) in MiB, rounded up. Raises Invalid."""
+def memory_mib(quantity: str | int, field: str = "resources.memory") -> int:
+    """A memory quantity ("4Gi", "512Mi", bytes as a number) in MiB, rounded up. Raises Invalid, naming the field."""
     match = _MEMORY.fullmatch(str(quantity))
     if match is None:
-        raise Invalid(f"resources.memory: {quantity!r} is not a memory quantity such as 4Gi or 512Mi")
+        raise Invalid(f"{field}: {quantity!r} is not a memory quantity such as 4Gi or 512Mi")
     number, unit = match.groups()
     return math.ceil(Decimal(number) * _UNITS[unit or ""] / 2**20)

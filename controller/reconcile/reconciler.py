@@ -23,7 +23,7 @@ from controller.domain.errors import (
 )
 from controller.domain.job import Job
 from controller.domain.phases import Phase
-from controller.domain.resources import ResourceSet, resolve
+from controller.domain.resources import ResourceSet, resolve, size
 from controller.ports import Clock, JobRecord, JobResources, Leadership, Observation
 from controller.reconcile import actions, statuses
 from controller.reconcile.cache import JobCache
@@ -358,7 +358,7 @@ class Reconciler:
             )
             return
         try:
-            resolve(job.spec, self._settings.profiles)
+            size(job.spec, self._settings.profiles)
         except Invalid as error:
             draft.finish(Phase.FAILED, reason=reasons.INVALID_SPEC, message=str(error), now=self._clock.now())
 

@@ -65,8 +65,9 @@ def observed(job: Job, seen: Observation, now: datetime, *, unscheduled_after: f
         submitted_at=old.submitted_at or seen.submitted_at or now,
         scheduled_at=seen.scheduled_at or old.scheduled_at,
         started_at=seen.started_at or old.started_at,
-        exit_code=seen.exit_code,
-        retries=seen.retries or old.retries,
+        exit_code=None if seen.phase is Phase.FAILED and seen.exit_code == 0 else seen.exit_code,
+        retries=max(seen.retries, old.retries or 0) or None,
+        preemptions=max(seen.preemptions, old.preemptions or 0) or None,
         tasks=seen.tasks or old.tasks,
         console_url=seen.console_url or old.console_url,
         logs_url=seen.logs_url or old.logs_url,
@@ -82,7 +83,7 @@ def observed(job: Job, seen: Observation, now: datetime, *, unscheduled_after: f
         told = "the next tasks were submitted"
         status = _mark(job, status, conditions.PROGRESSING, True, reasons.SUBMITTED, told, now)
     for remark in seen.remarks:
-        status = _mark(job, status, remark.condition, False, remark.reason, remark.message, now)
+        status = _mark(job, status, remark.condition, remark.status, remark.reason, remark.message, now)
     phase: Phase = seen.phase or old.phase or Phase.PENDING
     why, message = seen.reason, seen.message
     status = _waiting(job, status, seen, phase, now, unscheduled_after)
@@ -118,7 +119,8 @@ def _waiting(job: Job, status: JobStatus, seen: Observation, phase: Phase, now: 
             return status
         message = "what held the job back is over; it waits for a machine"
         return _mark(job, status, conditions.SCHEDULED, False, reasons.WAITING_FOR_CAPACITY, message, now)
-    if told is None or phase not in (Phase.SCHEDULED, Phase.RUNNING, Phase.COMPLETED):
+    has_machine = seen.phase in (Phase.SCHEDULED, Phase.RUNNING, Phase.COMPLETED)
+    if told is None or not has_machine:  # "no news", of a job that is being ended say, is no evidence of a machine
         return status
     return _mark(job, status, conditions.SCHEDULED, True, reasons.SCHEDULED, "the job has a machine", now)
 

@@ -26,7 +26,7 @@ from controller.domain.errors import (
 from controller.domain.job import Job, JobStatus
 from controller.domain.phases import Phase
 from controller.domain.records import Recorded
-from controller.domain.resources import Profiles, resolve
+from controller.domain.resources import Profiles, resolve, size
 from controller.ports import Clock, Environment, JobRecord, JobResources, Observation, SubmitRequest
 from controller.reconcile import statuses
 from controller.reconcile.decide import Policy, Unseen
@@ -298,6 +298,7 @@ def request_for(job: Job, environment: Environment, profiles: Profiles) -> Submi
         tenant_id=job.status.tenant_id or "",
         spec=job.spec,
         resources=resolve(job.spec, profiles),
+        sizing=size(job.spec, profiles),
         env=environment.values,
         namespace=job.metadata.namespace,
         object_name=job.metadata.name,

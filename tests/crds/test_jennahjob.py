@@ -34,6 +34,7 @@ async def test_defaults_are_filled_in(client: KubeClient) -> None:
     assert created["spec"] == {
         "image": "i",
         "backoffLimit": 3,
+        "preemptionLimit": 3,
         "completions": 1,
         "deletionPolicy": "Cancel",
         "suspend": False,
@@ -84,14 +85,16 @@ async def test_what_cannot_be_meant_is_refused(client: KubeClient, spec: dict[st
 FULL = {
     "image": "i", "command": ["a"], "args": ["b"], "env": [{"name": "A", "value": "1"}],
     "envFrom": [{"secretRef": {"name": "s"}}], "resources": {"cpu": 1}, "machineType": "m", "bootDiskGiB": 20,
-    "spot": True, "serviceAccount": "sa", "activeDeadlineSeconds": 5, "backoffLimit": 1, "completions": 2,
+    "spot": True, "serviceAccount": "sa", "activeDeadlineSeconds": 5, "backoffLimit": 1,
+    "preemptionLimit": 1, "completions": 2,
     "parallelism": 1, "priority": 3, "labels": {"a": "b"}, "provider": "gcp", "gcp": {"network": "n"},
     "displayName": "d", "tenantId": "t", "jobId": "j", "deletionPolicy": "Orphan",
 }  # fmt: skip
 CHANGED = {
     "image": "other", "command": ["z"], "args": [], "env": [{"name": "A", "value": "2"}],
     "envFrom": [{"secretRef": {"name": "z"}}], "resources": {"cpu": 2}, "machineType": "z", "bootDiskGiB": 30,
-    "spot": False, "serviceAccount": "z", "activeDeadlineSeconds": 6, "backoffLimit": 2, "completions": 3,
+    "spot": False, "serviceAccount": "z", "activeDeadlineSeconds": 6, "backoffLimit": 2,
+    "preemptionLimit": 2, "completions": 3,
     "parallelism": 2, "priority": 4, "labels": {"a": "c"}, "provider": "local", "gcp": {"network": "z"},
     "displayName": "z", "tenantId": "z", "jobId": "z", "deletionPolicy": "Cancel",
 }  # fmt: skip
@@ -104,7 +107,12 @@ async def test_no_field_can_be_changed_but_three(client: KubeClient) -> None:
         with pytest.raises(Invalid, match=r"immutable|must be that of"):
             await client.merge_patch(path, {"spec": {field: value}})
     for field in FULL.keys() - {"image"}:
-        if field not in ("backoffLimit", "completions", "deletionPolicy"):  # these fall back to their defaults
+        if field not in (
+            "backoffLimit",
+            "preemptionLimit",
+            "completions",
+            "deletionPolicy",
+        ):  # these fall back to their defaults
             with pytest.raises(Invalid, match="immutable"):
                 await client.merge_patch(path, {"spec": {field: None}})
     for change in ({"suspend": True}, {"suspend": False}, {"ttlSecondsAfterFinished": 9}, {"cancel": True}):
@@ -113,7 +121,7 @@ async def test_no_field_can_be_changed_but_three(client: KubeClient) -> None:
 
 async def test_no_field_can_be_added_later(client: KubeClient) -> None:
     await client.post(paths.jobs("default"), job())
-    for field in FULL.keys() - {"image", "backoffLimit", "completions", "deletionPolicy"}:
+    for field in FULL.keys() - {"image", "backoffLimit", "preemptionLimit", "completions", "deletionPolicy"}:
         with pytest.raises(Invalid, match=r"immutable|no field can be added"):
             await client.merge_patch(paths.job("default", "j"), {"spec": {field: FULL[field]}})
 
@@ -155,7 +163,7 @@ def test_everything_that_rules_may_look_at_is_bounded() -> None:
     [version] = yaml.safe_load(CRD.read_text())["spec"]["versions"]
     unbounded = set(_unbounded(version["schema"]["openAPIV3Schema"]["properties"]["spec"], "spec"))
     # Numbers or short texts: their pattern bounds them, which no estimate knows; rules compare `resources` as a whole.
-    assert unbounded == {"spec.resources.cpu", "spec.resources.memory"}
+    assert unbounded == {"spec.resources.cpu", "spec.resources.memory", "spec.resources.sharedMemory"}
 
 
 def _unbounded(schema: dict[str, Any], path: str) -> Iterator[str]:

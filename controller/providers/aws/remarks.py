@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import msgspec
 
 from controller.domain import conditions, reasons
-from controller.ports import Remark
+from controller.domain.differences import Remark
 
 
 class Deviations(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ which an environment variable would only do together with the secret ones. Words
 import msgspec
 
 from controller.domain import conditions, reasons
-from controller.ports import Remark
+from controller.domain.differences import Remark
 
 
 class Marker(msgspec.Struct, frozen=True, kw_only=True):

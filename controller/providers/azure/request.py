@@ -12,7 +12,7 @@ from azure.batch import models
 from azure.batch._utils.model_base import SdkJSONEncoder
 
 from controller.cloud_settings import AzureSettings
-from controller.domain import names, reasons
+from controller.domain import images, reasons
 from controller.domain.errors import Permanent
 from controller.domain.job import AzureOptions, JobSpec
 from controller.domain.resources import DEFAULT_BOOT_DISK_GIB, ResourceSet
@@ -34,7 +34,7 @@ RETENTION = timedelta(days=7)
 
 def check(spec: JobSpec) -> None:
     """Raises Permanent(INVALID_SPEC) for what the service has no place for; the message says what does it there."""
-    if fault := names.image_fault(spec.image):  # the node's agent puts it behind the options of a docker create
+    if fault := images.fault(spec.image):  # the node's agent puts it behind the options of a docker create
         raise _invalid("image", fault)
     if spec.service_account:
         raise _invalid(

@@ -9,7 +9,7 @@ import uuid
 from google.cloud import batch_v1
 from google.protobuf import duration_pb2
 
-from controller.domain import names, reasons
+from controller.domain import images, reasons
 from controller.domain.errors import Permanent
 from controller.domain.job import GcpOptions, JobSpec
 from controller.domain.resources import DEFAULT_BOOT_DISK_GIB
@@ -123,7 +123,7 @@ def _container(spec: JobSpec) -> batch_v1.Runnable.Container:
     """The service's entrypoint is one word: the others of `command` go in front of the arguments."""
     gcp = spec.gcp or GcpOptions()
     command, args = spec.command or (), spec.args or ()
-    if fault := names.image_fault(spec.image):  # the VM's agent makes a docker run of it
+    if fault := images.fault(spec.image):  # the VM's agent makes a docker run of it
         raise _invalid("image", fault)
     return batch_v1.Runnable.Container(
         image_uri=spec.image,

@@ -5,10 +5,11 @@ from datetime import timedelta
 import pytest
 
 from controller.domain import conditions, names, reasons
+from controller.domain.differences import Remark
 from controller.domain.errors import EnvironmentMissing, Unavailable
 from controller.domain.job import Job
 from controller.domain.phases import Phase
-from controller.ports import Environment, Remark
+from controller.ports import Environment
 from tests.controller.fakes import START
 from tests.controller.reconcile.harness import World
 

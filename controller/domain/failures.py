@@ -1,0 +1,105 @@
+"""Why a job failed, in the same words on every service. Pure.
+
+Every message has what happened, the number, the field that decides it, and what to do. Adapters collect the evidence
+and choose the function; they write no sentences of their own. `words` are the service's, whole.
+"""
+
+import msgspec
+
+from controller.domain import reasons
+
+_COMMAND_CODES = {126: "cannot be executed", 127: "does not exist in the image"}
+_SIGNALS = {130: "SIGINT", 134: "SIGABRT", 137: "SIGKILL", 139: "SIGSEGV", 143: "SIGTERM"}
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """The end of a job that failed. `exit_code` is the program's own: never 0, None where it left none."""
+
+    reason: str
+    """A word of `domain.reasons`."""
+    message: str
+    exit_code: int | None = None
+
+    def of_task(self, index: int | None) -> "Failure":
+        """The same, said of one task of several."""
+        return self if index is None else msgspec.structs.replace(self, message=f"task {index}: {self.message}")
+
+
+def exited(code: int, words: str = "") -> Failure:
+    """The program ended by itself with a code other than 0. 126 and 127 are a shell's or runtime's for a command."""
+    signal = f" ({_SIGNALS[code]})" if code in _SIGNALS else ""
+    text = f"the program ended with exit code {code}{signal}; see its logs"
+    if code in _COMMAND_CODES:
+        text = (
+            f"the program ended with exit code {code}: by custom, a command in it {_COMMAND_CODES[code]}; see its logs"
+        )
+    return Failure(reason=reasons.NON_ZERO_EXIT, message=_with(text, words), exit_code=code or None)
+
+
+def command_not_found(words: str = "", code: int | None = None) -> Failure:
+    """The runtime could not execute the command: it is not in the image, or is no program."""
+    text = "the command does not exist in the image or cannot be executed; check command and args"
+    return Failure(reason=reasons.COMMAND_NOT_FOUND, message=_with(text, words), exit_code=code or None)
+
+
+def not_started(words: str = "", remedy: str = "") -> Failure:
+    """The container could not be started, for another cause than its command or image."""
+    text = f"the container could not be started{'; ' + remedy if remedy else ''}"
+    return Failure(reason=reasons.CONTAINER_NOT_STARTED, message=_with(text, words))
+
+
+def out_of_memory(memory_mib: int | None, words: str = "", code: int | None = None) -> Failure:
+    """The program needed more than its memory. `memory_mib`: its limit, in MiB; None where it is not known."""
+    limit = f"its {memory_mib} MiB" if memory_mib else "it was given"
+    text = f"the program needed more memory than {limit}; raise resources.memory, or take a larger profile or machine"
+    return Failure(reason=reasons.OUT_OF_MEMORY, message=_with(text, words), exit_code=code or None)
+
+
+def timed_out(seconds: int | None, words: str = "") -> Failure:
+    """An attempt ran into its time limit. `seconds`: activeDeadlineSeconds, or the profile's; None: not known."""
+    limit = f"its limit of {seconds} s" if seconds else "its time limit"
+    text = f"the program ran longer than {limit} and is not run again; raise activeDeadlineSeconds"
+    return Failure(reason=reasons.DEADLINE_EXCEEDED, message=_with(text, words))
+
+
+def image(name: str, words: str = "") -> Failure:
+    """The image cannot be had. `name`: as the spec has it, "" where it is not known."""
+    text = f"the image {name + ' ' if name else ''}cannot be pulled; check image, and who may pull it from its registry"
+    return Failure(reason=reasons.IMAGE_PULL_FAILED, message=_with(text, words))
+
+
+def preempted(words: str = "", preemptions: int | None = None) -> Failure:
+    """The cloud took the machine back, and preemptionLimit was used up."""
+    times = f" {preemptions} times" if preemptions and preemptions > 1 else ""
+    text = f"the machine was taken back{times}, more often than preemptionLimit allows; raise it, or leave out spot"
+    return Failure(reason=reasons.PREEMPTED, message=_with(text, words))
+
+
+def evicted(words: str = "", code: int | None = None) -> Failure:
+    """The node put the task out, for what it used or for want of room."""
+    text = "the node evicted the task; if it was for what the task used, raise resources.memory or bootDiskGiB"
+    return Failure(reason=reasons.EVICTED, message=_with(text, words), exit_code=code or None)
+
+
+def machine_failed(words: str = "") -> Failure:
+    """The machine or its agent failed before the program began. It did nothing, and may be run again."""
+    text = "the machine failed before the program began, more often than preemptionLimit allows; submit the job again"
+    return Failure(reason=reasons.MACHINE_FAILED, message=_with(text, words))
+
+
+def result_lost(words: str = "") -> Failure:
+    """The program ran, and the service lost how it ended: it may have done its work, and is not run again for that."""
+    text = (
+        "the program ran, and how it ended was lost with its machine or agent: it may have done its work; see its logs"
+    )
+    return Failure(reason=reasons.RESULT_LOST, message=_with(text, words))
+
+
+def unknown(words: str = "") -> Failure:
+    """A failure that no evidence explains."""
+    return Failure(reason=reasons.FAILED, message=_with("the job failed", words))
+
+
+def _with(text: str, words: str) -> str:
+    words = " ".join(words.split())
+    return f"{text}: {words}" if words else text

@@ -1,0 +1,61 @@
+"""What machine types have: CPUs, memory and GPUs, from tables that ``dev/machines`` makes of public data. Pure.
+
+A table is ``machine_types/<cloud>.json``: ``{"source", "date", "types": {name: [cpus, memory in MiB, GPUs, type of
+GPU]}}``, the last two left out where there are none. Names of the three clouds do not overlap.
+"""
+
+import functools
+from importlib import resources as files
+
+import msgspec
+
+CLOUDS = ("gcp", "aws", "azure")
+
+
+class Machine(msgspec.Struct, frozen=True, kw_only=True):
+    """One machine type, as its cloud sells it: what a container can have of it may be less."""
+
+    name: str
+    cloud: str
+    cpu_millis: int
+    memory_mib: int
+    gpus: int = 0
+    gpu_type: str = ""
+    """As that cloud names it; "" where it has none."""
+
+
+class _Table(msgspec.Struct, frozen=True):
+    source: str
+    date: str
+    types: dict[str, tuple[float | int | str, ...]]
+
+
+@functools.cache
+def _table(cloud: str) -> _Table:
+    text = (files.files("controller.domain") / "machine_types" / f"{cloud}.json").read_bytes()
+    return msgspec.json.decode(text, type=_Table)
+
+
+def find(name: str | None) -> Machine | None:
+    """The machine type of that name, of whichever cloud; None where it is not known. Azure's are found in any case of
+    letters."""
+    if not name:
+        return None
+    for cloud in CLOUDS:
+        types = _table(cloud).types
+        key = name.lower() if cloud == "azure" else name
+        if key in types:
+            return _machine(key, cloud, types[key])
+    return None
+
+
+def _machine(name: str, cloud: str, row: tuple[float | int | str, ...]) -> Machine:
+    cpus, memory_mib, *gpu = row
+    return Machine(
+        name=name,
+        cloud=cloud,
+        cpu_millis=round(float(cpus) * 1000),
+        memory_mib=int(memory_mib),
+        gpus=int(gpu[0]) if gpu else 0,
+        gpu_type=str(gpu[1]) if len(gpu) > 1 else "",
+    )
