@@ -8,6 +8,7 @@ from typing import Final, Protocol
 from aiohttp import hdrs, http_exceptions, web
 
 from api import auth
+from api.admission import Admission
 from api.connect.endpoint import Endpoint
 from api.cors import Cors
 from api.jobs import Jobs
@@ -21,6 +22,7 @@ from api.settings import ApiSettings
 from api.submissions import Submissions
 from api.tenancy import Tenancy
 from controller.kube.client import KubeClient
+from controller.kube.tenants import TenantPolicies
 from controller.ports import Clock, JobStore
 from controller.stores.writer import GroupWriter
 
@@ -53,7 +55,15 @@ def create_app(
     writer = GroupWriter(store)
     recorder = SubmissionRecorder(writer, clock, objects.is_wanted)
     secrets = EnvSecrets(client, namespace=settings.namespace)
-    submissions = Submissions(objects=objects, secrets=secrets, store=store, recorder=recorder, rows=rows, clock=clock)
+    submissions = Submissions(
+        objects=objects,
+        secrets=secrets,
+        store=store,
+        recorder=recorder,
+        rows=rows,
+        clock=clock,
+        admit=Admission(TenantPolicies(client, clock), common.profiles).check,
+    )
     service = DeploymentService(
         submissions=submissions,
         jobs=Jobs(

@@ -5,7 +5,7 @@ a submission that died in between completes it.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 import msgspec
@@ -57,13 +57,16 @@ class Submissions:
         recorder: SubmissionRecorder,
         rows: Rows,
         clock: Clock,
+        admit: Callable[[JobSpec, str], Awaitable[None]],
     ) -> None:
+        """`admit` raises NotAllowed for a spec that the policy of that tenant refuses."""
         self._objects = objects
         self._secrets = secrets
         self._store = store
         self._recorder = recorder
         self._rows = rows
         self._clock = clock
+        self._admit = admit
         self._completions = Completions()
 
     async def submit(self, submission: Submission) -> Phase:
@@ -82,6 +85,7 @@ class Submissions:
             known = await self._known(submission)
             if known is not None:
                 return known
+        await self._admit(submission.spec, submission.tenant_id)
         body = mapping.job_object(
             submission.spec,
             namespace=self._objects.namespace,

@@ -72,6 +72,11 @@ async def run(
         if not await patiently(provider.open, clock=clock, stop=stop):
             return
         say(f"Connected to {provider.name} in region: {provider.region}")
+        if provider.name == "gcp" and not settings.default_service_account:
+            log.warning(
+                "jobs that name no service account run as the project's Compute Engine default account, which may do "
+                "much in it: set DEFAULT_SERVICE_ACCOUNT, to that account itself if it is meant"
+            )
         configuration = await load_configuration()
         client = await stack.enter_async_context(KubeClient(configuration))
         if not await patiently(lambda: _find_crd(client, settings.watch_namespaces), clock=clock, stop=stop):
@@ -179,6 +184,7 @@ class Controller:
                 api_namespace=settings.api_namespace,
                 env_wait_seconds=settings.env_wait_seconds,
                 redact_env=settings.common.database.redact_env,
+                default_identities={provider.name: settings.default_service_account},
             ),
             intents=Intents(resources=resources, cache=cache, clock=clock, policy=policy, identity=identity),
             freshness=freshness,

@@ -24,6 +24,7 @@ from controller.domain.records import (
     TransitionRow,
 )
 from controller.domain.resources import NO_SIZING, ResourceSet, Sizing
+from controller.domain.tenants import TenantPolicy
 
 
 class Clock(Protocol):
@@ -439,6 +440,10 @@ class JobResources(Protocol):
         ...
 
     async def namespace_labels(self, namespace: str) -> Mapping[str, str]: ...
+
+    async def tenant_policy(self, tenant_id: str) -> TenantPolicy:
+        """What the tenant's jobs may name, and how large they may be, now. Raises Forbidden, Unavailable."""
+        ...
 
     async def environment(self, job: Job) -> Environment:
         """The job's environment, every reference resolved. Raises EnvironmentMissing, Invalid where it is too large."""

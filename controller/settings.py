@@ -92,6 +92,9 @@ class OperatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What operators elect their leader by."""
     watch_namespaces: tuple[str, ...]
     """WATCH_NAMESPACES: comma-separated; empty means all."""
+    default_service_account: str = ""
+    """DEFAULT_SERVICE_ACCOUNT: what jobs run as that name no serviceAccount, unless their JennahTenant says otherwise;
+    empty leaves it to the service."""
     api_namespace: str
     """JENNAH_NAMESPACE: where the API creates jobs, whose tenants it names; as the API has it."""
     workers: int
@@ -191,6 +194,7 @@ def read_operator(variables: Mapping[str, str] | None = None) -> OperatorSetting
         cloud=read_cloud(env, provider, region, namespaces),
         lease=read_lease(env),
         watch_namespaces=namespaces,
+        default_service_account=_default_service_account(env, provider),
         api_namespace=api_namespace,
         workers=env.integer("RECONCILE_WORKERS", 32, least=1, most=1024),
         observe_min_seconds=env.number("OBSERVE_MIN_SECONDS", _default_observe_min(provider), least=0.05, most=3600),
@@ -253,6 +257,14 @@ def read_for_migration(variables: Mapping[str, str] | None = None) -> CommonSett
     common = read_common(env)
     env.done()
     return common
+
+
+def _default_service_account(env: Environment, provider: str) -> str:
+    account = env.text("DEFAULT_SERVICE_ACCOUNT", "")
+    if account and provider in ("azure", "local"):
+        fault = f"is for Google Cloud, AWS and Kubernetes: jobs of {provider} have no identity"
+        env.check("DEFAULT_SERVICE_ACCOUNT", fault)
+    return account
 
 
 def _ends_orphans(env: Environment, provider: str) -> bool:

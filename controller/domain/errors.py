@@ -78,6 +78,13 @@ class Invalid(Permanent):
         super().__init__(message, reason="InvalidSpec")
 
 
+class NotAllowed(Permanent):
+    """The tenant's policy does not allow it; the message has the field and the rule."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, reason="NotAllowed")
+
+
 class ConfigError(JennahError):
     """Wrong or missing settings. `faults` is one line each; the program ends with exit code 2."""
 

@@ -20,6 +20,11 @@ def job_status(namespace: str, name: str) -> str:
     return f"{job(namespace, name)}/status"
 
 
+def tenants() -> str:
+    """All JennahTenants."""
+    return f"{_GROUP}/jennahtenants"
+
+
 def namespace(name: str) -> str:
     return f"/api/v1/namespaces/{_segment(name)}"
 

@@ -7,9 +7,11 @@ import msgspec
 from controller.domain import names
 from controller.domain.errors import Conflict, NotFound, Unavailable
 from controller.domain.job import Job, parse
+from controller.domain.tenants import TenantPolicy
 from controller.kube import environment, paths
 from controller.kube.client import KubeClient, Object, items_of
 from controller.kube.events import EventPoster
+from controller.kube.tenants import TenantPolicies
 from controller.ports import Clock, Environment
 
 NAMESPACE_LABELS_SECONDS = 30.0
@@ -27,6 +29,7 @@ class KubeJobResources:
         self._events = events
         self._clock = clock
         self._namespaces: dict[str, tuple[float, Mapping[str, str]]] = {}
+        self._tenants = TenantPolicies(client, clock)
 
     async def get(self, namespace: str, name: str) -> Job | None:
         try:
@@ -97,6 +100,9 @@ class KubeJobResources:
         labels: Mapping[str, str] = found["metadata"].get("labels") or {}
         self._namespaces[namespace] = (now, labels)
         return labels
+
+    async def tenant_policy(self, tenant_id: str) -> TenantPolicy:
+        return await self._tenants.policy_for(tenant_id)
 
     async def environment(self, job: Job) -> Environment:
         return await environment.resolve(self._client, job)

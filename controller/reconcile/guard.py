@@ -15,6 +15,7 @@ from controller.domain.destination import Destination
 from controller.domain.errors import NotLeading
 from controller.domain.job import Job, JobSpec
 from controller.domain.records import JobRow, Recorded, Transition
+from controller.domain.tenants import TenantPolicy
 from controller.ports import (
     BatchProvider,
     Environment,
@@ -156,6 +157,9 @@ class GuardedResources:
 
     async def namespace_labels(self, namespace: str) -> Mapping[str, str]:
         return await self._resources.namespace_labels(namespace)
+
+    async def tenant_policy(self, tenant_id: str) -> TenantPolicy:
+        return await self._resources.tenant_policy(tenant_id)
 
     async def environment(self, job: Job) -> Environment:
         return await self._resources.environment(job)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from controller.domain import conditions, reasons
+from controller.domain import admission, conditions, reasons
 from controller.domain.destination import Destination
 from controller.domain.errors import (
     Conflict,
@@ -27,6 +27,7 @@ from controller.domain.job import Job, JobStatus
 from controller.domain.phases import Phase
 from controller.domain.records import Recorded
 from controller.domain.resources import Profiles, resolve, size
+from controller.domain.tenants import TenantPolicy
 from controller.ports import Clock, Environment, JobRecord, JobResources, Observation, SubmitRequest
 from controller.reconcile import statuses
 from controller.reconcile.decide import Policy, Unseen
@@ -57,6 +58,8 @@ class ReconcileSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Where the API creates jobs of any tenant."""
     env_wait_seconds: float = 60.0
     redact_env: bool = False
+    default_identities: Mapping[str, str] = {}
+    """What jobs run as that name no serviceAccount, and whose tenant's policy names none, by provider."""
 
 
 class Submitting:
@@ -208,6 +211,11 @@ class Submitting:
         if not await self.is_free(draft, destination):
             return Unseen.NOT_ASKED, None
         try:
+            # Only now: of a job that may be at the service already no policy is asked.
+            policy = await self._resources.tenant_policy(request.tenant_id)
+            if draft.job.status.destination is None and not job.wants_end:
+                admission.check(job.spec, request.resources, request.sizing, policy)
+            request = self._identified(request, provider.name, policy)
             request = msgspec.structs.replace(request, destination=destination)
             seen = await self._intents.submit(draft, provider, request)
         except Conflict:
@@ -241,7 +249,9 @@ class Submitting:
         provider = site.provider
         try:
             environment = await self._resources.environment(job)
+            policy = await self._resources.tenant_policy(job.status.tenant_id or "")
             request = request_for(job, environment, self._settings.profiles)
+            request = self._identified(request, provider.name, policy)
             wanted = msgspec.structs.replace(request, begun=seen, destination=job.status.destination)
             more = await self._intents.submit(draft, provider, wanted)
         except (Conflict, NotLeading):
@@ -255,6 +265,12 @@ class Submitting:
             raise
         site.observer.note(more)
         return more
+
+    def _identified(self, request: SubmitRequest, provider: str, policy: TenantPolicy) -> SubmitRequest:
+        """The request with what the job runs as."""
+        otherwise = self._settings.default_identities.get(provider, "")
+        spec = admission.with_identity(request.spec, provider, policy, otherwise)
+        return msgspec.structs.replace(request, spec=spec)
 
     async def _tell_that_it_stalls(self, draft: Draft, reason: str, error: JennahError) -> None:
         draft.mark(conditions.PROGRESSING, False, reason=reason, message=str(error), now=self._clock.now())

@@ -8,6 +8,7 @@ from dev.manifests import helm, values
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "manifests" / "chart"
 CRD = ROOT / "crds" / "jennahjob.yaml"
+TENANT_CRD = ROOT / "crds" / "jennahtenant.yaml"
 INSTALL_VALUES = ROOT / "manifests" / "install-values.yaml"
 RELEASE, NAMESPACE = "jennah", "jennah-system"
 
@@ -55,6 +56,7 @@ def _install() -> str:
 
 _FILES: dict[Path, Callable[[], str]] = {
     CHART / "files" / CRD.name: CRD.read_text,
+    CHART / "files" / TENANT_CRD.name: TENANT_CRD.read_text,
     CHART / "README.md": _readme,
     ROOT / "manifests" / "install.yaml": _install,
 }

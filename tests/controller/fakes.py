@@ -17,6 +17,7 @@ from controller.domain.errors import Conflict, NotFound, Permanent, Retryable
 from controller.domain.job import Job, JobSpec, Metadata, parse, status_to_wire
 from controller.domain.phases import Phase
 from controller.domain.records import JobRow, Recorded, Transition
+from controller.domain.tenants import TenantPolicy, TenantSpec
 from controller.ports import Environment, JobRef, Observation, OwnedJob, SubmitRequest
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -382,6 +383,8 @@ class FakeResources:
         self.reads = 0
         self.env: Environment | Exception = Environment(values={}, shown={})
         self.labels: dict[str, str] = {}
+        self.tenant: TenantSpec | Exception = TenantSpec(trusted=True)
+        """The policy of every tenant."""
         self.faults = faults or FaultPoints()
         self.changed: Callable[[Job], None] = lambda job: None
         self.removed: Callable[[str], None] = lambda key: None
@@ -465,6 +468,11 @@ class FakeResources:
 
     async def namespace_labels(self, namespace: str) -> Mapping[str, str]:
         return self.labels
+
+    async def tenant_policy(self, tenant_id: str) -> TenantPolicy:
+        if isinstance(self.tenant, Exception):
+            raise self.tenant
+        return TenantPolicy(tenant_id=tenant_id, source="JennahTenant test", spec=self.tenant)
 
     async def environment(self, job: Job) -> Environment:
         if isinstance(self.env, Exception):

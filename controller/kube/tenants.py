@@ -1,0 +1,59 @@
+"""The JennahTenants in Kubernetes: read now and then, all at once; there are few and they hardly ever change."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+import msgspec
+
+from controller.domain import tenants
+from controller.domain.errors import NotFound, Unavailable
+from controller.domain.tenants import JennahTenant, TenantPolicy
+from controller.kube import paths
+from controller.kube.client import KubeClient, items_of
+from controller.ports import Clock
+
+log = logging.getLogger(__name__)
+
+REMEMBERED_SECONDS = 5.0
+"""How soon a change of a policy holds."""
+
+
+class TenantPolicies:
+    """Whose jobs may name what. A policy that cannot be read allows nothing and refuses nothing: it raises."""
+
+    def __init__(self, client: KubeClient, clock: Clock) -> None:
+        self._client = client
+        self._clock = clock
+        self._objects: Sequence[JennahTenant] = ()
+        self._read_at: float | None = None
+        self._reading = asyncio.Lock()
+        self._told: list[str] = []
+
+    async def policy_for(self, tenant_id: str) -> TenantPolicy:
+        """What holds for that tenant now. Raises Forbidden, Unavailable."""
+        async with self._reading:
+            now = self._clock.monotonic()
+            if self._read_at is None or now - self._read_at >= REMEMBERED_SECONDS:
+                self._objects = await self._read()
+                self._read_at = now
+                self._tell()
+        return tenants.policy_for(tenant_id, self._objects)
+
+    async def _read(self) -> Sequence[JennahTenant]:
+        try:
+            found = items_of(await self._client.get(paths.tenants()))
+        except NotFound:
+            return ()  # the kind is not installed: the built-in policy holds
+        try:
+            return [tenants.parse(raw) for raw in found]
+        except msgspec.ValidationError as error:
+            raise Unavailable(f"a JennahTenant cannot be read, is its CRD of another version? {error}") from error
+
+    def _tell(self) -> None:
+        """Warn of prefixes that cover another tenant's, once for each change."""
+        told = tenants.overlaps(self._objects)
+        for sentence in told:
+            if sentence not in self._told:
+                log.warning("%s", sentence)
+        self._told = told

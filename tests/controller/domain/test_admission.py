@@ -1,0 +1,226 @@
+"""What a tenant's jobs may name, field by field and list by list, and how large they may be."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from controller.domain import admission
+from controller.domain.errors import NotAllowed
+from controller.domain.job import JobSpec, Metadata
+from controller.domain.job import parse as parse_job
+from controller.domain.resources import Profiles, resolve, size
+from controller.domain.tenants import (
+    Allow,
+    Identity,
+    JennahTenant,
+    Maxima,
+    TenantPolicy,
+    TenantSpec,
+    overlaps,
+    policy_for,
+)
+
+SECRET = "projects/p/secrets/team-a-db"
+ARNS = "arn:aws:secretsmanager:us-east-1:123456789012:secret:team-a/*"
+ARN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:team-a/db-AbCdEf"
+
+
+def spec(**fields: Any) -> JobSpec:
+    """A job of those fields, as YAML has them."""
+    return parse_job({"metadata": {"name": "j"}, "spec": {"image": "ghcr.io/acme/tool:1", **fields}}).spec
+
+
+def secret(name: str) -> dict[str, Any]:
+    return {"env": [{"name": "PASSWORD", "valueFrom": {"cloudSecretRef": {"name": name}}}]}
+
+
+def tenant(name: str, tenant_id: str | None = None, **fields: Any) -> JennahTenant:
+    return JennahTenant(metadata=Metadata(name=name), spec=TenantSpec(tenant_id=tenant_id, **fields))
+
+
+def policy(**fields: Any) -> TenantPolicy:
+    return policy_for("team-a", [tenant("team-a", **fields)])
+
+
+def refused(job: JobSpec, by: TenantPolicy) -> list[tuple[str, str]]:
+    """Field and rule of what is not allowed."""
+    profiles = Profiles()
+    found = admission.refusals(job, resolve(job, profiles), size(job, profiles), by)
+    return [(one.field, one.rule) for one in found]
+
+
+FIELDS = [
+    ({"serviceAccount": "sa@p.iam"}, "serviceAccount", "serviceAccounts", "sa@p.iam"),
+    ({"aws": {"jobRoleArn": "arn:aws:iam::1:role/r"}}, "aws.jobRoleArn", "serviceAccounts", "arn:aws:iam::1:role/r"),
+    ({"aws": {"executionRoleArn": "arn:x"}}, "aws.executionRoleArn", "executionRoles", "arn:x"),
+    (secret(f"{SECRET}/versions/3"), "env PASSWORD", "secrets", SECRET),
+    (secret(ARN), "env PASSWORD", "secrets", ARN),
+    (secret(f"{ARN}:password::"), "env PASSWORD", "secrets", ARN),
+    ({"gcp": {"registryUsernameSecret": f"{SECRET}/versions/1"}}, "gcp.registryUsernameSecret", "secrets", SECRET),
+    ({"gcp": {"registryPasswordSecret": f"{SECRET}/versions/1"}}, "gcp.registryPasswordSecret", "secrets", SECRET),
+    ({"aws": {"registryCredentialsArn": ARN}}, "aws.registryCredentialsArn", "secrets", ARN),
+    ({"aws": {"jobQueue": "q"}}, "aws.jobQueue", "queues", "q"),
+    ({"aws": {"shareIdentifier": "s"}}, "aws.shareIdentifier", "shareIdentifiers", "s"),
+    ({"aws": {"logGroup": "/acme"}}, "aws.logGroup", "logGroups", "/acme"),
+    ({"azure": {"pool": "P"}}, "azure.pool", "pools", "p"),
+    ({"azure": {"registryIdentity": "/id"}}, "azure.registryIdentity", "registryIdentities", "/id"),
+    ({"gcp": {"instanceTemplate": "t"}}, "gcp.instanceTemplate", "instanceTemplates", "t"),
+    ({"gcp": {"network": "global/networks/n"}}, "gcp.network", "networks", "global/networks/n"),
+    ({"gcp": {"subnetwork": "regions/r/subnetworks/n"}}, "gcp.subnetwork", "networks", "regions/r/subnetworks/n"),
+    ({"gcp": {"reservation": "r"}}, "gcp.reservation", "reservations", "r"),
+    ({"gcp": {"bootDiskImage": "i"}}, "gcp.bootDiskImage", "bootDiskImages", "i"),
+    ({"gcp": {"tags": ["t"]}}, "gcp.tags", "networkTags", "t"),
+    ({"kubernetes": {"priorityClassName": "high"}}, "kubernetes.priorityClassName", "priorityClasses", "high"),
+    ({"kubernetes": {"imagePullSecrets": ["s"]}}, "kubernetes.imagePullSecrets", "imagePullSecrets", "s"),
+    ({"kubernetes": {"nodeSelector": {"pool": "gpu"}}}, "kubernetes.nodeSelector", "nodeSelectors", "pool=gpu"),
+    ({"kubernetes": {"nodeSelector": {"pool": "gpu"}}}, "kubernetes.nodeSelector", "nodeSelectors", "pool"),
+    ({"kubernetes": {"tolerations": [{"key": "t", "value": "v"}]}}, "kubernetes.tolerations", "tolerations", "t=v"),
+    ({"kubernetes": {"tolerations": [{"key": "t"}]}}, "kubernetes.tolerations", "tolerations", "t"),
+    ({"labels": {admission.QUEUE_LABEL: "q"}}, f"labels[{admission.QUEUE_LABEL}]", "queues", "q"),
+    ({"labels": {admission.PRIORITY_LABEL: "p"}}, f"labels[{admission.PRIORITY_LABEL}]", "priorityClasses", "p"),
+]  # fmt: skip
+
+
+def field_of(rule: str) -> str:
+    """The Python name of a list."""
+    return next(one.name for one in msgspec.structs.fields(Allow) if one.encode_name == rule)
+
+
+@pytest.mark.parametrize(("fields", "field", "rule", "entry"), FIELDS)
+def test_a_list_alone_decides_over_its_fields(fields: dict[str, Any], field: str, rule: str, entry: str) -> None:
+    job = spec(**fields)
+    told = (field, f"allow.{rule}")
+    assert told in refused(job, policy_for("team-a", [])), "the built-in policy allows nothing foreign"
+    assert told in refused(job, policy())
+    assert told in refused(job, policy(allow=Allow(**{field_of(rule): ("another",)})))
+    assert told not in refused(job, policy(allow=Allow(**{field_of(rule): (entry,)})))
+    assert told not in refused(job, policy(trusted=True))
+    every_other = {one.name: (entry,) for one in msgspec.structs.fields(Allow) if one.encode_name != rule}
+    assert told in refused(job, policy(allow=Allow(**every_other))), "no other list allows it"
+
+
+def test_every_list_decides_over_some_field() -> None:
+    lists = {one.encode_name for one in msgspec.structs.fields(Allow)}
+    assert {rule for _, _, rule, _ in FIELDS} | {"imageRegistries"} == lists
+
+
+def test_a_plain_job_may_run_without_any_policy() -> None:
+    job = spec(command=["x"], machineType="e2-standard-4", spot=True, labels={"team": "a"})
+    assert refused(job, policy_for("team-a", [])) == []
+
+
+@pytest.mark.parametrize(
+    ("entry", "name", "is_allowed"),
+    [
+        ("projects/p/secrets/team-a-*", "projects/p/secrets/team-a-db/versions/latest", True),
+        ("projects/p/secrets/team-a-*", "projects/p/secrets/team-b-db/versions/1", False),
+        ("projects/p/secrets/team-a-*", "projects/p/secrets/team-a-x/versions/../../team-b-db/versions/1", False),
+        ("projects/p/secrets/team-a-*", "projects/p/secrets/team-a-x%2F..%2Fteam-b/versions/1", False),
+        ("projects/p/secrets/team-a-*", "projects/p//secrets/team-a-x/versions/1", False),
+        ("projects/p/secrets/team-a-*", "projects/123456/secrets/team-a-x/versions/1", False),
+        ("projects/p/secrets/team-a-*", "projects/p/secrets/TEAM-A-x/versions/1", False),
+        ("projects/p/secrets/team-a-*", "projects/p/secrets/team-a-x", False),
+        (ARNS, ARN, True),
+        (ARNS, f"{ARN}:key:AWSCURRENT:", True),
+        (ARNS, ARN.replace("us-east-1", "eu-west-1"), False),
+        (ARNS, ARN.replace("12:secret", "13:secret"), False),
+        (ARNS, ARN.replace("team-a/", "team-a/../team-b/"), False),
+        ("", f"{SECRET}/versions/1", False),
+        ("*", f"{SECRET}/versions/1", False),
+        ("projects/*/secrets/*", f"{SECRET}/versions/1", False),
+    ],
+)  # fmt: skip
+def test_secrets_are_compared_by_whole_parts(entry: str, name: str, is_allowed: bool) -> None:
+    assert (refused(spec(**secret(name)), policy(allow=Allow(secrets=(entry,)))) == []) is is_allowed
+
+
+def test_a_longer_prefix_of_another_tenant_is_not_covered_by_a_shorter_one() -> None:
+    objects = [
+        tenant("team-a", allow=Allow(secrets=("projects/p/secrets/team-a-*",))),
+        tenant("team-a-prod", allow=Allow(secrets=("projects/p/secrets/team-a-prod-*",))),
+    ]
+    theirs = spec(**secret("projects/p/secrets/team-a-prod-db/versions/1"))
+    assert refused(theirs, policy_for("team-a", objects)) == [("env PASSWORD", "allow.secrets")]
+    assert refused(theirs, policy_for("team-a-prod", objects)) == []
+    assert refused(spec(**secret(f"{SECRET}/versions/1")), policy_for("team-a", objects)) == []
+    [told] = overlaps(objects)
+    assert "team-a-*" in told and "team-a-prod-*" in told
+
+
+@pytest.mark.parametrize(
+    ("entry", "image", "is_allowed"),
+    [
+        ("ghcr.io", "ghcr.io/acme/tool:1", True),
+        ("ghcr.io/acme", "ghcr.io/acme/tool:1", True),
+        ("ghcr.io/acme/", "ghcr.io/acme/tool:1", True),
+        ("ghcr.io/ac", "ghcr.io/acme/tool:1", False),
+        ("ghcr.io", "ghcr.io.evil.example/acme/tool", False),
+        ("https://index.docker.io/v1/", "busybox", False),
+        ("docker.io", "busybox", True),
+        ("index.docker.io", "acme/tool", True),
+        ("docker.io/library", "acme/tool", False),
+        ("docker.io/library", "busybox", True),
+        ("r.example.com:5000", "r.example.com/a", False),
+    ],
+)
+def test_images_come_from_the_registries_that_are_named(entry: str, image: str, is_allowed: bool) -> None:
+    job = JobSpec(image=image)
+    assert (refused(job, policy(allow=Allow(image_registries=(entry,)))) == []) is is_allowed
+    assert refused(job, policy(allow=Allow(image_registries=()))) == [("image", "allow.imageRegistries")]
+
+
+@pytest.mark.parametrize(
+    ("fields", "maxima", "rule"),
+    [
+        ({"resources": {"cpu": 5}}, Maxima(cpu=4), "cpu"),
+        ({"machineType": "n1-highmem-16"}, Maxima(cpu=8), "cpu"),
+        ({"resources": {"memory": "5Gi"}}, Maxima(memory="4Gi"), "memory"),
+        ({"resources": {"gpu": {"count": 2, "type": "t"}}}, Maxima(gpu=1), "gpu"),
+        ({"machineType": "g2-standard-4"}, Maxima(gpu=0), "gpu"),
+        ({"completions": 11}, Maxima(completions=10), "completions"),
+        ({"activeDeadlineSeconds": 61}, Maxima(active_deadline_seconds=60), "activeDeadlineSeconds"),
+    ],
+)
+def test_a_job_is_no_larger_than_its_tenant_may_have(fields: dict[str, Any], maxima: Maxima, rule: str) -> None:
+    for trusted in (False, True):
+        assert [one for _, one in refused(spec(**fields), policy(maxima=maxima, trusted=trusted))] == [f"maxima.{rule}"]
+
+
+def test_the_default_object_holds_for_tenants_without_their_own() -> None:
+    default = tenant("default", allow=Allow(queues=("shared",)))
+    own = tenant("team-a", allow=Allow(queues=("mine",)))
+    named = tenant("ops", "Team_B", allow=Allow(queues=("b",)))
+    objects = [default, own, named]
+    assert policy_for("team-c", objects).source == "JennahTenant default"
+    assert policy_for("team-a", objects).spec.allow.queues == ("mine",)
+    assert policy_for("Team_B", objects).spec.allow.queues == ("b",)
+    assert policy_for("default", objects).source == "JennahTenant default"
+    assert policy_for("x", []).source == "the built-in policy"
+
+
+def test_two_objects_that_claim_a_tenant_allow_nothing_but_the_one_that_is_called_so() -> None:
+    one, other = tenant("x", "team-a", trusted=True), tenant("y", "team-a", trusted=True)
+    assert "x and y" in policy_for("team-a", [one, other]).source
+    assert not policy_for("team-a", [one, other]).spec.trusted
+    own = tenant("team-a", allow=Allow(queues=("mine",)))
+    assert policy_for("team-a", [one, own]).spec.allow.queues == ("mine",)
+
+
+def test_a_job_without_an_identity_gets_its_tenants_else_the_installations() -> None:
+    by = policy(identity=Identity(gcp="team-a@p.iam"))
+    assert admission.with_identity(JobSpec(image="i"), "gcp", by, "all@p.iam").service_account == "team-a@p.iam"
+    assert admission.with_identity(JobSpec(image="i"), "aws", by, "arn:all").service_account == "arn:all"
+    assert admission.with_identity(JobSpec(image="i"), "aws", by, "").service_account is None
+    own = JobSpec(image="i", service_account="own")
+    assert admission.with_identity(own, "gcp", by, "all@p.iam").service_account == "own"
+    assert refused(JobSpec(image="i", service_account="team-a@p.iam"), by) == [], "its own default may be named"
+
+
+def test_a_refusal_names_field_list_and_policy() -> None:
+    job = spec(aws={"jobQueue": "theirs"})
+    with pytest.raises(NotAllowed) as raised:
+        admission.check(job, resolve(job, Profiles()), size(job, Profiles()), policy())
+    assert str(raised.value) == (
+        "spec.aws.jobQueue: 'theirs' is not in allow.queues of JennahTenant team-a, which holds for the tenant 'team-a'"
+    )
