@@ -1,9 +1,10 @@
-"""The ``jennah`` command: operator, api, migrate and logs. Settings come from the environment."""
+"""The ``jennah`` command: operator, api, migrate, logs and tenant. Settings come from the environment."""
 
 import argparse
 import asyncio
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from controller import proxies
 from controller.domain.errors import ConfigError, JennahError
@@ -51,6 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _migrate(dry_run=found.dry_run)
         if command == "logs":
             return _logs(found.namespace, found.job)
+        if command == "tenant":
+            return _check_tenant(found.file, found.tenant, found.policies)
         return _operator() if command == "operator" else _api()
     except ConfigError as error:
         for fault in error.faults:
@@ -70,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_SETTINGS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="{operator,api,migrate,logs}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="{operator,api,migrate,logs,tenant}")
     commands.add_parser("operator", help="run the controller: turns JennahJob resources into cloud jobs")
     commands.add_parser("api", help="run the API: DeploymentService over Connect, for the Gateway, the CLI and curl")
     migrate = commands.add_parser("migrate", help="create the database's schema, or bring it up to date")
@@ -80,6 +83,12 @@ def _parser() -> argparse.ArgumentParser:
     logs.add_argument(
         "-n", "--namespace", default="", help="the JennahJob's namespace (default: the context's, as with kubectl)"
     )
+    tenant = commands.add_parser("tenant", help="ask what a tenant's jobs may name")
+    questions = tenant.add_subparsers(dest="question", required=True, metavar="{check}")
+    check = questions.add_parser("check", help="say what a tenant's policy has against the jobs of a file")
+    check.add_argument("-f", "--file", type=Path, required=True, help="YAML with JennahJobs")
+    check.add_argument("--tenant", required=True, help="whose jobs they would be")
+    check.add_argument("--policies", type=Path, help="YAML with JennahTenants, in place of those of the cluster")
     return parser
 
 
@@ -118,6 +127,13 @@ def _logs(namespace: str, job: str) -> int:
 
     asyncio.run(joblogs.show(namespace, job))
     return 0
+
+
+def _check_tenant(file: Path, tenant: str, policies: Path | None) -> int:
+    from controller import settings, tenantcheck
+
+    is_allowed = asyncio.run(tenantcheck.check(file, tenant, policies, settings.read_profiles()))
+    return 0 if is_allowed else 1
 
 
 if __name__ == "__main__":

@@ -267,6 +267,14 @@ def _default_service_account(env: Environment, provider: str) -> str:
     return account
 
 
+def read_profiles(variables: Mapping[str, str] | None = None) -> Profiles:
+    """JOB_CONFIG_PATH alone. Raises ConfigError."""
+    env = Environment(variables)
+    found = _profiles(env)
+    env.done()
+    return found
+
+
 def _ends_orphans(env: Environment, provider: str) -> bool:
     ends = env.choice("ORPHANS", ("report", "cancel"), "report") == "cancel"
     if ends and provider != "local" and not env.text("JENNAH_INSTANCE", ""):

@@ -1,4 +1,4 @@
-"""The in-memory API server inside a test's own process, with the CRD installed."""
+"""The in-memory API server inside a test's own process, with the CRDs installed."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -13,7 +13,7 @@ from controller.kube import paths
 from controller.kube.client import KubeClient
 from dev.kubeapi.server import KubeApiServer
 
-CRD = Path(__file__).parents[1] / "crds" / "jennahjob.yaml"
+CRDS = Path(__file__).parents[1] / "crds"
 
 
 @contextlib.asynccontextmanager
@@ -24,9 +24,11 @@ async def serving(data_dir: Path) -> AsyncIterator[KubeClient]:
     try:
         async with KubeClient(await configuration_of(data_dir)) as client:
             path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-            await client.post(path, yaml.safe_load(CRD.read_text()))
-            with contextlib.suppress(Throttled):  # the first list of a kind comes too early
-                await client.get(paths.jobs(), limit="1")
+            for crd in sorted(CRDS.glob("*.yaml")):
+                await client.post(path, yaml.safe_load(crd.read_text()))
+            for kind in (paths.jobs(), paths.tenants()):
+                with contextlib.suppress(Throttled):  # the first list of a kind comes too early
+                    await client.get(kind, limit="1")
             yield client
     finally:
         await server.stop()

@@ -43,6 +43,11 @@ RETRY_AFTER_MOST_SECONDS = 60.0
 """No server's wish for a pause is followed for longer."""
 UNSERVED = "is the JennahJob CRD installed? kubectl apply -f crds/"
 
+
+class Unserved(Unavailable):
+    """The API server does not serve that kind (now)."""
+
+
 Object = dict[str, Any]
 _calls = functools.cache(metrics.KUBERNETES_CALLS.labels)
 _BROKEN = (aiohttp.ClientError, kube_config.ConfigException, TimeoutError, OSError, ssl.SSLError)
@@ -292,7 +297,7 @@ def _error(method: str, path: str, status: int, data: bytes, retry_after: str | 
     text = f"Kubernetes API: {method} {path}: {status} {reason}: {message}"
     if status == 404:
         # Only of what is named: that the CRD is not served (now) says of no object that it is gone.
-        return NotFound(text) if named else Unavailable(f"Kubernetes API: 404: {message or reason}; {UNSERVED}")
+        return NotFound(text) if named else Unserved(f"Kubernetes API: 404: {message or reason}; {UNSERVED}")
     if status == 410:
         return Expired(text)
     if status == 409:

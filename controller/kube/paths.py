@@ -20,6 +20,11 @@ def job_status(namespace: str, name: str) -> str:
     return f"{job(namespace, name)}/status"
 
 
+def kinds() -> str:
+    """What the API server serves of our group."""
+    return _GROUP
+
+
 def tenants() -> str:
     """All JennahTenants."""
     return f"{_GROUP}/jennahtenants"

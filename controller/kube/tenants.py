@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import msgspec
 
 from controller.domain import tenants
-from controller.domain.errors import NotFound, Unavailable
+from controller.domain.errors import Unavailable
 from controller.domain.tenants import JennahTenant, TenantPolicy
 from controller.kube import paths
-from controller.kube.client import KubeClient, items_of
+from controller.kube.client import KubeClient, Unserved, items_of
 from controller.ports import Clock
 
 log = logging.getLogger(__name__)
@@ -43,12 +43,19 @@ class TenantPolicies:
     async def _read(self) -> Sequence[JennahTenant]:
         try:
             found = items_of(await self._client.get(paths.tenants()))
-        except NotFound:
-            return ()  # the kind is not installed: the built-in policy holds
+        except Unserved:
+            if await self._is_installed():
+                raise
+            return ()
         try:
             return [tenants.parse(raw) for raw in found]
         except msgspec.ValidationError as error:
             raise Unavailable(f"a JennahTenant cannot be read, is its CRD of another version? {error}") from error
+
+    async def _is_installed(self) -> bool:
+        """Whether the kind is, by the API server's own list. Where it is not the built-in policy holds."""
+        served = await self._client.get(paths.kinds())
+        return any(one["name"] == "jennahtenants" for one in served["resources"])
 
     def _tell(self) -> None:
         """Warn of prefixes that cover another tenant's, once for each change."""

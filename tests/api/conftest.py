@@ -6,12 +6,14 @@ import logging
 import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
 import yaml
 from kubernetes.aio.client import Configuration
 
+from controller.domain import names
 from controller.domain.errors import Throttled
 from controller.kube import paths
 from controller.kube.client import KubeClient, load_configuration
@@ -19,7 +21,7 @@ from controller.stores.sqlite import SqliteStore
 from dev.kubeapi.server import KubeApiServer
 from tests.api.harness import Api, serving, wipe
 
-CRD = Path(__file__).parents[2] / "crds" / "jennahjob.yaml"
+CRD_FOLDER = Path(__file__).parents[2] / "crds"
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
@@ -103,6 +105,16 @@ async def opened(folder: Path) -> AsyncIterator[SqliteStore]:
 
 async def _install_crd(kubeconfig: Path) -> None:
     async with KubeClient(await configuration_of(kubeconfig)) as client:
-        await client.post(CRDS, yaml.safe_load(CRD.read_text()))
-        with contextlib.suppress(Throttled):  # the first list of a kind comes too early
-            await client.get(paths.jobs(), limit="1")
+        for crd in sorted(CRD_FOLDER.glob("*.yaml")):
+            await client.post(CRDS, yaml.safe_load(crd.read_text()))
+        for kind in (paths.jobs(), paths.tenants()):
+            with contextlib.suppress(Throttled):  # the first list of a kind comes too early
+                await client.get(kind, limit="1")
+        # What most tests name has a list of its own elsewhere: here everything may be named.
+        await client.post(paths.tenants(), trusted("default"))
+
+
+def trusted(name: str) -> dict[str, Any]:
+    """A JennahTenant that may name everything."""
+    kind = {"apiVersion": names.API_VERSION, "kind": "JennahTenant", "metadata": {"name": name}}
+    return {**kind, "spec": {"trusted": True}}

@@ -23,7 +23,9 @@ MANAGER = "jennah-e2e"
 LABEL = "app.kubernetes.io/managed-by"
 LIMIT_SECONDS = 60.0
 _NAMESPACES = "/api/v1/namespaces"
-CRD = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{names.PLURAL}.{names.GROUP}"
+_CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+CRD = f"{_CRDS}/{names.PLURAL}.{names.GROUP}"
+TENANT_CRD = f"{_CRDS}/jennahtenants.{names.GROUP}"
 APPLY = "application/apply-patch+yaml"
 
 
@@ -31,33 +33,36 @@ class NotOurs(Exception):
     """The cluster has something of another's that the suite would have to change."""
 
 
-def manifest() -> Object:
-    """The CRD of this tree."""
-    crd: Object = yaml.safe_load((ROOT / "crds" / "jennahjob.yaml").read_text())
+def manifest(path: str = CRD) -> Object:
+    """That CRD of this tree."""
+    name = "jennahjob" if path == CRD else "jennahtenant"
+    crd: Object = yaml.safe_load((ROOT / "crds" / f"{name}.yaml").read_text())
     return crd
 
 
 @contextlib.asynccontextmanager
 async def crd(cluster: Cluster) -> AsyncIterator[None]:
-    """The CRD of this tree, served. One that was made here goes again, unless others use it by then.
+    """The CRDs of this tree, served. Those that were made here go again, unless others use them by then.
 
     One that was there is updated where it differs. Raises NotOurs where somebody else manages what differs.
     """
     client = cluster.client
-    before = await _find(client, CRD)
-    try:
-        applied = await _apply(client, dryRun="All")
-        if before is None or applied["spec"] != before["spec"]:
-            await _apply(client)
-    except Conflict as error:
-        raise NotOurs(f"the cluster has another JennahJob CRD, which is not the suite's to change: {error}") from error
+    before = {path: await _find(client, path) for path in (CRD, TENANT_CRD)}
+    for path, found in before.items():
+        try:
+            applied = await _apply(client, path, dryRun="All")
+            if found is None or applied["spec"] != found["spec"]:
+                await _apply(client, path)
+        except Conflict as error:
+            raise NotOurs(f"the cluster has another CRD of ours, which the suite may not change: {error}") from error
     await _until_served(client)
     try:
         yield
     finally:
-        if before is None and not await _is_used(client):
-            await client.delete(CRD)
-            await until_gone(client, CRD)
+        for path, found in before.items():
+            if found is None and not await _is_used(client, path):
+                await client.delete(path)
+                await until_gone(client, path)
 
 
 @contextlib.asynccontextmanager
@@ -140,10 +145,10 @@ async def discover(client: KubeClient) -> list[Resource]:
     return found
 
 
-async def _apply(client: KubeClient, **query: str) -> Object:
+async def _apply(client: KubeClient, path: str, **query: str) -> Object:
     """Server-side apply, without force."""
     query["fieldManager"] = MANAGER
-    return await client.call("PATCH", CRD, body=manifest(), content_type=APPLY, query=query)
+    return await client.call("PATCH", path, body=manifest(path), content_type=APPLY, query=query)
 
 
 async def everything(client: KubeClient) -> set[str]:
@@ -162,6 +167,7 @@ async def _until_served(client: KubeClient) -> None:
         while True:
             try:
                 await client.get(paths.jobs(), limit="1")
+                await client.get(paths.tenants(), limit="1")
                 return
             except Throttled as error:
                 await asyncio.sleep(error.delay)
@@ -171,9 +177,9 @@ async def _until_served(client: KubeClient) -> None:
                 await asyncio.sleep(0.1)
 
 
-async def _is_used(client: KubeClient) -> bool:
-    """By jobs that are left, which are not ours, or by another run of the suite."""
-    if items_of(await client.get(paths.jobs(), limit="1")):
+async def _is_used(client: KubeClient, path: str) -> bool:
+    """That CRD: by objects that are left, which are not ours, or by another run of the suite."""
+    if items_of(await client.get(paths.jobs() if path == CRD else paths.tenants(), limit="1")):
         return True
     others = items_of(await client.get(_NAMESPACES, labelSelector=f"{LABEL}={MANAGER}"))
     return any(not other["metadata"].get("deletionTimestamp") for other in others)

@@ -11,7 +11,7 @@ from controller.domain.errors import Invalid
 from controller.kube import paths
 from controller.kube.client import KubeClient
 from dev.kubeapi import columns
-from tests.kubeapi import CRD, serving
+from tests.kubeapi import CRDS, serving
 
 
 @pytest.fixture
@@ -150,7 +150,7 @@ async def test_jobs_can_be_selected_by_tenant_provider_and_phase(client: KubeCli
 
 @pytest.mark.parametrize(("status", "reason"), [("True", "Submitted"), ("False", "ProviderNotConfigured")])
 def test_the_wide_table_says_whether_the_service_has_the_job_or_why_not(status: str, reason: str) -> None:
-    [version] = yaml.safe_load(CRD.read_text())["spec"]["versions"]
+    [version] = yaml.safe_load((CRDS / "jennahjob.yaml").read_text())["spec"]["versions"]
     [column] = [each for each in version["additionalPrinterColumns"] if each["name"] == "Submission"]
     other = {"type": "ParallelismHonoured", "status": "False", "reason": "NotSupported"}
     shown = {"status": {"conditions": [other, {"type": "Submitted", "status": status, "reason": reason}]}}
@@ -160,7 +160,7 @@ def test_the_wide_table_says_whether_the_service_has_the_job_or_why_not(status: 
 
 def test_everything_that_rules_may_look_at_is_bounded() -> None:
     """By the bounds the API server estimates what a rule may cost, and refuses a CRD whose rules may cost too much."""
-    [version] = yaml.safe_load(CRD.read_text())["spec"]["versions"]
+    [version] = yaml.safe_load((CRDS / "jennahjob.yaml").read_text())["spec"]["versions"]
     unbounded = set(_unbounded(version["schema"]["openAPIV3Schema"]["properties"]["spec"], "spec"))
     # Numbers or short texts: their pattern bounds them, which no estimate knows; rules compare `resources` as a whole.
     assert unbounded == {"spec.resources.cpu", "spec.resources.memory", "spec.resources.sharedMemory"}
