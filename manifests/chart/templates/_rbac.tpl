@@ -8,10 +8,6 @@
 - apiGroups: [jennah.alphaus.cloud]
   resources: [jennahjobs/status]
   verbs: [patch]
-# What tenants may name.
-- apiGroups: [jennah.alphaus.cloud]
-  resources: [jennahtenants]
-  verbs: [list]
 # A job's env and envFrom.
 - apiGroups: [""]
   resources: [secrets, configmaps]
