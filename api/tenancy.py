@@ -36,7 +36,7 @@ class Tenancy:
         if job.status.tenant_id or (wanted and namespace == self._own_namespace):
             return job.status.tenant_id or wanted or ""
         label = await self._label_of(namespace)
-        return "" if label is None else label or wanted or namespace
+        return "" if label is None else label or names.namespace_tenant(namespace)
 
     async def _label_of(self, namespace: str) -> str | None:
         """Its tenant; "" where it has no label, None where we may not look."""

@@ -48,7 +48,7 @@ def tenant_id(headers: Mapping[str, str]) -> str:
     tenant = headers.get(TENANT_HEADER, "").strip()
     if not tenant:
         raise Invalid(f"{TENANT_HEADER} header is required")
-    if fault := names.tenant_fault(tenant):
+    if fault := names.api_tenant_fault(tenant):
         raise Invalid(f"{TENANT_HEADER} {fault}")
     return tenant
 

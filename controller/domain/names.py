@@ -1,6 +1,7 @@
 """Names and ids: what is legal, and how ours are derived. Always from the object, never from chance."""
 
 import functools
+import hashlib
 import re
 import uuid
 
@@ -27,6 +28,8 @@ ID_MAX = 36
 """Tenant and job ids are STRING(36) in Spanner (contract §2)."""
 
 _TENANT = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+_NAMESPACE_TENANT = "ns:"
+_TOO_LONG = f"is longer than {ID_MAX} characters"
 _DNS_SUBDOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _EXTERNAL_NAME = re.compile(r"[a-z][a-z0-9-]*-([0-9a-f]{32})")
@@ -36,10 +39,29 @@ _LABEL_VALUE = re.compile(rf"({_LABEL})?")
 _NAMESPACE = uuid.UUID("6e7a3f0e-5a0b-5c7e-9d43-6a656e6e6168")  # fixed for ever: ids derive from it
 
 
+def namespace_tenant(namespace: str) -> str:
+    """The tenant of jobs in a namespace without the tenant's label: no name that a caller of the API can have."""
+    tenant_id = f"{_NAMESPACE_TENANT}{namespace}"
+    if len(tenant_id) <= ID_MAX:
+        return tenant_id
+    digits = hashlib.sha256(namespace.encode()).hexdigest()[:8]
+    return f"{tenant_id[: ID_MAX - 1 - len(digits)]}-{digits}"
+
+
+def tenant_label(tenant_id: str) -> str:
+    """The tenant as the value of a label. It only narrows a search down: two tenants may have the same."""
+    return tenant_id.replace(_NAMESPACE_TENANT, "ns.", 1)
+
+
 def tenant_fault(tenant_id: str) -> str | None:
-    """Why this is no tenant id, or None: at most 36 characters, valid as a Kubernetes label value."""
+    """Why no job can belong to that tenant, or None: as `api_tenant_fault`, or a namespace's (`namespace_tenant`)."""
+    return api_tenant_fault(tenant_id.removeprefix(_NAMESPACE_TENANT)) if len(tenant_id) <= ID_MAX else _TOO_LONG
+
+
+def api_tenant_fault(tenant_id: str) -> str | None:
+    """Why no caller of the API can be that tenant, or None: at most 36 characters, valid as a label's value."""
     if len(tenant_id) > ID_MAX:
-        return f"is longer than {ID_MAX} characters"
+        return _TOO_LONG
     if not _TENANT.fullmatch(tenant_id):
         return "must consist of letters, digits, '-', '_' or '.', and start and end with a letter or digit"
     return None

@@ -328,7 +328,7 @@ class Reconciler:
         tenant_id = await self._tenancy.tenant_of(job)
         labels = {names.LABEL_JOB_ID: job.job_id}
         if names.tenant_fault(tenant_id) is None:
-            labels[names.LABEL_TENANT] = tenant_id
+            labels[names.LABEL_TENANT] = names.tenant_label(tenant_id)
         held = await self._resources.hold(job, labels)
         self._cache.put(held)
         draft.restart_from(held)
@@ -353,7 +353,8 @@ class Reconciler:
                 Phase.FAILED,
                 reason=reasons.TENANT_MISMATCH,
                 message=f"spec.tenantId is {job.spec.tenant_id!r}, but jobs of the namespace "
-                f"{job.metadata.namespace!r} belong to the tenant {tenant_id!r}",
+                f"{job.metadata.namespace!r} belong to the tenant {tenant_id!r}; the namespace's label "
+                f"{names.LABEL_TENANT} decides",
                 now=self._clock.now(),
             )
             return

@@ -1,4 +1,8 @@
-"""Whose job an object is. A namespace's label decides for all jobs in it, but for those that the API creates."""
+"""Whose job an object is. A namespace's label decides for all jobs in it, but for those that the API creates.
+
+Jobs of a namespace without the label belong to the namespace itself (`names.namespace_tenant`), which is no tenant of
+the API: who may make a namespace, or a job in one, need not be the tenant that is called the same there.
+"""
 
 from controller.domain import names, reasons
 from controller.domain.job import Job
@@ -13,7 +17,7 @@ class Tenancy:
         self._api_namespace = api_namespace
 
     async def tenant_of(self, job: Job) -> str:
-        """What was settled, else the namespace's label, else the spec, else the namespace.
+        """What was settled, else the namespace's label, else the namespace.
 
         Raises Forbidden, Unavailable. A job whose spec names another tenant than this is not to run.
         """
@@ -23,4 +27,4 @@ class Tenancy:
         if wanted and namespace == self._api_namespace:
             return wanted
         labels = await self._resources.namespace_labels(namespace)
-        return labels.get(names.LABEL_TENANT) or wanted or namespace
+        return labels.get(names.LABEL_TENANT) or names.namespace_tenant(namespace)

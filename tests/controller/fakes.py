@@ -382,7 +382,8 @@ class FakeResources:
         self.writes = 0
         self.reads = 0
         self.env: Environment | Exception = Environment(values={}, shown={})
-        self.labels: dict[str, str] = {}
+        self.labels = {names.LABEL_TENANT: "tenant"}
+        """Of every namespace."""
         self.tenant: TenantSpec | Exception = TenantSpec(trusted=True)
         """The policy of every tenant."""
         self.faults = faults or FaultPoints()

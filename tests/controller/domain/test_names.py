@@ -53,3 +53,12 @@ def test_job_ids_that_are_not(job_id: str) -> None:
 @pytest.mark.parametrize(("name", "legal"), [("A", True), ("_a1", True), ("1A", False), ("A-B", False), ("", False)])
 def test_env_names_are_c_identifiers(name: str, legal: bool) -> None:
     assert names.is_env_name(name) is legal
+
+
+@pytest.mark.parametrize("namespace", ["default", "a" * 33, "a" * 34, "team-a", "x" * 63])
+def test_a_namespaces_own_tenant_can_be_recorded_and_is_no_callers(namespace: str) -> None:
+    tenant_id = names.namespace_tenant(namespace)
+    assert names.tenant_fault(tenant_id) is None
+    assert names.api_tenant_fault(tenant_id) is not None
+    assert names.is_label("k", names.tenant_label(tenant_id))
+    assert tenant_id != names.namespace_tenant(namespace[:-1] + "b")

@@ -37,7 +37,8 @@ async def test_a_job_of_another_tenant_fails_and_nothing_of_it_is_submitted_or_t
     failed = world.kube.current(job)
     assert (failed.status.phase, failed.status.reason) == (Phase.FAILED, "TenantMismatch")
     where = "jobs of the namespace 'default' belong to the tenant 'blue'"
-    assert failed.status.message == f"spec.tenantId is 'red', but {where}"
+    decides = f"the namespace's label {names.LABEL_TENANT} decides"
+    assert failed.status.message == f"spec.tenantId is 'red', but {where}; {decides}"
     assert failed.status.tenant_id == "blue"
     assert failed.metadata.labels.get(names.LABEL_TENANT) in (None, "blue")
     assert not world.provider.submissions
@@ -80,13 +81,25 @@ async def test_the_api_creates_jobs_of_any_tenant_in_its_namespace(world: World)
 
 async def test_a_job_that_is_older_than_the_label_goes_on_as_it_began(world: World) -> None:
     world.kube.labels = {}
-    jobs = [world.kube.create("named", tenant_id="red"), world.kube.create("unnamed", tenant_id=None)]
-    for job in jobs:
-        await world.reconcile(job)
+    job = world.kube.create("unnamed", tenant_id=None)
+    await world.reconcile(job)
     world.kube.labels = {names.LABEL_TENANT: "blue"}
     world.start()
-    for job, tenant in zip(jobs, ("red", "default"), strict=True):
-        await world.observe(job)
-        status = world.kube.current(job).status
-        assert (status.phase, status.tenant_id) == (Phase.SCHEDULED, tenant)
-    assert {tenant for tenant, _ in world.record.rows} == {"red", "default"}
+    await world.observe(job)
+    status = world.kube.current(job).status
+    assert (status.phase, status.tenant_id) == (Phase.SCHEDULED, "ns:default")
+    assert {tenant for tenant, _ in world.record.rows} == {"ns:default"}
+
+
+async def test_a_namespace_without_the_label_is_no_tenant_of_the_api_and_its_jobs_may_name_none(world: World) -> None:
+    """Who may make a namespace called as a tenant, or a job in one, is not that tenant."""
+    world.kube.labels = {}
+    unnamed = world.kube.create("unnamed", namespace="red", tenant_id=None, held=False)
+    named = world.kube.create("named", namespace="green", tenant_id="red")
+    for job in (unnamed, named):
+        await world.reconcile(job)
+    assert world.kube.current(unnamed).status.tenant_id == "ns:red"
+    refused = world.kube.current(named).status
+    assert (refused.phase, refused.reason, refused.tenant_id) == (Phase.FAILED, "TenantMismatch", "ns:green")
+    assert {tenant for tenant, _ in world.record.rows} == {"ns:red", "ns:green"}
+    assert world.kube.current(unnamed).metadata.labels[names.LABEL_TENANT] == "ns.red"
