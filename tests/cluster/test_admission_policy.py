@@ -134,9 +134,11 @@ async def test_a_job_belongs_to_the_tenant_of_its_namespaces_label(tenants: Tena
     assert await tenants.create(tenants.user, tenants.team, tenantId=tenants.team)
 
 
-async def test_without_a_label_the_namespace_is_the_tenant(tenants: Tenants) -> None:
-    assert not await tenants.create(tenants.user, tenants.plain, tenantId=tenants.plain)
-    assert "belong to the tenant" in await tenants.create(tenants.user, tenants.plain, tenantId="red")
+async def test_without_a_label_jobs_are_the_namespaces_own_and_name_no_tenant(tenants: Tenants) -> None:
+    assert not await tenants.create(tenants.user, tenants.plain)
+    for tenant in ("red", tenants.plain):
+        refusal = await tenants.create(tenants.user, tenants.plain, tenantId=tenant)
+        assert f"belong to the tenant ns:{tenants.plain}" in refusal
 
 
 async def test_only_the_api_sets_another_tenant_or_a_job_id(tenants: Tenants) -> None:
