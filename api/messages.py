@@ -3,10 +3,11 @@
 from datetime import UTC, datetime
 
 from api.gen import deployment_pb2 as pb
-from controller.domain.records import JobRow, NotificationRow, TenantRow
+from controller.domain.records import JobRow, NotificationRow, TenantRow, blanked
 
 
-def job(row: JobRow) -> pb.Job:
+def job(row: JobRow, *, redacts_env: bool) -> pb.Job:
+    """`redacts_env`: values of environment variables are not shown, also those of rows that have them."""
     return pb.Job(
         job_id=row.job_id,
         tenant_id=row.tenant_id,
@@ -22,7 +23,7 @@ def job(row: JobRow) -> pb.Job:
         error_message=row.error_message or "",
         gcp_batch_job_path=row.resource_path or "",
         commands=row.commands,
-        env_vars_json=row.env_vars_json or "",
+        env_vars_json=(blanked(row.env_vars_json) if redacts_env else row.env_vars_json) or "",
         gcp_batch_task_group=row.task_group or "",
         name=row.name or "",
         resource_profile=row.resource_profile or "",

@@ -20,6 +20,11 @@ class Rows:
         self._clock = clock
         self._redact_env = redact_env
 
+    @property
+    def redacts_env(self) -> bool:
+        """Whether values of environment variables are neither stored nor shown."""
+        return self._redact_env
+
     def first(self, job: Job, tenant_id: str, env_vars: Mapping[str, str]) -> JobRow:
         """The row of transition 0, whatever has become of the job since."""
         shown = {name: "" if self._redact_env else value for name, value in env_vars.items()}

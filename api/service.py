@@ -11,6 +11,7 @@ from api.rows import Rows
 from api.submissions import Submission, Submissions
 from controller.domain import names
 from controller.domain.errors import NotFound
+from controller.domain.records import JobRow
 from controller.domain.resources import Profiles
 from controller.ports import JobStore
 
@@ -88,6 +89,9 @@ class DeploymentService:
             routing_reason=routing.reason,
         )
 
+    def _message(self, row: JobRow) -> pb.Job:
+        return messages.job(row, redacts_env=self._rows.redacts_env)
+
     async def list_jobs(self, context: Context, request: pb.ListJobsRequest) -> pb.ListJobsResponse:
         tenant_id = validation.tenant_id(context.headers)
         filters = Filters(
@@ -97,12 +101,12 @@ class DeploymentService:
             created_after=validation.created_after(request.created_after),
         )
         page = await self._jobs.list_page(tenant_id, filters)
-        return pb.ListJobsResponse(jobs=map(messages.job, page.jobs), next_page_token=page.next_token)
+        return pb.ListJobsResponse(jobs=map(self._message, page.jobs), next_page_token=page.next_token)
 
     async def get_job(self, context: Context, request: pb.GetJobRequest) -> pb.GetJobResponse:
         tenant_id = validation.tenant_id(context.headers)
         row = await self._jobs.get(tenant_id, validation.job_id(request.job_id))
-        return pb.GetJobResponse(job=messages.job(row))
+        return pb.GetJobResponse(job=self._message(row))
 
     async def cancel_job(self, context: Context, request: pb.CancelJobRequest) -> pb.CancelJobResponse:
         tenant_id = validation.tenant_id(context.headers)

@@ -20,7 +20,7 @@ from api.secrets import EnvSecrets
 from controller.domain.errors import AlreadyExists, Retryable
 from controller.domain.job import EnvFromSource, Job, JobSpec, Metadata, ObjectRef
 from controller.domain.phases import Phase
-from controller.domain.records import JobRow, Transition
+from controller.domain.records import JobRow, Transition, blanked
 from controller.ports import Clock, JobStore
 
 TAKEN: Final = "job_id is already in use"
@@ -163,6 +163,9 @@ class Submissions:
         """The answer from the record alone: the object is gone, and the job must not run again."""
         unborn = Job(metadata=Metadata(name=submission.job_id), spec=submission.spec)
         wanted = self._rows.first(unborn, submission.tenant_id, submission.env_vars)
+        if wanted.env_vars_json != row.env_vars_json and self._rows.redacts_env:
+            # It may have been recorded with its values, before they were no longer kept: the names must do.
+            row = msgspec.structs.replace(row, env_vars_json=blanked(row.env_vars_json))
         if any((getattr(row, column) or None) != (getattr(wanted, column) or None) for column in REQUESTED):
             raise AlreadyExists(DIFFERENT)
         return row.status

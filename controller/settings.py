@@ -37,8 +37,9 @@ class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     kind: str
     """DB_PROVIDER: one of `DATABASES`."""
-    redact_env: bool = False
-    """DB_REDACT_ENV: the record keeps the names of environment variables with empty values."""
+    redact_env: bool = True
+    """DB_REDACT_ENV: the record keeps, and the API shows, the names of environment variables with empty values. false:
+    their values too, as the original does."""
     tombstone_ttl_seconds: int = 30 * 86400
     """TOMBSTONE_TTL_SECONDS: how long the record remembers which jobs were deleted; 0: not at all. Longer than backups
     of etcd are kept."""
@@ -146,7 +147,7 @@ def read_database(env: Environment, data_dir: Path) -> DatabaseSettings:
     kind = env.choice("DB_PROVIDER", DATABASES)
     settings = DatabaseSettings(
         kind=kind,
-        redact_env=env.flag("DB_REDACT_ENV"),
+        redact_env=env.flag("DB_REDACT_ENV", default=True),
         tombstone_ttl_seconds=env.integer("TOMBSTONE_TTL_SECONDS", 30 * 86400, least=0, most=10 * 365 * 86400),
     )
     found: dict[str, str] = {}

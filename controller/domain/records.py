@@ -152,6 +152,21 @@ def routing(job_machine_type: str | None, resources: ResourceSet, completions: i
     )
 
 
+def blanked(env_vars_json: str | None) -> str | None:
+    """What EnvVarsJson shows where values are not to be stored or shown: the same names, each with ""."""
+    if not env_vars_json:
+        return env_vars_json
+    try:
+        names = json.loads(env_vars_json)
+    except ValueError:
+        return None
+    return _env_json(dict.fromkeys(names, "")) if isinstance(names, dict) else None
+
+
+def _env_json(env: Mapping[str, str]) -> str:
+    return json.dumps(dict(sorted(env.items())), separators=(",", ":"))
+
+
 def _is_gcp(status: JobStatus) -> bool:
     """Whether the job is at Google Cloud Batch, whose jobs have task groups (one each: providers.md §1d)."""
     return status.provider == "gcp" and status.resource_path is not None
@@ -184,7 +199,7 @@ def job_row(
         error_message=(status.message or status.reason) if failed else None,
         resource_path=status.resource_path,
         task_group=f"{status.resource_path}/taskGroups/group0" if _is_gcp(status) else None,
-        env_vars_json=None if not env else json.dumps(dict(sorted(env.items())), separators=(",", ":")),
+        env_vars_json=_env_json(env) if env else None,
         name=spec.display_name or job.metadata.name,
         resource_profile=spec.resources.profile if spec.resources else None,
         machine_type=spec.machine_type,

@@ -253,6 +253,7 @@ class Reconciler:
         for _ in range(MAX_STEPS):
             if not self._leadership.is_leader():
                 raise NotLeading("this controller does not lead")
+            seen = await self._submitting.without_values(draft.job, seen)
             doubt = self._intents.doubt(draft.job)
             action = decide(draft.job, seen, self._clock.now(), self._policy, doubt)
             match action:

@@ -5,12 +5,12 @@ been sent. A record that cannot be read says nothing: the job waits, unless Kube
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 import msgspec
 
-from controller.domain import admission, conditions, reasons
+from controller.domain import admission, conditions, reasons, redaction
 from controller.domain.destination import Destination
 from controller.domain.errors import (
     Conflict,
@@ -57,7 +57,7 @@ class ReconcileSettings(msgspec.Struct, frozen=True, kw_only=True):
     api_namespace: str
     """Where the API creates jobs of any tenant."""
     env_wait_seconds: float = 60.0
-    redact_env: bool = False
+    redact_env: bool = True
     default_identities: Mapping[str, str] = {}
     """What jobs run as that name no serviceAccount, and whose tenant's policy names none, by provider."""
 
@@ -271,6 +271,23 @@ class Submitting:
         otherwise = self._settings.default_identities.get(provider, "")
         spec = admission.with_identity(request.spec, provider, policy, otherwise)
         return msgspec.structs.replace(request, spec=spec)
+
+    async def without_values(self, job: Job, seen: Observation | Unseen) -> Observation | Unseen:
+        """The observation of a job's end without the values of its environment.
+
+        Its program or the service may have quoted them, and what is told goes into status, events, record and
+        notifications. Values that cannot be read any more, because their Secret is gone, cannot be looked for.
+        """
+        if not isinstance(seen, Observation) or not seen.has_ended or not seen.message or job.is_finished:
+            return seen
+        if not (job.spec.env or job.spec.env_from):
+            return seen
+        values: Iterable[str]
+        try:
+            values = (await self._resources.environment(job)).values.values()
+        except (EnvironmentMissing, Invalid):
+            values = [one.value for one in job.spec.env or () if one.value]
+        return msgspec.structs.replace(seen, message=redaction.without_values(seen.message, values))
 
     async def _tell_that_it_stalls(self, draft: Draft, reason: str, error: JennahError) -> None:
         draft.mark(conditions.PROGRESSING, False, reason=reason, message=str(error), now=self._clock.now())
