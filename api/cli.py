@@ -2,11 +2,14 @@
 
 import argparse
 import asyncio
+import logging
+import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from controller import proxies
+from controller import proxies, variables
 from controller.domain.errors import ConfigError, JennahError
 
 _DESCRIPTION = "Jennah runs containers on cloud batch services, as JennahJob resources of Kubernetes."
@@ -96,11 +99,17 @@ def _parser() -> argparse.ArgumentParser:
 # Each program imports its own half only: neither pays for the other's libraries.
 
 
+def _warn_of_misspelt_variables() -> None:
+    for sentence in variables.misspelt(os.environ, set(re.findall(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b", _SETTINGS))):
+        logging.getLogger("jennah").warning("%s", sentence)
+
+
 def _operator() -> int:
     from controller import logs, main, settings
 
     found = settings.read_operator()
     logs.set_up(found.common.log_level, found.common.log_format)
+    _warn_of_misspelt_variables()
     asyncio.run(main.run(found))
     return 0
 
@@ -111,6 +120,7 @@ def _api() -> int:
 
     found = settings.read_api()
     logs.set_up(found.common.log_level, found.common.log_format)
+    _warn_of_misspelt_variables()
     asyncio.run(main.run(found))
     return 0
 

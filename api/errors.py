@@ -25,6 +25,13 @@ class RecordUnreadable(Unavailable):
     """Whether a job id was used before cannot be told: the record alone knows of jobs whose objects are gone."""
 
 
+class NamespaceMissing(Unavailable):
+    """The namespace in which the API makes jobs does not exist: it is for the installation's operators to make it."""
+
+    def __init__(self, namespace: str) -> None:
+        super().__init__(f"the namespace {namespace!r} of JENNAH_NAMESPACE, in which jobs are made, does not exist")
+
+
 CODES: Final[tuple[tuple[type[JennahError], Code, str | None], ...]] = (
     (Invalid, Code.INVALID_ARGUMENT, None),
     (NotFound, Code.NOT_FOUND, None),
@@ -39,6 +46,7 @@ CODES: Final[tuple[tuple[type[JennahError], Code, str | None], ...]] = (
         "the database cannot be read, and it alone may know that this job_id has run before: nothing was submitted, "
         "try again",
     ),
+    (NamespaceMissing, Code.FAILED_PRECONDITION, None),
     (Unavailable, Code.UNAVAILABLE, "the Kubernetes API or the database is unavailable, try again"),
     (Retryable, Code.UNAVAILABLE, "temporarily unavailable, try again"),
 )

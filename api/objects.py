@@ -11,10 +11,11 @@ from typing import Any
 
 import msgspec
 
+from api.errors import NamespaceMissing
 from api.tenancy import Tenancy
 from controller.domain import job as jobs
 from controller.domain import names
-from controller.domain.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
+from controller.domain.errors import Conflict, Forbidden, Invalid, NotFound
 from controller.domain.job import Job
 from controller.domain.records import Transition
 from controller.kube import paths
@@ -44,11 +45,12 @@ class JobObjects:
         return self._namespace
 
     async def create(self, body: Object) -> Job:
-        """Raises AlreadyExists for a taken name, Invalid for what the CRD refuses, Unavailable, Throttled."""
+        """Raises AlreadyExists for a taken name, Invalid for what the CRD refuses, NamespaceMissing, Unavailable,
+        Throttled."""
         try:
             return jobs.parse(await self._client.post(paths.jobs(self._namespace), body))
         except NotFound as error:
-            raise Unavailable(f"the namespace {self._namespace!r} is missing: {error}") from error
+            raise NamespaceMissing(self._namespace) from error
 
     async def get(self, name: str) -> Job | None:
         """The object of that name in our namespace."""
@@ -111,8 +113,14 @@ class JobObjects:
         return job is not None and job.metadata.uid == transition.uid and not job.is_purged
 
     async def check(self) -> None:
-        """Raises where the resource cannot be read: no connection, no permission, no CRD."""
+        """Raises where jobs cannot be read or made: no connection, no permission, no CRD, NamespaceMissing."""
         await self._client.get(paths.jobs(self._namespace), limit="1")
+        try:
+            await self._client.get(paths.namespace(self._namespace))
+        except NotFound as error:
+            raise NamespaceMissing(self._namespace) from error
+        except Forbidden:
+            return  # it may be there: a job tells
 
     async def _of_tenant(self, tenant_id: str, found: Iterable[Job]) -> list[Job]:
         return [job for job in found if not job.is_purged and await self._tenancy.tenant_of(job) == tenant_id]

@@ -7,6 +7,7 @@ from typing import Final
 
 from aiohttp import web
 
+from api.errors import NamespaceMissing
 from controller.domain.errors import JennahError
 
 LOG = logging.getLogger(__name__)
@@ -32,11 +33,11 @@ class Probes:
         return web.Response(text="ok")
 
     async def readyz(self, _: web.Request) -> web.Response:
-        """Ready when Kubernetes and the database answer; else 503 and the names of those that do not."""
+        """Ready when Kubernetes and the database answer, and jobs can be made; else 503 and what does not."""
         if self.is_stopping:
             return _stopping()
-        results = await asyncio.gather(*(_passes(name, check) for name, check in self._checks.items()))
-        failed = [name for name, passes in zip(self._checks, results, strict=True) if not passes]
+        results = await asyncio.gather(*(_fault(name, check) for name, check in self._checks.items()))
+        failed = [f"{name}{told}" for name, told in zip(self._checks, results, strict=True) if told is not None]
         if failed:
             return web.Response(status=503, text=f"not ready: {', '.join(failed)}")
         return web.Response(text="ok")
@@ -46,11 +47,15 @@ def _stopping() -> web.Response:
     return web.Response(status=503, text="stopping")
 
 
-async def _passes(name: str, check: Check) -> bool:
+async def _fault(name: str, check: Check) -> str | None:
+    """None where that part answers; else what may be told of it to anyone, behind its name."""
     try:
         async with asyncio.timeout(CHECK_SECONDS):
             await check()
+    except NamespaceMissing as error:
+        LOG.warning("not ready: %s: %s", name, error)
+        return f": {error}"
     except (JennahError, TimeoutError) as error:
         LOG.warning("not ready: %s: %s", name, error or "no answer in time")
-        return False
-    return True
+        return ""
+    return None

@@ -1,9 +1,23 @@
 """Reading environment variables with all their faults. What they mean is in `settings` and `cloud_settings`."""
 
+import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from controller.domain.errors import ConfigError
+
+_ALIKE = 0.88
+"""How much of a name must agree (difflib) for it to be taken for a misspelt one: a letter or two, or a swap."""
+
+
+def misspelt(names: Iterable[str], known: Collection[str]) -> list[str]:
+    """A sentence for each variable that is not one of ours and is nearly called as one."""
+    told = []
+    for name in sorted(set(names) - set(known)):
+        meant = difflib.get_close_matches(name.upper(), known, n=1, cutoff=_ALIKE)
+        if meant:
+            told.append(f"{name} is no setting and changes nothing: is {meant[0]} meant?")
+    return told
 
 
 class Environment:

@@ -12,7 +12,7 @@ from controller.kube import paths
 from controller.kube.client import KubeClient
 from controller.stores.sqlite import SqliteStore
 from tests.api.faults import ADDRESS, FaultyClient, FaultyStore
-from tests.api.harness import IMAGE, TENANT, Api, Reply, serving
+from tests.api.harness import IMAGE, TENANT, Api, Reply, api_settings, serving
 from tests.controller.fakes import FakeClock
 
 T = TypeVar("T")
@@ -261,3 +261,14 @@ async def until(condition: Any) -> None:
     async with asyncio.timeout(5):
         while not await condition():
             await asyncio.sleep(0.001)
+
+
+async def test_a_namespace_that_does_not_exist_is_told_by_the_probe_and_to_callers(
+    kube: KubeClient, store: SqliteStore
+) -> None:
+    async with serving(kube, store, api_settings(namespace="nowhere")) as api:
+        told = "the namespace 'nowhere' of JENNAH_NAMESPACE, in which jobs are made, does not exist"
+        probe = await api.raw("/readyz", None, method="GET")
+        assert (probe.status, probe.data.decode()) == (503, f"not ready: kubernetes: {told}")
+        reply = await api.submit()
+        assert (reply.code, reply.message) == ("failed_precondition", told)
