@@ -77,7 +77,8 @@ def observed(job: Job, seen: Observation, now: datetime, *, unscheduled_after: f
     if conditions.find(status.conditions, conditions.SUSPENDED) or job.spec.suspend:
         reason = reasons.ALREADY_SUBMITTED if job.spec.suspend else reasons.RESUMED
         status = _mark(job, status, conditions.SUSPENDED, False, reason, "the job has been submitted", now)
-    if conditions.find(status.conditions, conditions.ENVIRONMENT_READY):
+    environment = conditions.find(status.conditions, conditions.ENVIRONMENT_READY)
+    if environment is not None and not environment.is_true:
         status = _mark(job, status, conditions.ENVIRONMENT_READY, True, reasons.SUBMITTED, "complete", now)
     if conditions.find(status.conditions, conditions.PROGRESSING) and not (seen.tasks_due or seen.has_ended):
         told = "the next tasks were submitted"

@@ -212,6 +212,26 @@ async def test_no_event_while_the_api_may_be_making_the_secret_nor_once_it_is_th
     assert "value-to-find" not in "".join(world.kube.event_messages)
 
 
+@pytest.mark.parametrize("waited", [False, True])
+async def test_keys_that_became_no_variables_are_told_in_a_condition_and_in_one_event(
+    world: World, waited: bool
+) -> None:
+    job = await waiting_for(world, "secret files does not exist") if waited else world.kube.create()
+    world.kube.events.clear()
+    world.kube.event_messages.clear()
+    world.kube.env = Environment(values={}, shown={}, left_out=("key tls.crt of secret files", "key a-b of secret s"))
+    world.faults.arm("before submit", Unavailable("down"))
+    with pytest.raises(Unavailable):
+        await world.reconcile(job)
+    await world.reconcile(job)
+    world.provider.move(Phase.RUNNING)
+    job = await world.observe(job)
+    told = "envFrom: left out, as they cannot be variables: key tls.crt of secret files, key a-b of secret s"
+    assert condition(job, conditions.ENVIRONMENT_READY) == ("True", reasons.INVALID_VARIABLE_NAMES, told)
+    assert world.kube.events.count(("Warning", reasons.INVALID_VARIABLE_NAMES)) == 1
+    assert told in world.kube.event_messages
+
+
 async def test_a_wait_that_could_not_be_written_is_told_once_it_is(world: World) -> None:
     job = world.kube.create()
     world.kube.env = EnvironmentMissing("secret a does not exist")
