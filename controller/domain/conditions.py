@@ -69,6 +69,15 @@ def is_true(conditions: tuple[Condition, ...], kind: str) -> bool:
     return condition is not None and condition.is_true
 
 
+_WAITS = {(SUSPENDED, "True"), (ENVIRONMENT_READY, "False"), (SUBMITTED, "False"), (SCHEDULED, "False")}
+
+
+def waiting(conditions: tuple[Condition, ...]) -> Condition | None:
+    """What a job that has not begun waits for, as far as it was told: the newest of the conditions that say so."""
+    found = [one for one in conditions if (one.type, one.status) in _WAITS]
+    return max(found, key=lambda one: one.last_transition_time, default=None)
+
+
 def with_condition(
     conditions: tuple[Condition, ...],
     kind: str,

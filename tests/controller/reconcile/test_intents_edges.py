@@ -164,7 +164,7 @@ async def test_a_job_that_fails_by_our_own_rules_with_a_call_under_way_leaves_no
     def gone(*_: object) -> None:
         raise Invalid("no such profile")
 
-    monkeypatch.setattr(reconciler, "resolve", gone)
+    monkeypatch.setattr(reconciler, "size", gone)
     after = await drive(world, job, 500, every=2)
     assert after.status.phase is Phase.FAILED
     assert running(world) == []
