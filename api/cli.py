@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import os
 import sys
 from collections.abc import Sequence
 
@@ -40,6 +41,9 @@ api:       WORKER_PORT (8081)  WORKER_HOST (0.0.0.0)  JENNAH_NAMESPACE (default)
 A missing or wrong variable stops the start with a line that names it, and exit code 2.
 """
 
+_ENDED_BY_SIGPIPE = 141
+"""What a shell says of a program whose reader has gone."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one of the two programs until it is stopped. The process's exit code."""
@@ -53,8 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _logs(found.namespace, found.job)
         return _operator() if command == "operator" else _api()
     except ConfigError as error:
+        where = "jennah logs: " if command == "logs" else ""
         for fault in error.faults:
-            print(fault, file=sys.stderr)
+            print(f"{where}{fault}", file=sys.stderr)
         return 2
     except (JennahError, OSError) as error:
         print(f"jennah {command}: {error}", file=sys.stderr)
@@ -116,7 +121,12 @@ def _migrate(*, dry_run: bool) -> int:
 def _logs(namespace: str, job: str) -> int:
     from controller import joblogs
 
-    asyncio.run(joblogs.show(namespace, job))
+    try:
+        asyncio.run(joblogs.show(namespace, job))
+    except BrokenPipeError:
+        # As with `head`. What is left in the buffer goes nowhere, or Python would complain of it at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _ENDED_BY_SIGPIPE
     return 0
 
 
