@@ -79,6 +79,7 @@ def create_app(
         profiles=common.profiles,
         worker_id=common.worker_id,
         job_ttl_seconds=settings.job_ttl_seconds,
+        provider=settings.provider,
         new_id=new_id,
     )
     authorize = auth.make(settings.auth, tokens_file=settings.auth_tokens_file, client=client, clock=clock)

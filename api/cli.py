@@ -37,13 +37,16 @@ kubernetes:
            KUBERNETES_JOB_NAMESPACE  KUBERNETES_JOB_KUBECONFIG  KUBERNETES_JOB_TTL_SECONDS
            KUBERNETES_GRACE_SECONDS  KUBERNETES_POD_SECURITY (baseline, restricted)  KUBERNETES_SPOT_NODES
            KUBERNETES_GPU_RESOURCE  KUBERNETES_GPU_LABEL
-api:       WORKER_PORT (8081)  WORKER_HOST (0.0.0.0)  JENNAH_NAMESPACE (default)  WATCH_NAMESPACES
+api:       BATCH_PROVIDER  WORKER_PORT (8081)  WORKER_HOST (0.0.0.0)  JENNAH_NAMESPACE (default)  WATCH_NAMESPACES
            CANCEL_WAIT_SECONDS (5)  MAX_REQUEST_BYTES (4 MiB)  API_AUTH (none, token, kubernetes)
            API_TOKENS_FILE  ALLOWED_ORIGINS  JOB_TTL_SECONDS  METRICS_PORT  METRICS_HOST
            STOP_DELAY_SECONDS (5)  STOP_GRACE_SECONDS (30)
 
 A missing or wrong variable stops the start with a line that names it, and exit code 2.
 """
+
+_ENDED_BY_SIGPIPE = 141
+"""What a shell says of a program whose reader has gone."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,8 +63,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _check_tenant(found.file, found.tenant, found.policies)
         return _operator() if command == "operator" else _api()
     except ConfigError as error:
+        where = "jennah logs: " if command == "logs" else ""
         for fault in error.faults:
-            print(fault, file=sys.stderr)
+            print(f"{where}{fault}", file=sys.stderr)
         return 2
     except (JennahError, OSError) as error:
         print(f"jennah {command}: {error}", file=sys.stderr)
@@ -136,7 +140,12 @@ def _migrate(*, dry_run: bool) -> int:
 def _logs(namespace: str, job: str) -> int:
     from controller import joblogs
 
-    asyncio.run(joblogs.show(namespace, job))
+    try:
+        asyncio.run(joblogs.show(namespace, job))
+    except BrokenPipeError:
+        # As with `head`. What is left in the buffer goes nowhere, or Python would complain of it at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _ENDED_BY_SIGPIPE
     return 0
 
 

@@ -7,12 +7,16 @@ import base64
 import uuid
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final, TypeVar
 
 from api import tasks
 from api.gen import deployment_pb2 as pb
 from controller.domain import names
-from controller.domain.job import EnvFromSource, JobSpec, ObjectRef, Resources, spec_to_wire
+from controller.domain.job import EnvFromSource, Gpu, JobSpec, ObjectRef, Resources, spec_to_wire
+
+T = TypeVar("T")
+
+_DEFAULTS: Final = JobSpec(image="")
 
 
 def idempotent_job_id(tenant_id: str, key: str) -> str:
@@ -23,14 +27,16 @@ def idempotent_job_id(tenant_id: str, key: str) -> str:
 def job_spec(
     request: pb.SubmitJobRequest, *, tenant_id: str, job_id: str, secret_name: str, ttl_seconds: int | None = None
 ) -> JobSpec:
-    """The spec of a valid request (`validation.submission`); `ttl_seconds`: how long its object outlives its end.
+    """The spec of a valid request (`checks.fields`); `ttl_seconds`: how long its object outlives its end where
+    the request does not say.
 
     `secret_name`: of the Secret that will have its env_vars, where there are any.
     Raises Invalid for wrong task counts.
     """
-    counts = tasks.read(request.env_vars)
+    counts = tasks.read(request)
     return JobSpec(
         image=request.image_uri,
+        command=tuple(request.command) or None,
         args=tuple(request.commands) or None,
         env_from=_env_from(secret_name) if request.env_vars else None,
         resources=_resources(request),
@@ -39,10 +45,16 @@ def job_spec(
         spot=request.use_spot_vms or None,
         service_account=request.service_account or None,
         active_deadline_seconds=request.resource_override.max_run_duration_seconds or None,
+        pending_deadline_seconds=request.pending_deadline_seconds or None,
+        backoff_limit=_said(request, "backoff_limit", _DEFAULTS.backoff_limit),
+        preemption_limit=_said(request, "preemption_limit", _DEFAULTS.preemption_limit),
         completions=counts.completions,
         parallelism=counts.parallelism,
+        priority=_said(request, "priority", None),
+        labels=dict(request.labels) or None,
+        provider=request.provider or None,
         display_name=request.name or None,
-        ttl_seconds_after_finished=ttl_seconds,
+        ttl_seconds_after_finished=_said(request, "ttl_seconds_after_finished", ttl_seconds),
         tenant_id=tenant_id,
         job_id=job_id,
     )
@@ -105,11 +117,19 @@ def _env_from(secret_name: str) -> tuple[EnvFromSource, ...]:
     return (EnvFromSource(secret_ref=ObjectRef(name=secret_name)),)
 
 
+def _said(request: pb.SubmitJobRequest, field: str, default: T) -> int | T:
+    """The value of a field that may be 0; the default where it is unset."""
+    value: int = getattr(request, field)
+    return value if request.HasField(field) else default
+
+
 def _resources(request: pb.SubmitJobRequest) -> Resources | None:
-    override = request.resource_override
+    override, gpu = request.resource_override, request.gpu
     wanted = Resources(
         profile=request.resource_profile or None,
         cpu=f"{override.cpu_millis}m" if override.cpu_millis else None,
         memory=f"{override.memory_mib}Mi" if override.memory_mib else None,
+        shared_memory=f"{request.shared_memory_mib}Mi" if request.shared_memory_mib else None,
+        gpu=Gpu(count=gpu.count, type=gpu.type or None) if request.HasField("gpu") else None,
     )
     return wanted if wanted != Resources() else None

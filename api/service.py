@@ -3,14 +3,15 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from api import mapping, messages, validation
+from api import checks, mapping, messages, validation
 from api.connect.methods import Context, Method
 from api.gen import deployment_pb2 as pb
 from api.jobs import Filters, Jobs
 from api.rows import Rows
 from api.submissions import Submission, Submissions
 from controller.domain import names
-from controller.domain.errors import NotFound
+from controller.domain.errors import Invalid, NotFound
+from controller.domain.phases import Phase
 from controller.domain.records import JobRow
 from controller.domain.resources import Profiles
 from controller.ports import JobStore
@@ -31,9 +32,13 @@ class DeploymentService:
         profiles: Profiles,
         worker_id: str,
         job_ttl_seconds: int,
+        provider: str,
         new_id: Callable[[], str],
     ) -> None:
-        """`new_id` makes up UUIDs, job ids among them; `job_ttl_seconds` 0: objects of jobs are kept."""
+        """`new_id` makes up UUIDs, job ids among them; `job_ttl_seconds` 0: objects of jobs are kept.
+
+        `provider`: where jobs go that name none; "": not known here.
+        """
         self._submissions = submissions
         self._jobs = jobs
         self._store = store
@@ -41,6 +46,7 @@ class DeploymentService:
         self._profiles = profiles
         self._worker_id = worker_id
         self._job_ttl_seconds = job_ttl_seconds or None
+        self._provider = provider
         self._new_id = new_id
 
     def methods(self) -> list[Method]:
@@ -63,22 +69,21 @@ class DeploymentService:
 
     async def submit_job(self, context: Context, request: pb.SubmitJobRequest) -> pb.SubmitJobResponse:
         tenant_id = validation.tenant_id(context.headers)
-        validation.submission(request, self._profiles)
+        checks.fields(request)
         key = None if request.job_id else validation.idempotency_key(context.headers)
         job_id = request.job_id or (mapping.idempotent_job_id(tenant_id, key) if key else self._new_id())
         secret_name = names.env_secret_name(job_id, self._new_id()[:8])
         spec = mapping.job_spec(
             request, tenant_id=tenant_id, job_id=job_id, secret_name=secret_name, ttl_seconds=self._job_ttl_seconds
         )
-        phase = await self._submissions.submit(
-            Submission(
-                spec=spec,
-                env_vars=dict(request.env_vars),
-                tenant_id=tenant_id,
-                job_id=job_id,
-                may_exist=bool(request.job_id or key),
-            )
+        submission = Submission(
+            spec=spec,
+            env_vars=dict(request.env_vars),
+            tenant_id=tenant_id,
+            job_id=job_id,
+            may_exist=bool(request.job_id or key),
         )
+        phase = await self._submitted(submission)
         routing = self._rows.routing(spec)
         return pb.SubmitJobResponse(
             job_id=job_id,
@@ -91,6 +96,20 @@ class DeploymentService:
 
     def _message(self, row: JobRow) -> pb.Job:
         return messages.job(row, redacts_env=self._rows.redacts_env)
+
+    async def _submitted(self, submission: Submission) -> Phase:
+        """The job's phase. Raises Invalid for one that its service cannot run, AlreadyExists, Retryable."""
+        spec = submission.spec
+        try:
+            checks.runnable(
+                spec, submission.env_vars, provider=spec.provider or self._provider, profiles=self._profiles
+            )
+        except Invalid:
+            known = await self._submissions.repeated(submission) if submission.may_exist else None
+            if known is None:
+                raise
+            return known
+        return await self._submissions.submit(submission)
 
     async def list_jobs(self, context: Context, request: pb.ListJobsRequest) -> pb.ListJobsResponse:
         tenant_id = validation.tenant_id(context.headers)

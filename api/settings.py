@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from controller.settings import CommonSettings, read_api_namespace, read_common, read_watch_namespaces
+from controller.settings import PROVIDERS, CommonSettings, read_api_namespace, read_common, read_watch_namespaces
 from controller.variables import Environment
 
 AUTH_KINDS: Final = ("none", "token", "kubernetes")
@@ -27,6 +27,8 @@ class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):
     """METRICS_PORT: /metrics, and nothing else; 0 means none. Never the port above, which callers reach."""
     metrics_host: str = "0.0.0.0"  # noqa: S104
     """METRICS_HOST: its address; that of WORKER_HOST by default."""
+    provider: str = ""
+    """BATCH_PROVIDER, as the operator has it: requests that name no provider are checked by its rules; "" for none."""
     namespace: str = "default"
     """JENNAH_NAMESPACE: where the API creates jobs."""
     watch_namespaces: tuple[str, ...] = ()
@@ -61,6 +63,7 @@ def read_api(variables: Mapping[str, str] | None = None) -> ApiSettings:
         port=env.integer("WORKER_PORT", 8081, least=0, most=65535),
         metrics_port=env.integer("METRICS_PORT", 0, least=0, most=65535),
         metrics_host=env.text("METRICS_HOST", host),
+        provider=env.choice("BATCH_PROVIDER", PROVIDERS, ""),
         namespace=namespace,
         watch_namespaces=read_watch_namespaces(env),
         cancel_wait_seconds=env.number("CANCEL_WAIT_SECONDS", 5, least=0, most=25),

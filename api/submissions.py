@@ -17,6 +17,7 @@ from api.objects import JobObjects
 from api.recording import SubmissionRecorder
 from api.rows import Rows
 from api.secrets import EnvSecrets
+from controller.domain import resources
 from controller.domain.errors import AlreadyExists, Retryable
 from controller.domain.job import EnvFromSource, Job, JobSpec, Metadata, ObjectRef
 from controller.domain.phases import Phase
@@ -29,9 +30,9 @@ BEING_DELETED: Final = "the job of that job_id is being deleted; try again later
 
 REQUESTED: Final = (
     "image_uri", "commands", "name", "resource_profile", "machine_type", "boot_disk_size_gb", "use_spot_vms",
-    "service_account", "memory_mib", "cpu_millis", "max_run_duration_seconds", "env_vars_json",
+    "service_account", "max_retries", "env_vars_json",
 )  # fmt: skip
-"""The columns that a request decides: they tell whether a row is that of the same request."""
+"""The columns that every request decides: they tell whether a row is that of the same request."""
 
 
 class Submission(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +76,19 @@ class Submissions:
         A caller that gives up meanwhile leaves a whole submission, not a job whose Secret never comes.
         """
         return await self._completions.run(self._submit(submission))
+
+    async def repeated(self, submission: Submission) -> Phase | None:
+        """The phase of the job that the same request made before; None where there is none, or nobody can tell now.
+
+        For a request that is refused today: of a job that was taken it must not be said that it was not.
+        """
+        try:
+            known = await self._known(submission)
+            if known is None and (existing := await self._objects.get(submission.job_id)) is not None:
+                known = await self._join(existing, submission)
+        except (AlreadyExists, Retryable):
+            return None
+        return known
 
     async def close(self) -> None:
         """Let submissions end whose callers have gone."""
@@ -166,9 +180,23 @@ class Submissions:
         if wanted.env_vars_json != row.env_vars_json and self._rows.redacts_env:
             # It may have been recorded with its values, before they were no longer kept: the names must do.
             row = msgspec.structs.replace(row, env_vars_json=blanked(row.env_vars_json))
-        if any((getattr(row, column) or None) != (getattr(wanted, column) or None) for column in REQUESTED):
+        asked = {column: getattr(wanted, column) for column in REQUESTED} | _sizes(submission.spec)
+        if any((getattr(row, column) or None) != (value or None) for column, value in asked.items()):
             raise AlreadyExists(DIFFERENT)
         return row.status
+
+
+def _sizes(spec: JobSpec) -> dict[str, int]:
+    """The columns of sizes that the request itself decides. What its profile or machine type gives is not among them:
+    another release, or other settings, may have given something else to the same request."""
+    wanted, sizes = spec.resources, {}
+    if wanted and wanted.cpu is not None:
+        sizes["cpu_millis"] = resources.cpu_millis(wanted.cpu)
+    if wanted and wanted.memory is not None:
+        sizes["memory_mib"] = resources.memory_mib(wanted.memory)
+    if spec.active_deadline_seconds:
+        sizes["max_run_duration_seconds"] = spec.active_deadline_seconds
+    return sizes
 
 
 def _requested(spec: JobSpec) -> JobSpec:

@@ -1,4 +1,4 @@
-"""How many tasks a job has, as its env_vars say it (contract §3). They stay in the environment as well."""
+"""How many tasks a job has: as the request's own fields say, or its env_vars (contract §3), which stay as they are."""
 
 import re
 from collections.abc import Mapping
@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from api.gen import deployment_pb2 as pb
 from controller.domain.errors import Invalid
 
 COUNT: Final = "JENNAH_TASK_COUNT"
@@ -24,14 +25,27 @@ class Tasks(msgspec.Struct, frozen=True, kw_only=True):
     parallelism: int | None = None
 
 
-def read(env_vars: Mapping[str, str]) -> Tasks:
-    """Raises Invalid: not a number, out of bounds, or more at once than there are."""
+def read(request: pb.SubmitJobRequest) -> Tasks:
+    """Raises Invalid: not a number, out of bounds, said twice and differently, or more at once than there are."""
+    env_vars = request.env_vars
     is_distributed = env_vars.get(DISTRIBUTED, "").strip().lower() == "true"
-    count = _number(env_vars, COUNT) or (DISTRIBUTED_COUNT if is_distributed else 1)
-    parallelism = _number(env_vars, PARALLELISM)
+    count = _either("completions", request.completions, env_vars, COUNT)
+    count = count or (DISTRIBUTED_COUNT if is_distributed else 1)
+    parallelism = _either("parallelism", request.parallelism, env_vars, PARALLELISM)
     if parallelism is not None and parallelism > count:
-        raise Invalid(f"env_vars: {PARALLELISM} is over the task count of {count}")
+        field = "parallelism" if request.parallelism else f"env_vars: {PARALLELISM}"
+        raise Invalid(f"{field} is over the task count of {count}")
     return Tasks(completions=count, parallelism=parallelism)
+
+
+def _either(field: str, value: int, env_vars: Mapping[str, str], name: str) -> int | None:
+    """The number that the field or the variable gives; None where neither does."""
+    if not 0 <= value <= MOST:
+        raise Invalid(f"{field} must be a whole number from 1 to {MOST}")
+    told = _number(env_vars, name)
+    if value and told is not None and value != told:
+        raise Invalid(f"{field} is {value}, and env_vars: {name} is {told}: leave out one of them")
+    return value or told
 
 
 def _number(env_vars: Mapping[str, str], name: str) -> int | None:

@@ -1,45 +1,23 @@
-"""What a request must be like before anything is created (contract §1 and §3, the limits of crds/jennahjob.yaml).
+"""What the headers and the small fields of requests must be like (contract §1). SubmitJob's own are in `checks`.
 
-Pure checks: each raises `Invalid`, which the caller gets as invalid_argument. A message names the field and
-never repeats the value of an environment variable.
+Pure: each raises `Invalid`, which the caller gets as invalid_argument, and whose message names the field.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
-import msgspec
-
-from api.gen import deployment_pb2 as pb
-from controller.domain import names, resources
+from controller.domain import names
 from controller.domain.errors import Invalid
 from controller.domain.phases import Phase
-from controller.domain.resources import Profiles
+from controller.domain.suggestions import did_you_mean
 
 TENANT_HEADER: Final = "X-Tenant-Id"
 IDEMPOTENCY_HEADER: Final = "Idempotency-Key"
 
-IMAGE_MAX: Final = 1024
-TEXT_MAX: Final = {"name": 255, "machine_type": 255, "resource_profile": 50, "service_account": 1024}
-COMMANDS_MAX: Final = 1024
-ARGUMENT_MAX: Final = 131072
-COMMANDS_BYTES_MAX: Final = 1024 * 1024
-"""All arguments together as Kubernetes stores them (`_stored_bytes`); etcd takes objects of at most 1.5 MiB."""
-ENV_COUNT_MAX: Final = 1000
-ENV_NAME_MAX: Final = 253
-"""A key of a Secret."""
-ENV_BYTES_MAX: Final = 1024 * 1024
-"""All names and values together: what a Secret holds."""
-BOOT_DISK: Final = (10, 65536)
-OVERRIDE_MAX: Final = {
-    "cpu_millis": 999_999_999_999,
-    "memory_mib": 999_999_999_999_999,
-    "max_run_duration_seconds": 31_536_000,
-}
 PAGE_MAX: Final = 10_000
 
-_LINE_SEPARATORS = ("\u2028".encode(), "\u2029".encode())
 _IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
 
 
@@ -72,20 +50,6 @@ def idempotency_key(headers: Mapping[str, str]) -> str | None:
     return key
 
 
-def submission(request: pb.SubmitJobRequest, profiles: Profiles) -> None:
-    """Everything about a SubmitJobRequest but its task counts (`tasks.read`). Raises Invalid."""
-    if not request.image_uri.strip():
-        raise Invalid("image_uri is required")
-    if request.job_id:
-        job_id(request.job_id)
-    _check_texts(request)
-    _check_commands(request.commands)
-    _check_env(request.env_vars)
-    _check_numbers(request)
-    if request.resource_profile:
-        resources.profile(request.resource_profile, profiles)
-
-
 def page_size(value: int) -> int | None:
     """How many jobs a page has; None for all of them. Raises Invalid."""
     if value < 0:
@@ -100,7 +64,8 @@ def status(value: str) -> Phase | None:
     for phase in Phase:
         if phase.wire == value.upper():
             return phase
-    raise Invalid(f"status must be one of {', '.join(phase.wire for phase in Phase)}")
+    known = [phase.wire for phase in Phase]
+    raise Invalid(f"status must be one of {', '.join(known)}{did_you_mean(value, known)}")
 
 
 def created_after(value: str) -> datetime | None:
@@ -130,61 +95,3 @@ def notification_id(value: str) -> str:
     if len(value) > names.ID_MAX or not value.isprintable():
         raise Invalid(f"notification_id must be at most {names.ID_MAX} printable characters")
     return value
-
-
-def _check_texts(request: pb.SubmitJobRequest) -> None:
-    _check_text("image_uri", request.image_uri, IMAGE_MAX)
-    for field, most in TEXT_MAX.items():
-        _check_text(field, getattr(request, field), most)
-
-
-def _check_text(field: str, value: str, most: int) -> None:
-    if len(value) > most:
-        raise Invalid(f"{field} is longer than {most} characters")
-    if "\0" in value:
-        raise Invalid(f"{field} must not contain a NUL character")
-
-
-def _check_commands(commands: Iterable[str]) -> None:
-    commands = tuple(commands)
-    if len(commands) > COMMANDS_MAX:
-        raise Invalid(f"commands has more than {COMMANDS_MAX} items")
-    for index, argument in enumerate(commands):
-        _check_text(f"commands[{index}]", argument, ARGUMENT_MAX)
-    if _stored_bytes(commands) > COMMANDS_BYTES_MAX:
-        raise Invalid(f"commands is larger than {COMMANDS_BYTES_MAX} bytes as JSON")
-
-
-def _stored_bytes(commands: Iterable[str]) -> int:
-    """Their size in etcd: JSON as Go writes it, in which each of ``< > &`` and the line separators takes six bytes."""
-    data = msgspec.json.encode(commands)
-    return len(data) + 5 * sum(map(data.count, (b"<", b">", b"&"))) + 3 * sum(map(data.count, _LINE_SEPARATORS))
-
-
-def _check_env(variables: Mapping[str, str]) -> None:
-    if len(variables) > ENV_COUNT_MAX:
-        raise Invalid(f"env_vars has more than {ENV_COUNT_MAX} items")
-    for name, value in sorted(variables.items()):  # sorted: the same answer to the same request
-        if len(name) > ENV_NAME_MAX:
-            raise Invalid(f"env_vars: a name is longer than {ENV_NAME_MAX} characters")
-        if not names.is_env_name(name):
-            raise Invalid(f"env_vars: {name!r} is not a name: letters, digits and '_', not starting with a digit")
-        _check_text(f"env_vars: the value of {name}", value, ARGUMENT_MAX)
-    if sum(len(name) + len(value.encode()) for name, value in variables.items()) > ENV_BYTES_MAX:
-        raise Invalid(f"env_vars is larger than {ENV_BYTES_MAX} bytes")
-
-
-def _check_numbers(request: pb.SubmitJobRequest) -> None:
-    for field, number, most in _numbers(request):
-        if number < 0:
-            raise Invalid(f"{field} must not be negative")
-        if number > most:
-            raise Invalid(f"{field} must be at most {most}")
-    if 0 < request.boot_disk_size_gb < BOOT_DISK[0]:
-        raise Invalid(f"boot_disk_size_gb must be at least {BOOT_DISK[0]}")
-
-
-def _numbers(request: pb.SubmitJobRequest) -> Iterator[tuple[str, int, int]]:
-    yield "boot_disk_size_gb", request.boot_disk_size_gb, BOOT_DISK[1]
-    for field, most in OVERRIDE_MAX.items():
-        yield f"resource_override.{field}", getattr(request.resource_override, field), most

@@ -3,30 +3,41 @@
 from collections.abc import AsyncIterator
 
 from controller.domain import conditions, names
-from controller.domain.errors import ConfigError, NotFound
+from controller.domain.errors import ConfigError, Invalid, NotFound
 from controller.domain.job import Job, parse
 from controller.kube import kubeconfigs, paths
 from controller.kube.client import KubeClient, items_of, load_configuration
 from controller.startup import say
 
-_WAITS = {
-    (conditions.SUBMITTED, "False"),
-    (conditions.ENVIRONMENT_READY, "False"),
-    (conditions.SUSPENDED, "True"),
-}  # fmt: skip
-
 
 async def show(namespace: str, name: str) -> None:
     """Print the lines of the job of that name or job id. `namespace`: empty means the one of the kubeconfig's context.
 
-    Raises NotFound, ConfigError, Forbidden, Unavailable.
+    Raises Invalid for what is no name, NotFound where there is nothing to print, saying why, BrokenPipeError where who
+    reads has enough, ConfigError, Forbidden, Unavailable.
     """
+    if names.object_name_fault(name) is not None:
+        raise Invalid(
+            f"{name!r} is neither the name of a JennahJob nor a job id, which have lower case letters, digits, '-' and "
+            "'.'; kubectl get jj shows the names"
+        )
+    if namespace and (fault := names.namespace_fault(namespace)):
+        raise Invalid(fault)
     async with KubeClient(await load_configuration()) as client:
         job = await _find(client, namespace or kubeconfigs.namespace(), name)
     if not job.is_submitted:
-        raise NotFound(f"{job.metadata.name} was not submitted{_why(job)}")
-    async for line in _lines(job):
-        say(line)
+        raise NotFound(f"{job.metadata.name} was not submitted{_why(job) or ' yet'}")
+    has_any = False
+    try:
+        async for line in _lines(job):
+            has_any = True
+            say(line)
+    except NotFound as error:
+        if has_any:
+            raise
+        raise NotFound(f"{error}{_why(job)}") from error
+    if not has_any:
+        raise NotFound(_nothing(job))
 
 
 async def _find(client: KubeClient, namespace: str, name: str) -> Job:
@@ -41,9 +52,21 @@ async def _find(client: KubeClient, namespace: str, name: str) -> Job:
 
 
 def _why(job: Job) -> str:
-    """What its status says about that: how it ended, or what it waits for."""
-    waits = (found.message for found in job.status.conditions if (found.type, found.status) in _WAITS)
-    return next((f": {message}" for message in (job.status.message, *waits) if message), " yet")
+    """What its status says about that: how it ended, or what it waits for. It begins with a colon; "": nothing."""
+    waits = conditions.waiting(job.status.conditions)
+    message = job.status.message or (waits.message if waits is not None else None)
+    return f": {message}" if message else ""
+
+
+def _nothing(job: Job) -> str:
+    """Why a job that was submitted has no lines, as far as is known."""
+    name, status = job.metadata.name, job.status
+    if status.started_at is None:
+        return f"{name} has no logs: no task is known to have begun{_why(job)}"
+    where = f"; {status.logs_url}" if status.logs_url else ""
+    if job.is_finished:
+        return f"{name} has no logs: it wrote nothing, or {status.provider} does not have its logs (any more){where}"
+    return f"{name} has no logs yet: it has written nothing, or its lines have not arrived{where}"
 
 
 def _lines(job: Job) -> AsyncIterator[str]:

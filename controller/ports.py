@@ -405,6 +405,8 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     """What the job gets."""
     shown: Mapping[str, str]
     """What the record may show: plain values and those that came with SubmitJob; "" for other references."""
+    left_out: tuple[str, ...] = ()
+    """What envFrom refers to and cannot be a variable, such as ``key tls.crt of secret files``."""
 
     def __repr__(self) -> str:
         return f"Environment({len(self.values)} variables)"

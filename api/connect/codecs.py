@@ -4,7 +4,7 @@ JSON as in contract §1: requests take snake_case and camelCase and ignore unkno
 with defaults left out and 64-bit integers as strings.
 """
 
-import re
+import json
 from collections.abc import Mapping
 from typing import Final, Protocol, TypeVar
 
@@ -12,11 +12,11 @@ import msgspec
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError, Message
 
+from api.connect import json_types
 from api.connect.errors import Code, ConnectError
 
 M = TypeVar("M", bound=Message)
 
-_FIELD = re.compile(r"Failed to parse (\w+) field")
 _SYNTAX = "Failed to load JSON: "
 
 
@@ -65,6 +65,8 @@ class JsonCodec:
         try:
             return json_format.Parse(text, kind(), ignore_unknown_fields=True)
         except (json_format.ParseError, RecursionError) as error:
+            if fault := _type_fault(text, kind):
+                raise ConnectError(Code.INVALID_ARGUMENT, fault) from None
             raise _malformed(_explain(str(error))) from None
 
     def encode(self, message: Message) -> bytes:
@@ -87,11 +89,16 @@ def _malformed(why: str) -> ConnectError:
     return ConnectError(Code.INVALID_ARGUMENT, f"malformed JSON: {why}")
 
 
+def _type_fault(text: str, kind: type[Message]) -> str | None:
+    """Which field has a value of another type, in JSON that is not malformed; None where that is not what is wrong."""
+    try:
+        return json_types.fault(json.loads(text), kind)
+    except (ValueError, RecursionError):
+        return None
+
+
 def _explain(error: str) -> str:
     """The library's message without the values it repeats: one of them may be an environment variable's."""
-    fields = _FIELD.findall(error)
-    if fields:
-        return f"{'.'.join(fields)} has a wrong type or value"
     if error.startswith(_SYNTAX):
         return error.removeprefix(_SYNTAX).removeprefix(_SYNTAX).rstrip(".")
     return "it does not fit the message"

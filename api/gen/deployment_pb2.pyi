@@ -37,8 +37,15 @@ class ResourceOverride(_message.Message):
     def __init__(self, cpu_millis: _Optional[int] = ..., memory_mib: _Optional[int] = ..., max_run_duration_seconds: _Optional[int] = ...) -> None: ...
 
 class SubmitJobRequest(_message.Message):
-    __slots__ = ("job_id", "image_uri", "env_vars", "resource_profile", "resource_override", "name", "machine_type", "boot_disk_size_gb", "use_spot_vms", "service_account", "commands")
+    __slots__ = ("job_id", "image_uri", "env_vars", "resource_profile", "resource_override", "name", "machine_type", "boot_disk_size_gb", "use_spot_vms", "service_account", "commands", "command", "backoff_limit", "preemption_limit", "pending_deadline_seconds", "gpu", "shared_memory_mib", "labels", "completions", "parallelism", "priority", "provider", "ttl_seconds_after_finished")
     class EnvVarsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
         VALUE_FIELD_NUMBER: _ClassVar[int]
@@ -56,6 +63,18 @@ class SubmitJobRequest(_message.Message):
     USE_SPOT_VMS_FIELD_NUMBER: _ClassVar[int]
     SERVICE_ACCOUNT_FIELD_NUMBER: _ClassVar[int]
     COMMANDS_FIELD_NUMBER: _ClassVar[int]
+    COMMAND_FIELD_NUMBER: _ClassVar[int]
+    BACKOFF_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    PREEMPTION_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    PENDING_DEADLINE_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    GPU_FIELD_NUMBER: _ClassVar[int]
+    SHARED_MEMORY_MIB_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    COMPLETIONS_FIELD_NUMBER: _ClassVar[int]
+    PARALLELISM_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    TTL_SECONDS_AFTER_FINISHED_FIELD_NUMBER: _ClassVar[int]
     job_id: str
     image_uri: str
     env_vars: _containers.ScalarMap[str, str]
@@ -67,7 +86,27 @@ class SubmitJobRequest(_message.Message):
     use_spot_vms: bool
     service_account: str
     commands: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, job_id: _Optional[str] = ..., image_uri: _Optional[str] = ..., env_vars: _Optional[_Mapping[str, str]] = ..., resource_profile: _Optional[str] = ..., resource_override: _Optional[_Union[ResourceOverride, _Mapping]] = ..., name: _Optional[str] = ..., machine_type: _Optional[str] = ..., boot_disk_size_gb: _Optional[int] = ..., use_spot_vms: _Optional[bool] = ..., service_account: _Optional[str] = ..., commands: _Optional[_Iterable[str]] = ...) -> None: ...
+    command: _containers.RepeatedScalarFieldContainer[str]
+    backoff_limit: int
+    preemption_limit: int
+    pending_deadline_seconds: int
+    gpu: Gpu
+    shared_memory_mib: int
+    labels: _containers.ScalarMap[str, str]
+    completions: int
+    parallelism: int
+    priority: int
+    provider: str
+    ttl_seconds_after_finished: int
+    def __init__(self, job_id: _Optional[str] = ..., image_uri: _Optional[str] = ..., env_vars: _Optional[_Mapping[str, str]] = ..., resource_profile: _Optional[str] = ..., resource_override: _Optional[_Union[ResourceOverride, _Mapping]] = ..., name: _Optional[str] = ..., machine_type: _Optional[str] = ..., boot_disk_size_gb: _Optional[int] = ..., use_spot_vms: _Optional[bool] = ..., service_account: _Optional[str] = ..., commands: _Optional[_Iterable[str]] = ..., command: _Optional[_Iterable[str]] = ..., backoff_limit: _Optional[int] = ..., preemption_limit: _Optional[int] = ..., pending_deadline_seconds: _Optional[int] = ..., gpu: _Optional[_Union[Gpu, _Mapping]] = ..., shared_memory_mib: _Optional[int] = ..., labels: _Optional[_Mapping[str, str]] = ..., completions: _Optional[int] = ..., parallelism: _Optional[int] = ..., priority: _Optional[int] = ..., provider: _Optional[str] = ..., ttl_seconds_after_finished: _Optional[int] = ...) -> None: ...
+
+class Gpu(_message.Message):
+    __slots__ = ("type", "count")
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    type: str
+    count: int
+    def __init__(self, type: _Optional[str] = ..., count: _Optional[int] = ...) -> None: ...
 
 class SubmitJobResponse(_message.Message):
     __slots__ = ("job_id", "status", "worker_assigned", "complexity_level", "assigned_service", "routing_reason")

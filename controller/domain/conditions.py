@@ -13,7 +13,8 @@ SUBMITTED = "Submitted"
 SUSPENDED = "Suspended"
 """spec.suspend holds the job back."""
 ENVIRONMENT_READY = "EnvironmentReady"
-"""False while a referred Secret or ConfigMap is missing. Only set for a job that had to wait."""
+"""False while a referred Secret or ConfigMap is missing. Only set for a job that had to wait, or of whose Secrets and
+ConfigMaps keys were left out: then it is True, and the message names them."""
 SCHEDULED = "Scheduled"
 """False while the service says why a job gets no machine. Only set for a job that waits for long."""
 PARALLELISM_HONOURED = "ParallelismHonoured"
@@ -66,6 +67,15 @@ def find(conditions: tuple[Condition, ...], kind: str) -> Condition | None:
 def is_true(conditions: tuple[Condition, ...], kind: str) -> bool:
     condition = find(conditions, kind)
     return condition is not None and condition.is_true
+
+
+_WAITS = {(SUSPENDED, "True"), (ENVIRONMENT_READY, "False"), (SUBMITTED, "False"), (SCHEDULED, "False")}
+
+
+def waiting(conditions: tuple[Condition, ...]) -> Condition | None:
+    """What a job that has not begun waits for, as far as it was told: the newest of the conditions that say so."""
+    found = [one for one in conditions if (one.type, one.status) in _WAITS]
+    return max(found, key=lambda one: one.last_transition_time, default=None)
 
 
 def with_condition(

@@ -18,6 +18,8 @@ WAITING_FOR_ENVIRONMENT = "WaitingForEnvironment"
 """A Secret or ConfigMap that the environment refers to does not exist yet."""
 ENV_SECRET_MISSING = "EnvSecretMissing"  # noqa: S105 - a reason, not a secret
 """A Secret or ConfigMap that the environment refers to did not come in time."""
+INVALID_VARIABLE_NAMES = "InvalidEnvironmentVariableNames"
+"""Keys of Secrets or ConfigMaps that cannot be variables were left out. The kubelet's word for it."""
 PROVIDER_NOT_CONFIGURED = "ProviderNotConfigured"
 """spec.provider names a service that this controller is not set up for."""
 DESTINATION_UNREACHABLE = "DestinationUnreachable"

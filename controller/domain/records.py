@@ -6,6 +6,7 @@ from datetime import datetime
 
 import msgspec
 
+from controller.domain import conditions
 from controller.domain.job import Job, JobStatus
 from controller.domain.phases import Phase
 from controller.domain.resources import DEFAULT_BOOT_DISK_GIB, ResourceSet
@@ -167,6 +168,15 @@ def _env_json(env: Mapping[str, str]) -> str:
     return json.dumps(dict(sorted(env.items())), separators=(",", ":"))
 
 
+def _waited(status: JobStatus) -> bool:
+    """Whether the job was cancelled while it waited for something that people can see to."""
+    return (
+        status.phase is Phase.CANCELLED
+        and status.started_at is None
+        and conditions.waiting(status.conditions) is not None
+    )
+
+
 def _is_gcp(status: JobStatus) -> bool:
     """Whether the job is at Google Cloud Batch, whose jobs have task groups (one each: providers.md §1d)."""
     return status.provider == "gcp" and status.resource_path is not None
@@ -196,7 +206,7 @@ def job_row(
         completed_at=status.completed_at if phase.is_terminal else None,
         retry_count=status.retries or 0,
         max_retries=spec.backoff_limit,
-        error_message=(status.message or status.reason) if failed else None,
+        error_message=(status.message or status.reason) if failed or _waited(status) else None,
         resource_path=status.resource_path,
         task_group=f"{status.resource_path}/taskGroups/group0" if _is_gcp(status) else None,
         env_vars_json=_env_json(env) if env else None,

@@ -11,6 +11,7 @@ from controller.domain import machines
 from controller.domain.errors import Invalid
 from controller.domain.job import Gpu, JobSpec
 from controller.domain.machines import Machine
+from controller.domain.suggestions import did_you_mean
 
 DEFAULT_BOOT_DISK_GIB = 50
 
@@ -166,8 +167,11 @@ def profile(name: str, profiles: Profiles) -> ResourceSet:
     try:
         return profiles.resource_profiles[name]
     except KeyError:
-        known = ", ".join(sorted(profiles.resource_profiles))
-        raise Invalid(f"unknown resource profile {name!r}: known are {known}") from None
+        known = sorted(profiles.resource_profiles)
+        meant = did_you_mean(name, known)
+        raise Invalid(
+            f"resources.profile: unknown resource profile {name!r}{meant}: known are {', '.join(known)}"
+        ) from None
 
 
 def cpu_millis(quantity: str | int) -> int:

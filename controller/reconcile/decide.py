@@ -169,7 +169,7 @@ def _with_a_cloud_job(job: Job, seen: Observation, now: datetime, policy: Policy
         return ending
     if seen.tasks_due and not is_ending:
         return SubmitMore()
-    timers = [ending.seconds, unsettled, _until_told(status, seen, now, policy)]
+    timers = [ending.seconds, unsettled, statuses.until_told(job, seen, now, policy.unscheduled_after)]
     if status.submission is not None:
         look = _watch(job, status, now, policy)
         if not isinstance(look, Wait):
@@ -216,14 +216,6 @@ def _end_wanted(job: Job, seen: Observation, now: datetime) -> tuple[str | None,
         return None, None
     left = limit - (now - since).total_seconds()
     return (reasons.PENDING_DEADLINE_EXCEEDED, None) if left <= 0 else (None, left)
-
-
-def _until_told(status: JobStatus, seen: Observation, now: datetime, policy: Policy) -> float | None:
-    """The seconds until it is told why the job waits."""
-    if seen.waits_because is None or status.submitted_at is None:
-        return None
-    left = policy.unscheduled_after - (now - status.submitted_at).total_seconds()
-    return left if left > 0 else None
 
 
 def _watch(job: Job, status: JobStatus, now: datetime, policy: Policy) -> Action:

@@ -3,11 +3,13 @@
 The transition number moves with the phase and only here, so that Kubernetes and the database count alike.
 """
 
+import math
 from datetime import datetime
 
 import msgspec
 
 from controller.domain import conditions, reasons
+from controller.domain.conditions import Condition
 from controller.domain.destination import Destination
 from controller.domain.job import Job, JobStatus, Submission
 from controller.domain.phases import Phase
@@ -19,6 +21,7 @@ _END_CONDITION = {
     Phase.FAILED: conditions.FAILED,
     Phase.CANCELLED: conditions.CANCELLED,
 }
+_BEFORE_IT_RUNS = (Phase.PENDING, Phase.SCHEDULED)
 _PHASE_REASON = {
     Phase.PENDING: reasons.PENDING,
     Phase.SCHEDULED: reasons.SCHEDULED,
@@ -65,7 +68,7 @@ def observed(job: Job, seen: Observation, now: datetime, *, unscheduled_after: f
         submitted_at=old.submitted_at or seen.submitted_at or now,
         scheduled_at=seen.scheduled_at or old.scheduled_at,
         started_at=seen.started_at or old.started_at,
-        exit_code=None if seen.phase is Phase.FAILED and seen.exit_code == 0 else seen.exit_code,
+        exit_code=seen.exit_code,
         retries=max(seen.retries, old.retries or 0) or None,
         preemptions=max(seen.preemptions, old.preemptions or 0) or None,
         tasks=seen.tasks or old.tasks,
@@ -77,7 +80,8 @@ def observed(job: Job, seen: Observation, now: datetime, *, unscheduled_after: f
     if conditions.find(status.conditions, conditions.SUSPENDED) or job.spec.suspend:
         reason = reasons.ALREADY_SUBMITTED if job.spec.suspend else reasons.RESUMED
         status = _mark(job, status, conditions.SUSPENDED, False, reason, "the job has been submitted", now)
-    if conditions.find(status.conditions, conditions.ENVIRONMENT_READY):
+    environment = conditions.find(status.conditions, conditions.ENVIRONMENT_READY)
+    if environment is not None and not environment.is_true:
         status = _mark(job, status, conditions.ENVIRONMENT_READY, True, reasons.SUBMITTED, "complete", now)
     if conditions.find(status.conditions, conditions.PROGRESSING) and not (seen.tasks_due or seen.has_ended):
         told = "the next tasks were submitted"
@@ -104,10 +108,26 @@ def _visible(job: Job, status: JobStatus, seen: Observation, now: datetime) -> J
     return status
 
 
-def _waiting(job: Job, status: JobStatus, seen: Observation, phase: Phase, now: datetime, after: float) -> JobStatus:
+def until_told(job: Job, seen: Observation, now: datetime, unscheduled_after: float) -> float | None:
+    """The seconds until it is told why the job waits; None where it is told already, or does not wait."""
+    if seen.waits_because is None or job.status.submitted_at is None:
+        return None
+    left = _told_after(job, unscheduled_after) - (now - job.status.submitted_at).total_seconds()
+    return left if left > 0 else None
+
+
+def _told_after(job: Job, unscheduled_after: float) -> float:
+    """How long a job waits for a machine before a condition says why. When its end is asked for that is told at once:
+    the service may never say it again."""
+    if _is_asked_to_end(job):
+        return 0.0
+    return min(unscheduled_after, job.spec.pending_deadline_seconds or math.inf)
+
+
+def _waiting(job: Job, status: JobStatus, seen: Observation, phase: Phase, now: datetime, limit: float) -> JobStatus:
     """The status with the condition that says why the job gets no machine, once that lasts."""
     if seen.waits_because and not phase.is_terminal:
-        waited = (now - (status.submitted_at or now)).total_seconds()
+        waited, after = (now - (status.submitted_at or now)).total_seconds(), _told_after(job, limit)
         told = conditions.find(status.conditions, conditions.SCHEDULED)
         # The words count tries and name machines: only another reason is news, or each round would be a write.
         if waited < after or (told is not None and not told.is_true and told.reason == seen.waits_reason):
@@ -155,10 +175,20 @@ def _is_asked_to_end(job: Job) -> bool:
 def moved(
     job: Job, status: JobStatus, phase: Phase, *, reason: str | None, message: str | None, at: datetime, now: datetime
 ) -> JobStatus:
-    """The status in that phase: a new transition number where the phase changed, and at the end the end's condition."""
+    """The status in that phase: a new transition number where the phase changed, and at the end the end's condition.
+
+    What a job waits for is its reason as long as it does, and is told with its end if it was cancelled meanwhile.
+    """
+    waits = conditions.waiting(status.conditions)
     reason = reason or _PHASE_REASON[phase]
+    if waits is not None and phase is Phase.CANCELLED and status.phase is not Phase.RUNNING:
+        message = _and_what_it_waited_for(message or "the job was cancelled", waits)
+    elif waits is not None and phase in _BEFORE_IT_RUNS:
+        reason, message = waits.reason, waits.message
     text = conditions.shorten(message) if message else None
     changes: dict[str, object] = {"reason": reason, "message": text, "observed_generation": job.metadata.generation}
+    if phase is Phase.FAILED and status.exit_code == 0:
+        changes["exit_code"] = None  # of a task that succeeded, or of a wrapper: it does not explain a failure
     if phase is not status.phase:
         number = 0 if status.transition is None else status.transition + 1
         changes |= {"phase": phase, "transition": number}
@@ -173,6 +203,11 @@ def moved(
     if conditions.is_true(status.conditions, conditions.CANCELLING):
         status = _mark(job, status, conditions.CANCELLING, False, reason, "the job has ended", now)
     return _mark(job, status, _END_CONDITION[phase], True, reason, text or f"the job is {phase.value.lower()}", now)
+
+
+def _and_what_it_waited_for(message: str, waits: Condition) -> str:
+    """The message of an end with what the job waited for until then; as it is where it has that already."""
+    return message if waits.message in message else f"{message}; it waited: {waits.reason}: {waits.message}"
 
 
 def without_path(status: JobStatus) -> JobStatus:
@@ -241,9 +276,13 @@ def unreachable(job: Job, message: str, now: datetime) -> JobStatus:
 
 
 def marked(job: Job, kind: str, value: bool, *, reason: str, message: str, now: datetime) -> JobStatus:
-    """The job's status with one condition set."""
+    """The job's status with one condition set. What a job waits for is its reason, too."""
     status = msgspec.structs.replace(job.status, observed_generation=job.metadata.generation)
-    return _mark(job, status, kind, value, reason, message, now)
+    status = _mark(job, status, kind, value, reason, message, now)
+    waits = conditions.waiting(status.conditions)
+    if waits is None or status.phase not in _BEFORE_IT_RUNS:
+        return status
+    return msgspec.structs.replace(status, reason=waits.reason, message=waits.message)
 
 
 def in_doubt(job: Job, now: datetime) -> JobStatus:

@@ -200,6 +200,7 @@ class Submitting:
             draft.finish(Phase.FAILED, reason=refused.reason, message=str(refused), now=self._clock.now())
             return Unseen.ABSENT, None
         draft.env = shown_environment(environment, redact=self._settings.redact_env)
+        self._tell_what_is_left_out(draft, environment)
         site = await self._sites.of(job)
         provider = site.provider
         try:
@@ -302,6 +303,16 @@ class Submitting:
                 raise
             # It is submitted again only to be ended for sure; its Secret may have gone with the namespace.
             return Environment(values={}, shown={})
+
+    def _tell_what_is_left_out(self, draft: Draft, environment: Environment) -> None:
+        """Say once, in a condition and an event, which keys that envFrom refers to are no variables of the job."""
+        told = conditions.find(draft.job.status.conditions, conditions.ENVIRONMENT_READY)
+        if not environment.left_out or (told is not None and told.is_true):
+            return
+        reason = reasons.INVALID_VARIABLE_NAMES
+        message = f"envFrom: left out, as they cannot be variables: {', '.join(environment.left_out)}"
+        draft.mark(conditions.ENVIRONMENT_READY, True, reason=reason, message=message, now=self._clock.now())
+        draft.events.append(("Warning", reason, message))
 
     def _renew(self, draft: Draft, failed: Retryable) -> None:
         """Have the destination's time say that nothing is unknown: all calls until now were refused. Now and then only,

@@ -171,7 +171,7 @@ def _operator_env(plan: Plan, servers: Servers) -> dict[str, str]:
 
 def _api_env(plan: Plan, servers: Servers, port: int) -> dict[str, str]:
     return {
-        "BATCH_PROVIDER": "gcp",  # unused by the API
+        "BATCH_PROVIDER": plan.provider,
         "JENNAH_NAMESPACE": servers.namespace,
         "JOB_TTL_SECONDS": str(plan.ttl),
         "WORKER_PORT": str(port),

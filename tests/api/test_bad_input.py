@@ -38,8 +38,8 @@ async def refused(api: Api, code: str, *parts: str, method: str = "SubmitJob", m
 SUBMISSIONS = [
     ("image_uri is required", {}),
     ("image_uri is required", {"image_uri": "  "}),
-    ("image_uri is longer than 1024", {"image_uri": "i" * 1025}),
-    ("image_uri must not contain a NUL", {"image_uri": "a\0b"}),
+    ("image_uri: 'iiiii", {"image_uri": "i" * 1025}),
+    ("image_uri: 'a\\x00b' is not an image", {"image_uri": "a\0b"}),
     ("job_id is longer than 36", {"job_id": LONG_ID}),
     ("job_id must consist of", {"job_id": "Upper"}),
     ("job_id must consist of", {"job_id": "../../secrets"}),
@@ -50,7 +50,10 @@ SUBMISSIONS = [
     ("machine_type is longer than 255", {"machine_type": "m" * 256}),
     ("service_account is longer than 1024", {"service_account": "s" * 1025}),
     ("resource_profile is longer than 50", {"resource_profile": "p" * 51}),
-    ("unknown resource profile 'huge': known are default, large, medium, small, xlarge", {"resource_profile": "huge"}),
+    (
+        "resource_profile: unknown resource profile 'huge': known are default, large, medium, small, xlarge",
+        {"resource_profile": "huge"},
+    ),
     ("boot_disk_size_gb must be at least 10", {"boot_disk_size_gb": 9}),
     ("boot_disk_size_gb must not be negative", {"boot_disk_size_gb": -1}),
     ("boot_disk_size_gb must be at most 65536", {"boot_disk_size_gb": 65537}),
@@ -61,8 +64,8 @@ SUBMISSIONS = [
     ("max_run_duration_seconds must not be negative", {"resource_override": {"max_run_duration_seconds": -5}}),
     ("max_run_duration_seconds must be at most", {"resource_override": {"max_run_duration_seconds": 31536001}}),
     ("commands has more than 1024 items", {"commands": ["x"] * 1025}),
-    ("commands[1] is longer than 131072", {"commands": ["x", "y" * 131073]}),
-    ("commands[0] must not contain a NUL", {"commands": ["a\0"]}),
+    ("commands[1] has 131072 bytes: Linux takes at most 131071", {"commands": ["x", "y" * 131072]}),
+    ("commands[0] has a NUL", {"commands": ["a\0"]}),
     ("commands is larger than", {"commands": ["x" * 131072] * 9}),
     ("commands is larger than", {"commands": ["<&>\u2028" * 16384] * 4}),
     ("'1A' is not a name", {"env_vars": {"1A": "x"}}),
@@ -70,8 +73,8 @@ SUBMISSIONS = [
     ("'' is not a name", {"env_vars": {"": "x"}}),
     ("'ä' is not a name", {"env_vars": {"ä": "x"}}),
     ("a name is longer than 253", {"env_vars": {"A" * 254: "x"}}),
-    ("the value of A must not contain a NUL", {"env_vars": {"A": "\0"}}),
-    ("the value of A is longer than 131072", {"env_vars": {"A": "x" * 131073}}),
+    ("env_vars: A has a NUL", {"env_vars": {"A": "\0"}}),
+    ("env_vars: A has 131072 bytes: Linux takes at most 131071", {"env_vars": {"A": "x" * 131070}}),
     ("env_vars has more than 1000 items", {"env_vars": {f"A{n}": "" for n in range(1001)}}),
     ("env_vars is larger than", {"env_vars": {f"A{n}": "x" * 131072 for n in range(9)}}),
     ("JENNAH_TASK_COUNT must be a whole number", {"env_vars": {"JENNAH_TASK_COUNT": "many"}}),
@@ -83,6 +86,40 @@ SUBMISSIONS = [
     ("JENNAH_PARALLELISM is over", {"env_vars": {"JENNAH_TASK_COUNT": "2", "JENNAH_PARALLELISM": "3"}}),
     ("JENNAH_PARALLELISM is over", {"env_vars": {"JENNAH_PARALLELISM": "2"}}),
     ("JENNAH_PARALLELISM is over", {"env_vars": {"ENABLE_DISTRIBUTED_MODE": "true", "JENNAH_PARALLELISM": "5"}}),
+    ("completions must be a whole number from 1 to 10000", {"completions": 10001}),
+    ("completions must be a whole number from 1 to 10000", {"completions": -1}),
+    ("parallelism is over the task count of 2", {"completions": 2, "parallelism": 3}),
+    (
+        "completions is 2, and env_vars: JENNAH_TASK_COUNT is 3",
+        {"completions": 2, "env_vars": {"JENNAH_TASK_COUNT": "3"}},
+    ),
+    (
+        "parallelism is 1, and env_vars: JENNAH_PARALLELISM is 2",
+        {"completions": 4, "parallelism": 1, "env_vars": {"JENNAH_PARALLELISM": "2"}},
+    ),
+    ("image_uri: 'busybox 1.36' is not an image", {"image_uri": "busybox 1.36"}),
+    ("image_uri: '--privileged' is not an image", {"image_uri": "--privileged"}),
+    ("unknown resource profile 'smal' (did you mean small?): known are default", {"resource_profile": "smal"}),
+    ("provider: 'gpc' is not one of gcp, aws, azure, kubernetes, local (did you mean gcp?)", {"provider": "gpc"}),
+    ("provider: 'moon' is not one of gcp, aws, azure, kubernetes, local", {"provider": "moon"}),
+    ("command has more than 1024 items", {"command": ["x"] * 1025}),
+    ("command[0] has 131072 bytes", {"command": ["é" * 65536]}),
+    ("command and commands are larger than", {"command": ["x" * 131000] * 4, "commands": ["x" * 131000] * 5}),
+    ("gpu.count must be a whole number from 1 to 64", {"gpu": {"type": "nvidia-l4"}}),
+    ("gpu.count must be a whole number from 1 to 64", {"gpu": {"count": 65}}),
+    ("gpu.type is longer than 128", {"gpu": {"count": 1, "type": "t" * 129}}),
+    ("backoff_limit must be at most 10", {"backoff_limit": 11}),
+    ("backoff_limit must not be negative", {"backoff_limit": -1}),
+    ("preemption_limit must be at most 10", {"preemption_limit": 11}),
+    ("priority must be at most 99", {"priority": 100}),
+    ("ttl_seconds_after_finished must not be negative", {"ttl_seconds_after_finished": -1}),
+    ("pending_deadline_seconds must be at most 31536000", {"pending_deadline_seconds": 31536001}),
+    ("pending_deadline_seconds must not be negative", {"pending_deadline_seconds": -1}),
+    ("shared_memory_mib must not be negative", {"shared_memory_mib": -1}),
+    ("shared_memory_mib: 8192 MiB are more than the memory of 4096 MiB", {"shared_memory_mib": 8192}),
+    ("labels has more than 48 items", {"labels": {f"l{n}": "" for n in range(49)}}),
+    ("labels: a name is empty", {"labels": {"": "x"}}),
+    ("labels: the value of 'team' is longer than 256", {"labels": {"team": "x" * 257}}),
 ]
 
 
@@ -95,24 +132,32 @@ async def test_a_submission_that_names_the_wrong_field(api: Api, text: str, fiel
 
 
 @pytest.mark.parametrize(
-    ("field", "value"),
+    ("field", "value", "told"),
     [
-        ("image_uri", 5),
-        ("image_uri", ["x"]),
-        ("boot_disk_size_gb", "ten"),
-        ("boot_disk_size_gb", 10.5),
-        ("boot_disk_size_gb", 2**63),
-        ("use_spot_vms", "yes"),
-        ("commands", "ls"),
-        ("commands", [None]),
-        ("env_vars", ["A=1"]),
-        ("env_vars", {"A": 5}),
-        ("resource_override", 7),
-        ("resource_override", {"cpu_millis": "much"}),
+        ("image_uri", 5, "image_uri: expected a string, found a number"),
+        ("image_uri", ["x"], "image_uri: expected a string, found a list"),
+        ("boot_disk_size_gb", "ten", "boot_disk_size_gb: expected a whole number, found a string"),
+        ("boot_disk_size_gb", 10.5, "boot_disk_size_gb: expected a whole number, found a number with a fraction"),
+        ("boot_disk_size_gb", 2**63, f"boot_disk_size_gb: expected a whole number from {-(2**63)} to {2**63 - 1}"),
+        ("boot_disk_size_gb", True, "boot_disk_size_gb: expected a whole number, found true or false"),
+        ("use_spot_vms", "yes", "use_spot_vms: expected true or false, found a string"),
+        ("commands", "ls", "commands: expected a list of strings, found a string"),
+        ("commands", ["ls", None], "commands[1]: expected a string, found null"),
+        ("env_vars", ["A=1"], "env_vars: expected an object whose values are strings, found a list"),
+        ("env_vars", {"A": "x", "B": 5}, "env_vars.B: expected a string, found a number"),
+        ("labels", {"team": True}, "labels.team: expected a string, found true or false"),
+        ("resource_override", 7, "resource_override: expected an object, found a number"),
+        ("resourceOverride", {"cpuMillis": "much"}, "resourceOverride.cpuMillis: expected a whole number, found a str"),
+        ("gpu", {"count": {}}, "gpu.count: expected a whole number, found an object"),
+        ("backoff_limit", 2**31, f"backoff_limit: expected a whole number from {-(2**31)} to {2**31 - 1}"),
     ],
 )
-async def test_a_wrong_type_names_the_field(api: Api, field: str, value: object) -> None:
-    await refused(api, "invalid_argument", "malformed JSON", field, message={"image_uri": IMAGE, field: value})
+async def test_a_wrong_type_is_told_with_what_is_expected_and_what_was_found(
+    api: Api, field: str, value: object, told: str
+) -> None:
+    reply = await api.submit(**{field: value})
+    assert (reply.status, reply.code) == (400, "invalid_argument")
+    assert reply.message.startswith(told)
 
 
 async def test_what_is_wrong_with_an_environment_never_shows_a_value(api: Api) -> None:
@@ -203,6 +248,7 @@ async def test_a_job_of_another_tenant_is_not_found(api: Api, method: str) -> No
         ("ListJobs", {"page_token": "nonsense"}, "page_token"),
         ("ListJobs", {"page_token": "ä"}, "page_token"),
         ("ListJobs", {"status": "SLEEPING"}, "status must be one of PENDING"),
+        ("ListJobs", {"status": "runing"}, "CANCELLED (did you mean RUNNING?)"),
         ("ListJobs", {"created_after": "yesterday"}, "created_after must be an RFC 3339 time"),
         ("ListJobs", {"created_after": "0001-01-01T00:00:00+14:00"}, "created_after must be an RFC 3339 time"),
         ("ListJobs", {"created_after": "2025-01-01T00:00:00"}, "created_after must be an RFC 3339 time"),

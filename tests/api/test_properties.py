@@ -16,8 +16,12 @@ from tests.api.harness import IMAGE, SERVICE, TENANT, Api, Reply
 
 METHODS = [method.name for method in pb.DESCRIPTOR.services_by_name["DeploymentService"].methods]
 COUNT = itertools.count()
-DEFAULTS = {"backoffLimit", "completions", "suspend", "deletionPolicy"}
+DEFAULTS = {"backoffLimit", "preemptionLimit", "completions", "suspend", "deletionPolicy"}
 SENT_AS = {
+    "command": "command",
+    "pendingDeadlineSeconds": "pending_deadline_seconds",
+    "labels": "labels",
+    "provider": "provider",
     "args": "commands",
     "envFrom": "env_vars",
     "machineType": "machine_type",
@@ -31,6 +35,7 @@ quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCh
 
 texts = st.text(max_size=20)
 int64 = st.integers(-(2**63), 2**63 - 1)
+int32 = st.integers(0, 10) | st.integers(-(2**31), 2**31 - 1)
 sensible = st.integers(0, 10_000)
 names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,10}", fullmatch=True)
 task_counts = st.dictionaries(
@@ -51,6 +56,14 @@ def submissions(text: st.SearchStrategy[str], number: st.SearchStrategy[int]) ->
         "use_spot_vms": st.booleans(),
         "service_account": text,
         "commands": st.lists(text, max_size=3),
+        "command": st.lists(text, max_size=3),
+        "gpu": st.builds(pb.Gpu, type=text, count=int32),
+        "labels": st.dictionaries(text, text, max_size=3),
+        "provider": st.sampled_from(["", "gcp", "local", "moon"]),
+        "pending_deadline_seconds": number,
+        "shared_memory_mib": number,
+        **dict.fromkeys(("backoff_limit", "preemption_limit", "priority", "ttl_seconds_after_finished"), int32),
+        **dict.fromkeys(("completions", "parallelism"), int32),
     }
     fields = st.fixed_dictionaries({"image_uri": st.just(IMAGE) | text}, optional=optional)
     return fields.map(_message)
@@ -94,9 +107,14 @@ def unsent(request: pb.SubmitJobRequest, spec: dict[str, Any]) -> Iterator[str]:
         if field == "activeDeadlineSeconds":
             sent = request.resource_override.max_run_duration_seconds
         elif field == "parallelism":
-            sent = "JENNAH_PARALLELISM" in request.env_vars
+            sent = request.parallelism or "JENNAH_PARALLELISM" in request.env_vars
+        elif field == "priority":
+            sent = request.HasField("priority")
+        elif field == "ttlSecondsAfterFinished":
+            sent = request.HasField("ttl_seconds_after_finished")
         elif field == "resources":
             sent = request.resource_profile or request.resource_override != pb.ResourceOverride()
+            sent = sent or request.shared_memory_mib or request.HasField("gpu")
         else:
             sent = getattr(request, SENT_AS[field])
         if not sent:

@@ -36,8 +36,9 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
         | {"WORKER_PORT": "9000", "WORKER_HOST": "127.0.0.1", "JENNAH_NAMESPACE": "jobs", "CANCEL_WAIT_SECONDS": "0.5"}
         | {"JOB_TTL_SECONDS": "3600", "MAX_REQUEST_BYTES": "2048", "STOP_DELAY_SECONDS": "0", "API_AUTH": "token"}
         | {"API_TOKENS_FILE": str(tokens), "ALLOWED_ORIGINS": "https://a.example, http://localhost:3000"}
-        | {"METRICS_PORT": "9100", "METRICS_HOST": "10.0.0.1"}
+        | {"METRICS_PORT": "9100", "METRICS_HOST": "10.0.0.1", "BATCH_PROVIDER": "aws"}
     )
+    assert (settings.provider, read_api(NEEDED).provider) == ("aws", "")
     assert (settings.port, settings.namespace, settings.auth_tokens_file) == (9000, "jobs", tokens)
     assert settings.job_ttl_seconds == 3600
     assert (settings.metrics_port, settings.metrics_host) == (9100, "10.0.0.1")
@@ -58,6 +59,7 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
         {"MAX_REQUEST_BYTES": "1.5"},
         {"JOB_TTL_SECONDS": "-1"},
         {"API_AUTH": "maybe"},
+        {"BATCH_PROVIDER": "gpc"},
         {"ALLOWED_ORIGINS": "example.com"},
         {"DB_REDACT_ENV": "perhaps"},
     ],

@@ -4,8 +4,11 @@ import asyncio
 import base64
 import json
 
+import pytest
+
 from controller.domain import job as jobs
 from controller.domain import names
+from controller.domain.machines import Machine
 from controller.domain.phases import Phase
 from controller.kube import paths
 from controller.kube.client import KubeClient
@@ -13,6 +16,14 @@ from controller.stores.sqlite import SqliteStore
 from tests.api.harness import IMAGE, TENANT, Api, api_settings, serving
 
 JOB = "11111111-2222-4333-8444-555555555555"
+DEFAULTS = {
+    "backoffLimit": 3,
+    "preemptionLimit": 3,
+    "completions": 1,
+    "suspend": False,
+    "deletionPolicy": "Cancel",
+}
+"""What the API server adds to a spec."""
 
 
 async def test_an_image_alone_is_a_job_without_any_field_that_was_not_sent(api: Api) -> None:
@@ -23,8 +34,7 @@ async def test_an_image_alone_is_a_job_without_any_field_that_was_not_sent(api: 
     assert item["metadata"]["name"] == job_id
     assert item["metadata"]["finalizers"] == [names.FINALIZER]
     assert item["metadata"]["labels"] == {names.LABEL_JOB_ID: job_id, names.LABEL_TENANT: TENANT}
-    defaults = {"backoffLimit": 3, "completions": 1, "suspend": False, "deletionPolicy": "Cancel"}
-    assert item["spec"] == {"image": IMAGE, "tenantId": TENANT, "jobId": job_id, **defaults}
+    assert item["spec"] == {"image": IMAGE, "tenantId": TENANT, "jobId": job_id, **DEFAULTS}
     assert not await api.secrets()
     assert jobs.parse(item).has_new_id, "so the controller need not wait for a database that is down"
 
@@ -59,6 +69,18 @@ async def test_every_field_of_the_request_has_its_place(api: Api) -> None:
             "serviceAccount": "runner@project",
             "commands": ["python", "-c", "print(1)"],
             "envVars": {"JENNAH_TASK_COUNT": "8", "JENNAH_PARALLELISM": "2"},
+            "command": ["/entrypoint", "--"],
+            "backoffLimit": 0,
+            "preemptionLimit": 0,
+            "pendingDeadlineSeconds": "900",
+            "gpu": {"type": "nvidia-l4", "count": 2},
+            "sharedMemoryMib": "256",
+            "labels": {"team": "data"},
+            "completions": 8,
+            "parallelism": 2,
+            "priority": 0,
+            "provider": "gcp",
+            "ttlSecondsAfterFinished": 0,
         },
     )
     assert reply.status == 200, reply.data
@@ -66,17 +88,30 @@ async def test_every_field_of_the_request_has_its_place(api: Api) -> None:
     spec = (await api.job_object(JOB))["spec"]
     assert spec == {
         "image": IMAGE,
+        "command": ["/entrypoint", "--"],
         "args": ["python", "-c", "print(1)"],
         "envFrom": [{"secretRef": {"name": (await api.secrets())[0]["metadata"]["name"]}}],
-        "resources": {"profile": "large", "cpu": "500m", "memory": "512Mi"},
+        "resources": {
+            "profile": "large",
+            "cpu": "500m",
+            "memory": "512Mi",
+            "sharedMemory": "256Mi",
+            "gpu": {"type": "nvidia-l4", "count": 2},
+        },
         "machineType": "e2-standard-4",
         "bootDiskGiB": 100,
         "spot": True,
         "serviceAccount": "runner@project",
         "activeDeadlineSeconds": 60,
-        "backoffLimit": 3,
+        "pendingDeadlineSeconds": 900,
+        "backoffLimit": 0,
+        "preemptionLimit": 0,
         "completions": 8,
         "parallelism": 2,
+        "priority": 0,
+        "labels": {"team": "data"},
+        "provider": "gcp",
+        "ttlSecondsAfterFinished": 0,
         "displayName": "nightly",
         "tenantId": TENANT,
         "jobId": JOB,
@@ -162,6 +197,50 @@ async def test_another_request_with_the_job_id_is_refused_and_changes_nothing(ap
     assert before == (await api.job_object(JOB), await api.secrets(), await api.store.get_job(TENANT, JOB))
 
 
+SAID: dict[str, object] = {
+    "command": ["sh"],
+    "backoff_limit": 0,
+    "preemption_limit": 0,
+    "pending_deadline_seconds": 600,
+    "gpu": {"count": 1},
+    "shared_memory_mib": 64,
+    "labels": {"team": "data"},
+    "completions": 4,
+    "parallelism": 2,
+    "priority": 5,
+    "provider": "gcp",
+}
+OTHERWISE: dict[str, object] = {
+    "command": ["bash"],
+    "backoff_limit": 3,
+    "preemption_limit": 1,
+    "pending_deadline_seconds": 601,
+    "gpu": {"count": 1, "type": "nvidia-l4"},
+    "shared_memory_mib": 65,
+    "labels": {"team": "web"},
+    "completions": 5,
+    "parallelism": 1,
+    "priority": 0,
+    "provider": "aws",
+}
+
+
+async def test_a_request_with_any_other_field_is_another_one_and_the_same_request_joins(api: Api) -> None:
+    assert (await api.submit(job_id=JOB, **SAID)).status == 200
+    for field, value in OTHERWISE.items():
+        reply = await api.submit(**{"job_id": JOB, **SAID, field: value})
+        assert reply.code == "already_exists", field
+    assert (await api.submit(job_id=JOB, **SAID)).status == 200
+    assert await api.count() == (1, 0, 1)
+
+
+async def test_the_number_of_tasks_is_the_same_request_as_a_field_and_as_a_variable(api: Api) -> None:
+    env_vars = {"JENNAH_TASK_COUNT": "4", "JENNAH_PARALLELISM": "2"}
+    assert (await api.submit(job_id=JOB, env_vars=env_vars)).status == 200
+    reply = await api.submit(job_id=JOB, env_vars=env_vars, completions=4, parallelism=2)
+    assert reply.status == 200, reply.data
+
+
 async def test_another_tenants_job_id_is_taken_and_nothing_more_is_said(api: Api) -> None:
     await api.submit(job_id=JOB)
     reply = await api.submit(job_id=JOB, tenant="tenant-2")
@@ -193,6 +272,48 @@ async def test_a_finished_job_whose_object_is_gone_does_not_run_again(api: Api) 
     assert (await api.submit(job_id=JOB, env_vars={"A": "1"}, commands=["x"])).status == 200
     assert (await api.submit(job_id=JOB, env_vars={"A": "1"}, commands=["y"])).code == "already_exists"
     assert not await api.objects()
+
+
+async def without_its_object(api: Api, **request: object) -> None:
+    """A job that was submitted, and of which only the record is left."""
+    assert (await api.submit(job_id=JOB, **request)).status == 200
+    await api.kube.merge_patch(paths.job("default", JOB), {"metadata": {"finalizers": None}})
+    await api.kube.delete(paths.job("default", JOB))
+
+
+def a_release_that_knows(monkeypatch: pytest.MonkeyPatch, cpu_millis: int, memory_mib: int) -> None:
+    machine = Machine(name="m7", cloud="gcp", cpu_millis=cpu_millis, memory_mib=memory_mib)
+    monkeypatch.setattr("controller.domain.machines.find", lambda name: machine if name == "m7" else None)
+
+
+async def test_a_retry_after_an_upgrade_that_knows_the_machine_type_is_the_same_request(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await without_its_object(api, machine_type="m7")
+    a_release_that_knows(monkeypatch, 16_000, 65_536)
+    assert (await api.submit(job_id=JOB, machine_type="m7")).status == 200
+    for different in ({"cpu_millis": 500}, {"memory_mib": 512}, {"max_run_duration_seconds": 60}):
+        reply = await api.submit(job_id=JOB, machine_type="m7", resource_override=different)
+        assert reply.code == "already_exists", different
+    assert not await api.objects()
+
+
+@pytest.mark.parametrize("has_object", [True, False])
+async def test_a_retry_of_what_today_would_be_refused_answers_with_the_job_that_there_is(
+    api: Api, monkeypatch: pytest.MonkeyPatch, has_object: bool
+) -> None:
+    request: dict[str, object] = {"machine_type": "m7", "resource_override": {"memory_mib": 512}}
+    if has_object:
+        assert (await api.submit(job_id=JOB, **request)).status == 200
+    else:
+        await without_its_object(api, **request)
+    a_release_that_knows(monkeypatch, 2_000, 256)
+    assert (await api.submit(job_id=JOB, **request)).status == 200
+    for others in ({"job_id": JOB, "name": "other"}, {"job_id": "other"}, {}):
+        reply = await api.submit(**{**request, **others})
+        assert reply.code == "invalid_argument"
+        assert reply.message.startswith("resource_override.memory_mib: 512 MiB do not fit on the machine type m7")
+    assert len(await api.objects()) == has_object
 
 
 async def test_a_secret_that_is_there_already_is_not_the_jobs_and_stays(api: Api) -> None:

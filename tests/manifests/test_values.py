@@ -230,6 +230,8 @@ def test_numbers_lists_and_maps_reach_the_programs_as_they_were_meant() -> None:
     given = chart.variables(chart.containers(api)[0])
     assert (given["MAX_REQUEST_BYTES"], given["STOP_DELAY_SECONDS"]) == ("4194304", "2.5")
     assert given["ALLOWED_ORIGINS"] == "https://a.example.com,https://b.example.com"
+    operator = chart.only(chart.render(CASES["everything about the API"]), "Deployment", "jennah-controller")
+    assert given["BATCH_PROVIDER"] == chart.variables(chart.containers(operator)[0])["BATCH_PROVIDER"]
     operators = chart.only(chart.render(CASES["everything about the operators"]), "Deployment", "jennah-controller")
     given = chart.variables(chart.containers(operators)[0])
     assert given["MISSING_GRACE_SECONDS"] == "0", "a nought is a value"

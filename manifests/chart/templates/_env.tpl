@@ -157,6 +157,7 @@
 {{- define "jennah.env.api" -}}
 {{- include "jennah.env.database" (list . .Values.database.endpointSecret) }}
 {{- include "jennah.env.profiles" . }}
+{{- include "jennah.var" (list "BATCH_PROVIDER" .Values.provider.name) }}
 {{- include "jennah.var" (list "JENNAH_NAMESPACE" (include "jennah.jobNamespace" .)) }}
 {{- include "jennah.var" (list "WATCH_NAMESPACES" .Values.watchNamespaces) }}
 {{- include "jennah.var" (list "WORKER_PORT" "8081") }}

@@ -1,6 +1,7 @@
 """A job's environment, resolved as the kubelet would: order, references, and what the record may show of it."""
 
 import base64
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -13,8 +14,12 @@ from controller.kube.environment import resolve
 class Objects:
     """Secrets and ConfigMaps by path; counts the reads."""
 
-    def __init__(self, owner: str = "", **objects: dict[str, str]) -> None:
+    def __init__(
+        self, owner: str = "", binary_data: dict[str, str] | None = None, **objects: Mapping[str, str | bytes]
+    ) -> None:
+        """`binary_data`: of every ConfigMap."""
         self._owner = owner
+        self._binary_data = binary_data or {}
         self._objects = {name.replace("_", "-"): data for name, data in objects.items()}
         self.reads = 0
 
@@ -24,9 +29,12 @@ class Objects:
         if name not in self._objects:
             raise NotFound(path)
         data = self._objects[name]
-        if kind == "secrets":
-            data = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
-        return {"data": data, "metadata": {"ownerReferences": [{"uid": self._owner}]}}
+        metadata = {"ownerReferences": [{"uid": self._owner}]}
+        if kind == "configmaps":
+            return {"data": data, "binaryData": self._binary_data, "metadata": metadata}
+        raw = {key: value.encode() if isinstance(value, str) else value for key, value in data.items()}
+        encoded = {key: base64.b64encode(value).decode() for key, value in raw.items()}
+        return {"data": encoded, "metadata": metadata}
 
 
 def job(**spec: Any) -> Job:
@@ -117,7 +125,68 @@ async def test_optional_references_may_be_missing() -> None:
     assert found.values == {}
 
 
-async def test_keys_that_are_no_variable_names_are_left_out() -> None:
-    objects = Objects(files={"tls.crt": "x", "GOOD": "1"})
-    found = await resolve(objects, job(envFrom=[{"secretRef": {"name": "files"}}]))  # type: ignore[arg-type]
+async def test_keys_that_are_no_variable_names_are_left_out_and_named() -> None:
+    objects = Objects(files={"tls.crt": "hidden", "GOOD": "1"}, settings={"9": "2"}, binary_data={"LOGO": "aGlkZGVu"})
+    sources = [{"secretRef": {"name": "files"}}, {"configMapRef": {"name": "settings"}, "prefix": "P-"}]
+    found = await resolve(objects, job(envFrom=sources))  # type: ignore[arg-type]
     assert found.values == {"GOOD": "1"}
+    assert found.left_out == (
+        "key tls.crt of secret files",
+        "key 9 of configmap settings",
+        "key LOGO of configmap settings",
+    )
+
+
+async def test_a_prefix_can_make_a_name_of_a_key() -> None:
+    objects = Objects(numbers={"9": "nine"})
+    found = await resolve(objects, job(envFrom=[{"secretRef": {"name": "numbers"}, "prefix": "N_"}]))  # type: ignore[arg-type]
+    assert (found.values, found.left_out) == ({"N_9": "nine"}, ())
+
+
+BYTES = [b"hidden\xff", b"\xc3", "hidden".encode("utf-16"), b"hidden\0"]
+
+
+@pytest.mark.parametrize("value", BYTES)
+@pytest.mark.parametrize(
+    "spec", [{"envFrom": [{"secretRef": {"name": "kept"}}]}, {"env": [{"name": "A", **secret_key("kept", "KEY")}]}]
+)
+async def test_bytes_that_are_no_text_are_refused_and_not_shown(spec: dict[str, Any], value: bytes) -> None:
+    """They were replaced by question marks: the program had another password than its owner wrote."""
+    with pytest.raises(Invalid, match=r"^key KEY of secret kept (is not UTF-8|has a NUL)") as raised:
+        await resolve(Objects(kept={"KEY": value}), job(**spec))  # type: ignore[arg-type]
+    assert "hidden" not in f"{raised.value!r}{raised.value.__cause__}"
+
+
+async def test_bytes_that_become_no_variable_are_nobodys_concern() -> None:
+    objects = Objects(kept={"tls.key": b"\xff", "OTHER": b"\xfe", "GOOD": "1"}, binary_data={"B": "/w=="}, plain={})
+    spec = {
+        "envFrom": [{"secretRef": {"name": "kept"}}, {"configMapRef": {"name": "plain"}}],
+        "env": [{"name": "OTHER", "value": "over it"}],
+    }
+    found = await resolve(objects, job(**spec))  # type: ignore[arg-type]
+    assert found.values == {"GOOD": "1", "OTHER": "over it"}
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", " a=b=c ", "l1\r\nl2\n", "$HOME $(ls) `x`", "na\u00efve \u2603 \u6f22\u5b57 \ufeff\ufffd", "\U0001f600"],
+)
+async def test_text_arrives_as_it_is(value: str) -> None:
+    objects = Objects(kept={"S": value}, plain={"C": value})
+    env = [
+        {"name": "V", "value": value},
+        {"name": "S", **secret_key("kept", "S")},
+        {"name": "C", "valueFrom": {"configMapKeyRef": {"name": "plain", "key": "C"}}},
+    ]
+    found = await resolve(objects, job(env=env))  # type: ignore[arg-type]
+    assert found.values == {"V": value, "S": value, "C": value}
+
+
+async def test_a_key_of_binary_data_cannot_be_a_variable() -> None:
+    """As with the kubelet, which looks for it in data."""
+    objects, ref = Objects(plain={}, binary_data={"B": "YQ=="}), {"name": "plain", "key": "B"}
+    with pytest.raises(EnvironmentMissing, match="key B in configmap plain is binaryData"):
+        await resolve(objects, job(env=[{"name": "A", "valueFrom": {"configMapKeyRef": ref}}]))  # type: ignore[arg-type]
+    optional = {"configMapKeyRef": {**ref, "optional": True}}
+    found = await resolve(objects, job(env=[{"name": "A", "valueFrom": optional}]))  # type: ignore[arg-type]
+    assert found.values == {}

@@ -6,10 +6,8 @@ import pytest
 
 from controller.domain import conditions, names, reasons
 from controller.domain.differences import Remark
-from controller.domain.errors import EnvironmentMissing, Unavailable
 from controller.domain.job import Job
 from controller.domain.phases import Phase
-from controller.ports import Environment
 from tests.controller.fakes import START
 from tests.controller.reconcile.harness import World
 
@@ -54,6 +52,117 @@ async def test_a_job_that_waits_longer_than_its_pending_deadline_is_ended_and_fa
     assert (job.status.phase, job.status.reason) == (Phase.FAILED, reasons.PENDING_DEADLINE_EXCEEDED)
     told = f"the job did not run within 600 s (spec.pendingDeadlineSeconds): {reasons.QUOTA_EXCEEDED}: {WORDS}"
     assert job.status.message == told
+
+
+NO_NEWS: dict[str, dict[str, bool]] = {
+    "a state that is not known": {},
+    "it is being ended": {"is_cancelling": True},
+    "it is being removed": {"is_cancelling": True, "is_being_deleted": True},
+}
+"""What services say of a job without a phase."""
+
+
+def end(world: World, job: Job, how: str) -> None:
+    if how == "cancel":
+        world.kube.edit(job, cancel=True)
+    elif how == "delete":
+        world.kube.edit(job, metadata={"deletion_timestamp": world.clock.now()})
+
+
+@pytest.mark.parametrize("how", ["deadline", "cancel", "delete"])
+@pytest.mark.parametrize("no_news", NO_NEWS.values(), ids=NO_NEWS)
+@pytest.mark.parametrize("phase", [Phase.PENDING, Phase.SCHEDULED])
+@pytest.mark.parametrize("seconds", [60, 300])
+async def test_what_a_job_waited_for_is_told_with_its_end_whatever_the_service_says_meanwhile(
+    world: World, phase: Phase, no_news: dict[str, bool], how: str, seconds: int
+) -> None:
+    """Before and after UNSCHEDULED_AFTER_SECONDS. "No news" was taken for a machine, and the reason was lost."""
+    spec = {"pending_deadline_seconds": seconds} if how == "deadline" else {}
+    job = await waiting(world, **spec)
+    world.provider.move(phase, waits_because=WORDS, waits_reason=reasons.QUOTA_EXCEEDED)
+    await world.observe(job)
+    await world.clock.advance(seconds)
+    end(world, job, how)
+    await world.reconcile(job)
+    assert world.provider.cancelled == [job.external_name]
+    job = world.kube.current(job)
+    assert (job.status.reason, job.status.message) == (reasons.QUOTA_EXCEEDED, WORDS)
+
+    world.provider.move(None, waits_because=None, **no_news)
+    job = await world.observe(job)
+    assert condition(job, conditions.SCHEDULED) == ("False", reasons.QUOTA_EXCEEDED, WORDS)
+    assert (job.status.reason, job.status.message) == (reasons.QUOTA_EXCEEDED, WORDS)
+
+    at = world.clock.now()
+    world.provider.move(Phase.CANCELLED, is_cancelling=False, is_being_deleted=False, completed_at=at, message="ended")
+    await world.observer._round()
+    await world.reconcile(job)
+    row = world.record.rows["tenant", "job"]
+    if how == "deadline":
+        told = f"the job did not run within {seconds} s (spec.pendingDeadlineSeconds): QuotaExceeded: {WORDS}"
+        assert row.status is Phase.FAILED
+    else:
+        told = f"ended; it waited: QuotaExceeded: {WORDS}"
+        assert row.status is Phase.CANCELLED
+    assert row.error_message == told, "and so says the notification, which is made of the row"
+    assert world.kube.event_messages.count(told) == 1
+    if how != "delete":
+        job = world.kube.current(job)
+        assert job.status.message == told
+        assert condition(job, conditions.SCHEDULED) == ("False", reasons.QUOTA_EXCEEDED, WORDS)
+
+
+async def test_what_removes_a_job_by_ending_it_does_not_take_the_reason_along(world: World) -> None:
+    """A Kubernetes Job that is cancelled is deleted: nothing more is ever said of it."""
+    job = await waiting(world)
+    await world.clock.advance(5)
+    await world.reconcile(world.kube.edit(job, cancel=True))
+    world.provider.jobs.clear()
+    await world.observe(job)
+    await world.clock.advance(200)
+    job = await world.observe(job)
+    assert job.status.phase is Phase.CANCELLED
+    assert job.status.message is not None and job.status.message.endswith(f"; it waited: QuotaExceeded: {WORDS}")
+
+
+async def test_a_job_that_ran_and_is_cancelled_has_not_waited(world: World) -> None:
+    job = await waiting(world)
+    await world.clock.advance(120)
+    await world.reconcile(job)
+    world.provider.move(Phase.RUNNING, waits_because=None, started_at=START)
+    await world.observe(job)
+    await world.reconcile(world.kube.edit(job, cancel=True))
+    world.provider.move(Phase.CANCELLED, completed_at=START, message="ended")
+    job = await world.observe(job)
+    assert (job.status.message, world.record.rows["tenant", "job"].error_message) == ("ended", None)
+
+
+async def test_why_a_job_waits_is_its_reason_at_no_further_write_and_until_it_runs(world: World) -> None:
+    job = await waiting(world)
+    await world.clock.advance(120)
+    writes = world.kube.writes
+    await world.reconcile(job)
+    status = world.kube.current(job).status
+    assert (status.reason, status.message) == (reasons.QUOTA_EXCEEDED, WORDS)
+    for tries in range(3):
+        world.provider.move(Phase.PENDING, waits_because=f"{WORDS}, {tries} tries")
+        await world.observe(job)
+    assert world.kube.writes == writes + 1
+    world.provider.move(Phase.RUNNING, waits_because=None)
+    status = (await world.observe(job)).status
+    assert (status.reason, status.message) == (reasons.RUNNING, None)
+
+
+@pytest.mark.parametrize("by_us", [False, True])
+async def test_a_job_that_failed_never_has_exit_code_0(world: World, by_us: bool) -> None:
+    job = await waiting(world, pending_deadline_seconds=60)
+    if by_us:
+        await world.clock.advance(60)
+        await world.reconcile(job)
+    phase = Phase.CANCELLED if by_us else Phase.FAILED
+    world.provider.move(phase, waits_because=None, exit_code=0, completed_at=START)
+    job = await world.observe(job)
+    assert (job.status.phase, job.status.exit_code) == (Phase.FAILED, None)
 
 
 async def test_what_no_longer_holds_a_job_back_is_no_longer_told(world: World) -> None:
@@ -165,78 +274,3 @@ async def test_delete_job_removes_the_cloud_job_as_well_a_deleted_object_alone_d
     await world.reconcile(job)
     assert not world.kube.objects
     assert len(world.provider.deleted) == left
-
-
-WAITS_FOR_ENVIRONMENT = ("Warning", reasons.WAITING_FOR_ENVIRONMENT)
-NOT_CONFIGURED = ("Warning", reasons.PROVIDER_NOT_CONFIGURED)
-
-
-async def waiting_for(world: World, message: str) -> Job:
-    """A job that is known to wait for a Secret."""
-    job = world.kube.create()
-    world.kube.env = EnvironmentMissing(message)
-    await world.clock.advance(3)  # the API makes a job first and its Secret right after
-    await world.reconcile(job)
-    return job
-
-
-async def test_a_job_that_waits_for_a_secret_says_so_in_one_event_whatever_the_number_of_passes(world: World) -> None:
-    job = await waiting_for(world, "secret a does not exist in namespace default")
-    for message in ("secret a does not exist in namespace default", "secret b does not exist in namespace default"):
-        world.kube.env = EnvironmentMissing(message)
-        await world.clock.advance(1)
-        await world.reconcile(job)
-    assert world.kube.events == [WAITS_FOR_ENVIRONMENT]
-    assert world.kube.event_messages == ["secret a does not exist in namespace default"]
-    told = condition(world.kube.current(job), conditions.ENVIRONMENT_READY)
-    assert told is not None and "secret b" in told[2], "the condition has what it waits for now"
-
-
-async def test_a_process_that_takes_over_does_not_say_again_what_a_job_waits_for(world: World) -> None:
-    job = await waiting_for(world, "secret a does not exist")
-    world.start()
-    await world.clock.advance(1)
-    await world.reconcile(job)
-    assert world.kube.events == [WAITS_FOR_ENVIRONMENT]
-
-
-async def test_no_event_while_the_api_may_be_making_the_secret_nor_once_it_is_there(world: World) -> None:
-    job = world.kube.create()
-    world.kube.env = EnvironmentMissing("secret job-env does not exist")
-    await world.reconcile(job)
-    assert world.kube.events == []
-    world.kube.env = Environment(values={"PASSWORD": "value-to-find"}, shown={"PASSWORD": "value-to-find"})
-    await world.reconcile(job)
-    await world.observe(job)
-    assert WAITS_FOR_ENVIRONMENT not in world.kube.events
-    assert "value-to-find" not in "".join(world.kube.event_messages)
-
-
-async def test_a_wait_that_could_not_be_written_is_told_once_it_is(world: World) -> None:
-    job = world.kube.create()
-    world.kube.env = EnvironmentMissing("secret a does not exist")
-    await world.clock.advance(3)
-    world.faults.arm("before status", Unavailable("down"))
-    with pytest.raises(Unavailable):
-        await world.reconcile(job)
-    assert world.kube.events == []
-    await world.reconcile(job)
-    assert world.kube.events == [WAITS_FOR_ENVIRONMENT]
-
-
-async def test_a_job_of_a_provider_that_is_not_set_up_says_so_in_one_event(world: World) -> None:
-    job = world.kube.create(provider="azure")
-    for _ in range(3):
-        await world.reconcile(job)
-        await world.clock.advance(60)
-    assert world.kube.events == [NOT_CONFIGURED]
-    assert world.kube.event_messages[0].startswith("provider azure is not set up in this controller (it has: ")
-
-
-async def test_an_outage_of_the_service_is_no_event(world: World) -> None:
-    job = world.kube.create()
-    world.faults.arm("before submit", Unavailable("down"))
-    with pytest.raises(Unavailable):
-        await world.reconcile(job)
-    assert condition(world.kube.current(job), conditions.SUBMITTED)[:2] == ("False", reasons.PROVIDER_ERROR)
-    assert world.kube.events == []
