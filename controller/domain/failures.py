@@ -62,6 +62,12 @@ def timed_out(seconds: int | None, words: str = "") -> Failure:
     return Failure(reason=reasons.DEADLINE_EXCEEDED, message=_with(text, words))
 
 
+def service_limit(words: str = "") -> Failure:
+    """The service ended a job that had run for as long as it lets one, whatever activeDeadlineSeconds says."""
+    text = "the job ran for as long as the service lets one run; split its work into several jobs"
+    return Failure(reason=reasons.DEADLINE_EXCEEDED, message=_with(text, words))
+
+
 def image(name: str, words: str = "") -> Failure:
     """The image cannot be had. `name`: as the spec has it, "" where it is not known."""
     text = f"the image {name + ' ' if name else ''}cannot be pulled; check image, and who may pull it from its registry"

@@ -73,7 +73,7 @@ _OF_CONTAINER: tuple[tuple[re.Pattern[str], _Judge], ...] = (
         lambda words, seen: failures.image(seen.image, words),
     ),
     (
-        _words(r"out of memory|\boom[- _]?kill|\boom\b"),
+        _words(r"out of memory|(?<![-\w])oom(?:[- ]?kill\w*)?(?![-\w])"),
         lambda words, seen: failures.out_of_memory(seen.memory_mib, words, seen.exit_code),
     ),
     (
@@ -93,6 +93,7 @@ _OF_CONTAINER: tuple[tuple[re.Pattern[str], _Judge], ...] = (
 
 _OF_END: tuple[tuple[re.Pattern[str], _Judge], ...] = (
     (_words(r"\bpreempt"), lambda words, seen: failures.preempted(words, seen.preemptions or None)),
+    (_words(r"\b14 days\b"), lambda words, seen: failures.service_limit(words)),
     (
         _words(r"maximum run ?(?:time|duration)|max_?run_?duration|exceeded .{0,40}(?:duration|timeout)"),
         lambda words, seen: failures.timed_out(seen.seconds, words),
@@ -112,7 +113,7 @@ _OF_MACHINE: tuple[tuple[re.Pattern[str], _Judge], ...] = (
     (
         _words(
             r"non-retryable|code_gce_|code_service_account|constraint\s+violated|invalid_field_value|invalid value for"
-            r"|permission denied|creation failed|machine type .{0,80}does not exist"
+            r"|machine type .{0,80}does not exist"
         ),
         lambda words, seen: failures.refused(words),
     ),
@@ -158,7 +159,7 @@ def _without_code(seen: Evidence, texts: Sequence[str]) -> Failure | None:
     if seen.had_begun:
         return _first((*_OF_CONTAINER, *_OF_END), texts, seen)
     # Nothing ran: why it waited may be told by an older text than the end is.
-    return _first((*_OF_CONTAINER, *_OF_END, *_OF_MACHINE), [*seen.of_task, *seen.of_job], seen)
+    return _first((*_OF_MACHINE, *_OF_CONTAINER, *_OF_END), [*seen.of_task, *seen.of_job], seen)
 
 
 def _first(table: Iterable[tuple[re.Pattern[str], _Judge]], texts: Iterable[str], seen: Evidence) -> Failure | None:
