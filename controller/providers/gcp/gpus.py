@@ -26,6 +26,7 @@ BUILT_IN = (
     "nvidia-h100-mega-80gb",
     "nvidia-h200-141gb",
     "nvidia-b200",
+    "nvidia-gb200",
     "nvidia-rtx-pro-6000",
 )
 _TYPES = (*ATTACHABLE, *BUILT_IN)

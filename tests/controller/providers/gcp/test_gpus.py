@@ -9,6 +9,7 @@ from controller.domain import machines
 from controller.domain.errors import Permanent
 from controller.domain.job import Gpu, JobSpec, Resources
 from controller.domain.machines import Machine
+from controller.providers.gcp import gpus
 from tests.controller.providers.gcp.mapping import mapped
 
 _SOLD = (
@@ -57,7 +58,7 @@ def test_the_gpus_of_the_machine_may_be_named(written: str) -> None:
         (Gpu(count=1, type="t4"), "g2-standard-4", r"gpu\.type: 't4' is not what g2-standard-4 has: 1 x nvidia-l4"),
         (Gpu(count=1), None, r"gpu\.type: is needed unless machineType is one that has GPUs"),
         (Gpu(count=1, type="t4"), "e2-standard-4", r"machineType: GPUs can be attached to n1 machines only"),
-        (Gpu(count=1, type="l4"), "n1-standard-4", r"gpu\.type: nvidia-l4 comes only with .*\(g2-standard-4"),
+        (Gpu(count=1, type="l4"), "n1-standard-4", r"gpu\.type: nvidia-l4 comes only with .*\(g2-standard-"),
         (Gpu(count=3, type="t4"), "n1-standard-4", r"gpu\.count: 3 nvidia-tesla-t4 cannot .* only 1, 2, 4 can"),
         (Gpu(count=1, type="h100"), None, r"gpu\.type: 'h100' may be nvidia-h100-80gb or nvidia-h100-mega-80gb"),
         (Gpu(count=1, type="radeon"), None, r"gpu\.type: 'radeon' is no GPU of Google Cloud: known are .*nvidia-l4"),
@@ -86,6 +87,12 @@ def test_names_are_those_of_the_service(written: str, name: str) -> None:
     found = sent(Gpu(count=1, type=written))
     assert found["policy"]["accelerators"] == [{"type": name, "count": "1"}]
     assert found["installGpuDrivers"] is True
+
+
+def test_all_gpus_of_the_table_have_their_names_here() -> None:
+    known = {one.gpu_type for one in machines.of_cloud("gcp") if one.gpus}
+    assert known
+    assert known <= set(gpus.BUILT_IN)
 
 
 @pytest.mark.parametrize(
