@@ -6,8 +6,8 @@ _BY_TEMPLATE = "not with gcp.instanceTemplate, which decides it"
 
 COLUMN: Column = {
     "image": honoured(),
-    "command": honoured("takes the place of the image's entrypoint"),
-    "args": honoured("the image's entrypoint stays"),
+    "command": honoured(),
+    "args": honoured(),
     "env": honoured("with JENNAH_JOB_ID and JENNAH_TENANT_ID; command, args and env have 960,000 bytes at most"),
     "env.valueFrom.cloudSecretRef": honoured("a version of Secret Manager: projects/P/secrets/S/versions/V"),
     "envFrom": honoured(),

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
 import pytest
+from google.cloud import batch_v1
 
 from controller.domain import reasons
 from controller.domain.errors import Permanent
@@ -12,9 +12,9 @@ from controller.domain.job import CloudSecretRef, EnvVar, EnvVarSource, GcpOptio
 from controller.domain.machines import Machine
 from controller.domain.resources import NO_SIZING, ResourceSet, Sizing
 from controller.providers import services
+from controller.providers.gcp import request
 from dev.emulators.gcp import refusals
-from tests.controller.providers.gcp.mapping import mapped
-from tests.controller.providers.gcp.samples import submission
+from tests.controller.providers.gcp.mapping import PLACE, mapped, requested
 
 SIZE = ResourceSet(cpu_millis=2000, memory_mib=4096)
 
@@ -91,13 +91,13 @@ def test_the_largest_program_that_is_taken_makes_a_definition_that_the_service_t
     env = {f"A{number:03}": "x" * 3000 for number in range(300)}
     labels = {f"{'k' * 60}{number:02}": "v" * 63 for number in range(48)}
     spec = JobSpec(image="busybox", args=("y" * 40_000,), labels=labels)
-    sent = mapped(spec, env).sent["CreateJob"]
-    assert sent["job"]["labels"]
-    size = msgspec.json.encode(sent["job"])
-    assert len(size) > 0.95 * refusals.MAX_DEFINITION_BYTES
+    made = batch_v1.CreateJobRequest.pb(request.create_request(requested(spec, env), PLACE))
+    refusals.check_create(made)
+    assert made.job.ByteSize() > 0.95 * refusals.MAX_DEFINITION_BYTES
+    with pytest.raises(Permanent, match="put what is large into a file"):
+        mapped(spec, {**env, "ONE_MORE": "x" * 20_000})
 
 
 def test_the_adapter_asks_the_rules_first() -> None:
     with pytest.raises(Permanent, match="bootDiskGiB"):
         mapped(JobSpec(image="busybox", boot_disk_gib=5), {})
-    assert submission().spec.boot_disk_gib is None
