@@ -62,6 +62,12 @@ def timed_out(seconds: int | None, words: str = "") -> Failure:
     return Failure(reason=reasons.DEADLINE_EXCEEDED, message=_with(text, words))
 
 
+def service_limit(words: str = "") -> Failure:
+    """The service ended a job that had run for as long as it lets one, whatever activeDeadlineSeconds says."""
+    text = "the job ran for as long as the service lets one run; split its work into several jobs"
+    return Failure(reason=reasons.DEADLINE_EXCEEDED, message=_with(text, words))
+
+
 def image(name: str, words: str = "") -> Failure:
     """The image cannot be had. `name`: as the spec has it, "" where it is not known."""
     text = f"the image {name + ' ' if name else ''}cannot be pulled; check image, and who may pull it from its registry"
@@ -85,6 +91,30 @@ def machine_failed(words: str = "") -> Failure:
     """The machine or its agent failed before the program began. It did nothing, and may be run again."""
     text = "the machine failed before the program began, more often than preemptionLimit allows; submit the job again"
     return Failure(reason=reasons.MACHINE_FAILED, message=_with(text, words))
+
+
+def machine_lost(words: str = "") -> Failure:
+    """The machine failed while the program ran, and preemptionLimit was used up."""
+    text = "the machine was lost while the program ran, more often than preemptionLimit allows; raise it"
+    return Failure(reason=reasons.MACHINE_FAILED, message=_with(text, words))
+
+
+def quota_exceeded(words: str = "") -> Failure:
+    """The service gave up on a job that its quota has no room for."""
+    text = "the job got no machine, its quota has no room for it; raise the quota, or ask for less"
+    return Failure(reason=reasons.QUOTA_EXCEEDED, message=_with(text, words))
+
+
+def no_capacity(words: str = "") -> Failure:
+    """The service gave up on a job that it has no machine for."""
+    text = "the job got no machine, as none is free; allow other places or another machineType, or leave out spot"
+    return Failure(reason=reasons.WAITING_FOR_CAPACITY, message=_with(text, words))
+
+
+def refused(words: str = "") -> Failure:
+    """The service took the job, and then refused to make machines for it."""
+    text = "the service refused to make machines for the job; correct what its words name"
+    return Failure(reason=reasons.SUBMISSION_REFUSED, message=_with(text, words))
 
 
 def result_lost(words: str = "") -> Failure:

@@ -49,6 +49,11 @@ def find(name: str | None) -> Machine | None:
     return None
 
 
+def of_cloud(cloud: str) -> list[Machine]:
+    """All machine types of that cloud that are known."""
+    return [_machine(name, cloud, row) for name, row in _table(cloud).types.items()]
+
+
 def _machine(name: str, cloud: str, row: tuple[float | int | str, ...]) -> Machine:
     cpus, memory_mib, *gpu = row
     return Machine(

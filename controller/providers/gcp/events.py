@@ -1,7 +1,7 @@
-"""What the service's status events say, as words and times of ours: pure tables over its texts.
+"""What the service's status events tell: times, exit codes, and the texts that say more than a change of state. Pure.
 
 Events of a job have no state field: their text is all there is (providers.md §1c). The texts are the service's to
-change, so every reading here has a fallback, and none of them decides a phase.
+change, so every reading here has a fallback, and none of them decides a phase. What the texts mean is in `failure`.
 """
 
 import re
@@ -11,55 +11,13 @@ from typing import Any
 
 import msgspec
 
-from controller.domain import reasons
-
 STATUS_CHANGED = "STATUS_CHANGED"
 _CHANGE = re.compile(r"\bstate is (?:set|updated) from (\w+) to (\w+)", re.IGNORECASE)
 _EXIT_CODE = re.compile(r"\bexit code (\d+)")
 _RETRY = re.compile(r"preempt|retr(?:y|ied)|exit code", re.IGNORECASE)
-_PATH = re.compile(r"\S*/\S*")  # names in a text are the user's: a job called quota-report has not exceeded one
+_TASK_CHANGE = re.compile(r"\bTask state is (?:set|updated) from (\S+) to (\w+)", re.IGNORECASE)
+_PATH = re.compile(r"\S*/\S*")
 _BARE_CHANGE = re.compile(r"^Job state is set from \w+ to \w+ for job \S+$")
-
-EXIT_CODES = {
-    50001: (reasons.PREEMPTED, "the cloud took the spot VM back"),
-    50002: (reasons.FAILED, "the VM stopped reporting"),
-    50003: (reasons.FAILED, "the VM was rebooted while the task ran"),
-    50004: (reasons.FAILED, "the VM and the task became unresponsive"),
-    50005: (reasons.DEADLINE_EXCEEDED, "the task ran longer than its limit"),
-    50006: (reasons.FAILED, "the VM was made anew while the task ran"),
-    50000: (reasons.FAILED, "the task failed for a reason that the service does not name"),
-}
-"""The service's own exit codes. 50000 and 50001 are documented in the SDK; the meaning of the others, known to be
-reserved, is UNCONFIRMED."""
-
-_WORDS = (
-    (re.compile(r"(?<!-)quota(?!-)", re.IGNORECASE), reasons.QUOTA_EXCEEDED),  # with a hyphen it is of a name
-    (
-        re.compile(
-            r"RESOURCE_POOL_EXHAUSTED|STOCKOUT|stock-?out|(?:enough|insufficient|no available) (?:resources|capacity)"
-            r"|currently unavailable in .{0,80}\bzone\b",
-            re.IGNORECASE,
-        ),
-        reasons.WAITING_FOR_CAPACITY,
-    ),
-    (re.compile(r"\bpreempt|\b50001\b", re.IGNORECASE), reasons.PREEMPTED),
-    (
-        re.compile(
-            r"\b50005\b|max_?run_?duration|maximum run ?(?:time|duration)|exceeded .{0,40}(?:duration|timeout)",
-            re.IGNORECASE,
-        ),
-        reasons.DEADLINE_EXCEEDED,
-    ),
-    (
-        re.compile(
-            r"pull(?:ing)? (?:the )?(?:\S+ )?image|image pull|pull access denied|manifest unknown", re.IGNORECASE
-        ),
-        reasons.IMAGE_PULL_FAILED,
-    ),
-    (re.compile(r"out of memory|\bOOM", re.IGNORECASE), reasons.OUT_OF_MEMORY),
-    (re.compile(r"executable file not found", re.IGNORECASE), reasons.COMMAND_NOT_FOUND),
-)
-"""In this order: the first that occurs in a text is its reason."""
 
 
 class Times(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,12 +44,6 @@ def times(events: Iterable[Any]) -> Times:
     return Times(scheduled_at=scheduled, started_at=started, ended_at=ended)
 
 
-def reason_of(text: str) -> str | None:
-    """The reason that a text speaks of; None where it speaks of none that is known."""
-    plain = _PATH.sub(" ", text)
-    return next((reason for words, reason in _WORDS if words.search(plain)), None)
-
-
 def why_it_waits(events: Sequence[Any]) -> str | None:
     """The newest event that is more than a change of state: why a job gets no machine."""
     told = [event for event in _in_order(events) if _change(event) is None and event.description]
@@ -100,9 +52,13 @@ def why_it_waits(events: Sequence[Any]) -> str | None:
 
 def why_it_failed(events: Sequence[Any]) -> str | None:
     """The newest event that says more than that the state changed; else the last one."""
-    texts = [str(event.description) for event in _in_order(events) if event.description]
-    telling = [text for text in texts if not _BARE_CHANGE.match(text)]
-    return next(reversed(telling or texts), None)
+    return next(iter(telling(events)), None)
+
+
+def telling(events: Sequence[Any]) -> list[str]:
+    """The texts that say more than that the state changed, the newest first; else the last one alone."""
+    texts = [str(event.description) for event in reversed(_in_order(events)) if event.description]
+    return [text for text in texts if not _BARE_CHANGE.match(text)] or texts[:1]
 
 
 def exit_code_in(text: str | None) -> int | None:
@@ -113,7 +69,36 @@ def exit_code_in(text: str | None) -> int | None:
 
 def hints_at_retries(events: Iterable[Any]) -> bool:
     """Whether a job's own events say that some task did not succeed the first time."""
-    return any(_RETRY.search(_PATH.sub(" ", event.description)) for event in events)
+    return any(_RETRY.search(without_names(event.description)) for event in events)
+
+
+def without_names(text: str) -> str:
+    """The text without paths, whose words are the user's: a job called quota-report has not exceeded one."""
+    return _PATH.sub(" ", text)
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """One attempt of a task that failed."""
+
+    exit_code: int | None
+    had_begun: bool
+    """Whether the program had: where the event says nothing of it, it had."""
+    text: str
+
+
+def failed_attempts(task_events: Sequence[Any]) -> list[Attempt]:
+    """The attempts of one task that failed, in their order."""
+    found = []
+    for event in _in_order(task_events):
+        change = _TASK_CHANGE.search(event.description)
+        if event.HasField("task_execution") or (change and change.group(2).upper() == "FAILED"):
+            # A code of 0 is no failure's: then the text may have it.
+            code = (event.task_execution.exit_code if event.HasField("task_execution") else 0) or exit_code_in(
+                event.description
+            )
+            began = change is None or change.group(1).upper() not in ("PENDING", "ASSIGNED")
+            found.append(Attempt(exit_code=code, had_begun=began, text=event.description))
+    return found
 
 
 def at(event: Any) -> datetime | None:

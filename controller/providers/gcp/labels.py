@@ -10,8 +10,6 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping
 
-from controller.domain import reasons
-from controller.domain.errors import Permanent
 from controller.ports import SubmitRequest
 
 INSTANCE = "jennah-instance"
@@ -26,7 +24,8 @@ ORPHAN = "orphan"
 _EXACT = "-base32"
 """Ends the key of a second label, which has what a first one cannot have exactly: capitals, say, or dots."""
 
-MAX_LABELS = 64
+MAX_OF_USERS = 56
+"""Of the 64 that the service takes, what the eight of `ours` leave."""
 MAX_LENGTH = 63
 _RESERVED = ("goog-", "google-", "jennah-")
 _HASH_DIGITS = 8
@@ -63,33 +62,35 @@ def _exactly(key: str, text: str) -> dict[str, str]:
     return found
 
 
-def merged(users: Mapping[str, str], own: Mapping[str, str]) -> dict[str, str]:
-    """Both together. Raises Permanent(INVALID_SPEC) where they are more than the service takes."""
-    if len(users) + len(own) > MAX_LABELS:
-        raise Permanent(
-            f"spec.labels: at most {MAX_LABELS - len(own)} are possible, {len(users)} were given",
-            reason=reasons.INVALID_SPEC,
-        )
-    return {**sanitised(users), **own}
-
-
 def sanitised(users: Mapping[str, str]) -> dict[str, str]:
-    """The user's labels, each under a legal key of its own: keys that would become the same get a hash behind them.
+    """The user's labels, each under a legal key of its own."""
+    return {key: value(users[original]) for original, key in _keys(users).items()}
 
-    What a key becomes depends on the other keys, never on their order.
-    """
+
+def changed(users: Mapping[str, str]) -> dict[str, str]:
+    """The labels that are not as the user wrote them: "key=value" to what became of it."""
+    keys = _keys(users)
+    pairs = {f"{original}={text}": f"{keys[original]}={value(text)}" for original, text in users.items()}
+    return {written: became for written, became in pairs.items() if written != became}
+
+
+def _keys(users: Mapping[str, str]) -> dict[str, str]:
+    """The legal key of each: keys that would become the same get a hash behind them. What a key becomes depends on the
+    other keys, never on their order."""
     by_key: dict[str, list[str]] = defaultdict(list)
     for original in users:
         by_key[_key(original)].append(original)
-    found = {key: value(users[key]) for key, originals in by_key.items() if key in originals}
+    found = {key: key for key, originals in by_key.items() if key in originals}
+    taken = set(found)
     for key, originals in sorted(by_key.items()):
         for original in sorted(originals):
             if original == key:
                 continue
             free = key if len(originals) == 1 else _apart(key, original)
-            while free in found:  # somebody has that very key
+            while free in taken:  # another label has that very key
                 free = _apart(key, original + free)
-            found[free] = value(users[original])
+            found[original] = free
+            taken.add(free)
     return found
 
 

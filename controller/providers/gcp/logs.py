@@ -29,17 +29,33 @@ async def lines(job: Job, *, endpoint: str = "") -> AsyncIterator[str]:
     """The job's log, oldest first, as far as Cloud Logging has it by now; a line may come some seconds late.
 
     `endpoint`: host:port of a stand-in, spoken to without TLS and credentials. Raises ConfigError where the extra or
-    credentials are missing, NotFound for a job that was not submitted, Forbidden, Unavailable.
+    credentials are missing, NotFound, which says why, for a job without entries, Forbidden, Unavailable.
     """
     project, job_uid = _where(job)
     client = _client(endpoint)
+    is_empty = True
     try:
         async for entry in _entries(client, project, job_uid):
+            is_empty = False
             text = _text(entry)
             for line in text.splitlines() or [""]:
                 yield line
     finally:
         await client.transport.close()
+    if is_empty:
+        raise NotFound(f"{job.metadata.name} has no log entries: {_why_none(job, project, job_uid)}")
+
+
+def _why_none(job: Job, project: str, job_uid: str) -> str:
+    status = job.status
+    if status.started_at is None:
+        told = f": {status.reason}: {status.message}" if status.message else ""
+        return f"none of its tasks {'began' if job.is_finished else 'has begun yet'}{told}"
+    wrote = "wrote nothing" if job.is_finished else "has written nothing yet"
+    return (
+        f"the program {wrote}, or its lines are still on their way (some seconds), or the jobs' service account lacks "
+        f"roles/logging.logWriter; looked for: {places.logs_query(project, job_uid)}"
+    )
 
 
 def _where(job: Job) -> tuple[str, str]:

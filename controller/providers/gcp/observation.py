@@ -12,10 +12,11 @@ import msgspec
 from google.cloud import batch_v1
 
 from controller.domain import reasons
+from controller.domain.failures import Failure
 from controller.domain.job import JobSpec, TaskCounts
 from controller.domain.phases import Phase
 from controller.ports import Observation
-from controller.providers.gcp import events, labels, places
+from controller.providers.gcp import events, exit_codes, failure, labels, places
 
 State = batch_v1.JobStatus.State
 TaskState = batch_v1.TaskStatus.State
@@ -46,18 +47,18 @@ TASK_FIELDS: Mapping[int, str] = {
 
 _FIELD_OF_NAME = {TaskState(number).name: field for number, field in TASK_FIELDS.items()}
 
-PROGRAM_EXIT_CODES = range(256)
-"""What a program can end with. Greater ones are the service's own words (`events.EXIT_CODES`)."""
-
 
 class Tasks(msgspec.Struct, frozen=True, kw_only=True):
     """What only a job's tasks tell, asked for once, after its end."""
 
     retries: int = 0
-    exit_code: int | None = None
-    """Of the failed task with the lowest index, at its last attempt; the service's own codes included."""
-    message: str | None = None
-    """What the service said of that failure."""
+    preemptions: int = 0
+    failed: int | None = None
+    """The lowest index of those that failed. The rest is of that task; None: none did, or none is shown."""
+    last: events.Attempt | None = None
+    """Its last attempt that failed; None where its events have none."""
+    texts: tuple[str, ...] = ()
+    """What its events say, the newest first."""
 
 
 def uid_of(job: Any) -> str:
@@ -104,7 +105,7 @@ def observation(
     told = events.times(status.status_events)
     ended_at = _ended_at(job, told) if phase is not None and phase.is_terminal else None
     started_at = told.started_at if held else _started_at(job, told, ended_at)
-    exit_code, reason, message = _outcome(phase, status.status_events, tasks)
+    exit_code, reason, message = _outcome(job, phase, tasks, spec)
     waits = events.why_it_waits(status.status_events) if phase in (Phase.PENDING, Phase.SCHEDULED) else None
     return Observation(
         external_name=name,
@@ -119,11 +120,12 @@ def observation(
         completed_at=ended_at,
         exit_code=exit_code,
         retries=tasks.retries if tasks else 0,
+        preemptions=tasks.preemptions if tasks else 0,
         tasks=counts(status) or (_all_succeeded(job, spec) if phase is Phase.COMPLETED else None),
         reason=reason,
         message=message,
         waits_because=waits,
-        waits_reason=(events.reason_of(waits) if waits else None) or reasons.WAITING_FOR_CAPACITY,
+        waits_reason=failure.waits_reason(waits) if waits else reasons.WAITING_FOR_CAPACITY,
         console_url=places.console_url(place, name),
         logs_url=places.logs_url(place, job.uid) if job.uid else None,
     )
@@ -146,24 +148,32 @@ def counts(status: Any) -> TaskCounts | None:
 
 def tasks_of(tasks: Iterable[Any]) -> Tasks:
     """What the tasks of an ended job tell. An empty list tells nothing: a job can fail before it has any."""
-    retries = 0
+    retries, preemptions = 0, 0
     first: tuple[int, Any] | None = None
     for task in tasks:
-        retries += _retries(task.status)
+        of_program, lost = _repeats(task.status)
+        retries, preemptions = retries + of_program, preemptions + lost
         if task.status.state == TaskState.FAILED:
             index = _index(task.name)
             if first is None or index < first[0]:
                 first = (index, task.status)
     if first is None:
-        return Tasks(retries=retries)
-    failures = [event for event in first[1].status_events if event.HasField("task_execution")]
-    last = max(failures, key=lambda event: (event.event_time.seconds, event.event_time.nanos), default=None)
-    if last is None:
-        return Tasks(retries=retries, message=events.why_it_failed(first[1].status_events))
-    return Tasks(retries=retries, exit_code=last.task_execution.exit_code, message=last.description or None)
+        return Tasks(retries=retries, preemptions=preemptions)
+    attempts = events.failed_attempts(first[1].status_events)
+    last = attempts[-1] if attempts else None
+    told = events.telling(first[1].status_events)
+    return Tasks(
+        retries=retries,
+        preemptions=preemptions,
+        failed=first[0],
+        last=last,
+        texts=(last.text, *(text for text in told if text != last.text)) if last else tuple(told),
+    )
 
 
-def _outcome(phase: Phase | None, job_events: Any, tasks: Tasks | None) -> tuple[int | None, str | None, str | None]:
+def _outcome(
+    job: Any, phase: Phase | None, tasks: Tasks | None, spec: JobSpec | None
+) -> tuple[int | None, str | None, str | None]:
     """Exit code, reason and message of a job that ended; nothing of one that did not.
 
     A job that succeeded has exit code 0 whatever an old event says: that of a first, preempted attempt is still there.
@@ -171,28 +181,24 @@ def _outcome(phase: Phase | None, job_events: Any, tasks: Tasks | None) -> tuple
     if phase is Phase.COMPLETED:
         return 0, None, None
     if phase is Phase.CANCELLED:
-        return None, reasons.CANCELLED, events.why_it_failed(job_events)
+        return None, reasons.CANCELLED, events.why_it_failed(job.status.status_events)
     if phase is not Phase.FAILED:
         return None, None, None
-    told = events.why_it_failed(job_events)
-    code = (tasks.exit_code if tasks else None) or events.exit_code_in(told) or None  # 0 is no failure's code
-    text = (tasks.message if tasks else None) or told
-    if code is None:
-        return None, (events.reason_of(text) if text else None) or reasons.FAILED, text or "the job failed"
-    if code in PROGRAM_EXIT_CODES:
-        reason = (events.reason_of(text) if text else None) or reasons.NON_ZERO_EXIT
-        return code, reason, _with_code(text, f"the task ended with exit code {code}", code)
-    reason, meaning = events.EXIT_CODES.get(code, (reasons.FAILED, "the task failed"))
-    if reason == reasons.FAILED and text:
-        reason = events.reason_of(text) or reason
-    return None, reason, _with_code(f"{meaning} ({text})" if text else None, f"{meaning} ({code})", code)
+    judged = _failure(job, tasks or Tasks(), spec)
+    return judged.exit_code, judged.reason, judged.message
 
 
-def _with_code(text: str | None, otherwise: str, code: int) -> str:
-    """The text, if it names the code; else both."""
-    if text is None:
-        return otherwise
-    return text if str(code) in text else f"{otherwise}: {text}"
+def _failure(job: Any, tasks: Tasks, spec: JobSpec | None) -> Failure:
+    seen = failure.Evidence(
+        exit_code=tasks.last.exit_code if tasks.last else None,
+        had_begun=tasks.last.had_begun if tasks.last else has_run(job),
+        of_task=[text for text in tasks.texts if text],
+        of_job=events.telling(job.status.status_events),
+        preemptions=tasks.preemptions,
+        spec=spec,
+    )
+    is_one_of_many = (spec is not None and spec.completions > 1) or (counts(job.status) or TaskCounts()).total > 1
+    return failure.judge(seen).of_task(tasks.failed if is_one_of_many else None)
 
 
 def _ended_at(job: Any, told: events.Times) -> datetime | None:
@@ -230,12 +236,17 @@ def _was_spot(job: Any, spec: JobSpec | None) -> bool:
     )
 
 
-def _retries(status: Any) -> int:
-    """Attempts but the first. Events may be missing, so both the starts and the failures are counted."""
+def _repeats(status: Any) -> tuple[int, int]:
+    """The attempts of a task that failed by the program and were repeated, and those that lost their machine. Events
+    may be missing, so both the starts and the failures are counted."""
     starts: int = sum(event.task_state == TaskState.RUNNING for event in status.status_events)
-    failures: int = sum(event.HasField("task_execution") for event in status.status_events)
-    at_the_end = 1 if status.state == TaskState.FAILED else 0
-    return max(starts - 1, failures - at_the_end, 0)
+    failed = events.failed_attempts(status.status_events)
+    has_failed = status.state == TaskState.FAILED
+    repeats = max(starts - 1, len(failed) - has_failed, 0)
+    repeated = failed[:-1] if has_failed else failed
+    lost = sum(attempt.exit_code in exit_codes.MACHINE_LOST for attempt in failed)
+    lost_and_repeated = sum(attempt.exit_code in exit_codes.MACHINE_LOST for attempt in repeated)
+    return max(repeats - lost_and_repeated, 0), lost
 
 
 def _index(task_name: str) -> int:

@@ -1,5 +1,6 @@
 """Where jobs are: resource names of the service, and the pages on which people look at a job."""
 
+import re
 from typing import Any
 from urllib.parse import quote
 
@@ -7,6 +8,12 @@ import msgspec
 
 TASK_GROUP = "group0"
 """The service's name for the one task group that a job may have (providers.md §1d), where its status has none."""
+
+_NAME = r"[a-z](?:[-a-z0-9]*[a-z0-9])?"
+_OWNER = r"(?:(?:https://[a-z.]+/compute/v1/)?projects/[^/]+/)?"
+_SHORT = re.compile(_NAME)
+_NETWORK = re.compile(rf"{_OWNER}global/networks/{_NAME}")
+_SUBNETWORK = re.compile(rf"{_OWNER}regions/[a-z0-9-]+/subnetworks/{_NAME}")
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,6 +31,18 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     def path(self, external_name: str) -> str:
         """The resource name of the job of that name."""
         return f"{self.parent}/jobs/{external_name}"
+
+
+def network(text: str) -> str | None:
+    """The network's path, which the service wants in place of a name; None for what is neither."""
+    path = f"global/networks/{text}" if _SHORT.fullmatch(text) else text.rstrip("/")
+    return path if _NETWORK.fullmatch(path) else None
+
+
+def subnetwork(text: str, region: str) -> str | None:
+    """The same of a subnetwork. `region`: where one is that is given by its name alone."""
+    path = f"regions/{region}/subnetworks/{text}" if _SHORT.fullmatch(text) else text.rstrip("/")
+    return path if _SUBNETWORK.fullmatch(path) else None
 
 
 def external_name(path: str) -> str:

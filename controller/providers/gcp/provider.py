@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence, Set
 from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
 from google.cloud import batch_v1
 
 from controller.cloud_settings import GcpSettings
@@ -30,7 +31,7 @@ from controller.domain.errors import (
 from controller.domain.job import JobSpec
 from controller.ports import Clock, JobRef, Observation, OwnedJob, SubmitRequest
 from controller.providers import destinations, redaction
-from controller.providers.gcp import bulk, calls, clients, details, observation, places, request
+from controller.providers.gcp import bulk, calls, clients, details, observation, places, remarks, request
 from controller.providers.gcp.unclaimed import Unclaimed
 from controller.providers.limits import TokenBucket
 
@@ -102,7 +103,8 @@ class GcpProvider:
             raise Permanent(
                 f"{seen.resource_path} exists already and belongs to another JennahJob", reason=reasons.NAME_TAKEN
             )
-        return seen
+        # Told here alone: they never change, and what a list tells of a job has no place for them.
+        return msgspec.structs.replace(seen, remarks=remarks.remarks(request))
 
     async def find(self, ref: JobRef) -> Sequence[Observation]:
         seen = await self.get(ref)

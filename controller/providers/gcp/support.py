@@ -1,5 +1,62 @@
 """What the service makes of each field of the spec: its column of the table in docs/jennahjob.md."""
 
-from controller.domain.support import Column
+from controller.domain.support import Column, by_operator, honoured, not_honoured, per_attempt, rounded
 
-COLUMN: Column = {}
+_BY_TEMPLATE = "not with gcp.instanceTemplate, which decides it"
+
+COLUMN: Column = {
+    "image": honoured(),
+    "command": honoured(),
+    "args": honoured(),
+    "env": honoured("with JENNAH_JOB_ID and JENNAH_TENANT_ID; command, args and env have 960,000 bytes at most"),
+    "env.valueFrom.cloudSecretRef": honoured("a version of Secret Manager: projects/P/secrets/S/versions/V"),
+    "envFrom": honoured(),
+    "resources.profile": honoured(),
+    "resources.cpu": honoured("reserved for each task; unset, all of machineType"),
+    "resources.memory": honoured("reserved for each task; unset, all of machineType"),
+    "resources.sharedMemory": honoured(),
+    "resources.gpu": honoured(f"with drivers; {_BY_TEMPLATE}"),
+    "resources.gpu.type": honoured("names such as t4 or nvidia-tesla-t4; needed unless machineType has GPUs"),
+    "machineType": rounded(
+        "machineType",
+        f"all of it where no size is asked for; one whose size is not known gives the profile's share; {_BY_TEMPLATE}",
+    ),
+    "bootDiskGiB": honoured(f"10 at least; {_BY_TEMPLATE}"),
+    "spot": honoured(_BY_TEMPLATE),
+    "serviceAccount": honoured("an email address; unset: the Compute Engine default account"),
+    "activeDeadlineSeconds": per_attempt("and 14 days for the whole job (condition `DeadlineExact`)"),
+    "pendingDeadlineSeconds": by_operator("2 days of it at most for a job that is queued (condition `SpecHonoured`)"),
+    "backoffLimit": honoured("lost machines count as failures"),
+    "preemptionLimit": rounded(
+        "preemptionLimit", "exact if one of the two limits is 0; else backoffLimit counts lost machines, too"
+    ),
+    "completions": honoured("tasks get BATCH_TASK_INDEX and BATCH_TASK_COUNT"),
+    "parallelism": rounded("parallelism", "5,000 at most"),
+    "priority": honoured("higher first, among the project's jobs in the region"),
+    "labels": rounded("labels", "lower case letters, digits, _ and -, 63 at most; others become legal"),
+    "provider": honoured(),
+    "gcp": honoured(),
+    "gcp.network": honoured(f"a name or a path; {_BY_TEMPLATE}"),
+    "gcp.subnetwork": honoured(f"a name or a path; {_BY_TEMPLATE}"),
+    "gcp.noExternalIp": honoured(_BY_TEMPLATE),
+    "gcp.allowedLocations": honoured("regions/R or zones/Z, all in one region"),
+    "gcp.instanceTemplate": honoured("takes the place of the fields on machines; a condition names those that are set"),
+    "gcp.bootDiskType": honoured(_BY_TEMPLATE),
+    "gcp.bootDiskImage": honoured(_BY_TEMPLATE),
+    "gcp.minCpuPlatform": honoured(_BY_TEMPLATE),
+    "gcp.reservation": honoured(_BY_TEMPLATE),
+    "gcp.tags": honoured(),
+    "gcp.registryUsernameSecret": honoured("a version of Secret Manager"),
+    "gcp.registryPasswordSecret": honoured("a version of Secret Manager"),
+    "gcp.serviceAccountScopes": honoured(),
+    "aws": not_honoured("aws"),
+    "azure": not_honoured("azure"),
+    "kubernetes": not_honoured("kubernetes"),
+    "displayName": by_operator("the beginning of the cloud job's name"),
+    "tenantId": by_operator("and a label of the cloud job"),
+    "jobId": by_operator("and a label of the cloud job"),
+    "suspend": by_operator(),
+    "cancel": by_operator(),
+    "ttlSecondsAfterFinished": by_operator(),
+    "deletionPolicy": by_operator(),
+}

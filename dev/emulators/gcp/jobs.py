@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from dev.emulators.gcp.messages import SPOT, Job, JobState, Task, TaskState
-from dev.emulators.gcp.runs import OTHER_FAILURE, PREEMPTED, Plan, Preempted, TaskRun
+from dev.emulators.gcp.runs import OTHER_FAILURE, PREEMPTED, TIMED_OUT, Plan, Preempted, TaskRun
 
 NO_QUOTA_MACHINE = "x-no-quota"
 """A job with this machine type waits for ever, and its events say why."""
@@ -30,6 +30,16 @@ _NO_CAPACITY = (
     "CODE_GCE_ZONE_RESOURCE_POOL_EXHAUSTED, description - error count is 4, latest message example: Instance creation "
     "failed: The zone does not have enough resources available"
 )
+_CAUSES = {
+    OTHER_FAILURE: " because the job was ended",
+    PREEMPTED: " due to Spot Preemption",
+    50002: " due to Batch no longer receives VM updates",
+    50003: " due to VM is rebooted during task execution",
+    50004: " due to tasks cannot be canceled",
+    TIMED_OUT: " due to task runs over the maximum runtime",
+    50006: " due to VM is recreated during task execution",
+}
+"""The service's words, by its exit code; those for `OTHER_FAILURE` are not known."""
 _WAITS = {
     NO_QUOTA_MACHINE: (JobState.QUEUED, _NO_QUOTA),
     NO_CAPACITY_MACHINE: (JobState.QUEUED, _NO_CAPACITY),
@@ -37,6 +47,11 @@ _WAITS = {
     NO_CAPACITY_SCHEDULED_MACHINE: (JobState.SCHEDULED, _NO_CAPACITY),
 }
 """In which state a job with that machine type waits, and what its events say."""
+
+LONGEST_QUEUE_SECONDS = 2 * 86400.0
+"""After this a job that is QUEUED fails."""
+LONGEST_RUN_SECONDS = 14 * 86400.0
+"""After this a job that runs is ended."""
 
 ENDED = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
 
@@ -115,12 +130,12 @@ class SimJob:
         if self.state(now) != JobState.DELETION_IN_PROGRESS:
             self._end(now, Change(now, JobState.DELETION_IN_PROGRESS))
 
-    def preempt(self, now: float) -> None:
-        """Take back the VMs of all tasks that run."""
+    def preempt(self, now: float, code: int = PREEMPTED) -> None:
+        """Take the VMs of all tasks that run; by the code, in another way than as spot VMs."""
         if self.state(now) != JobState.RUNNING:
             return
         for run in self.tasks:
-            self._plan.preempt(run, now)
+            self._plan.preempt(run, now, code)
         self._changes = [change for change in self._changes if change.state not in ENDED]
         self._foresee_end()
         self._stale_at = now
@@ -145,6 +160,9 @@ class SimJob:
         if self._machine in _WAITS:
             if _WAITS[self._machine][0] == JobState.SCHEDULED:
                 self._changes.append(Change(scheduled, JobState.SCHEDULED))
+            else:
+                text = " Job failed because it was QUEUED for 2 days."
+                self._changes.append(Change(now + LONGEST_QUEUE_SECONDS, JobState.FAILED, text))
             return
         if self._machine == UNKNOWN_MACHINE:
             text = f" Job failed because its VMs cannot be made: machine type {self._machine} does not exist."
@@ -157,6 +175,13 @@ class SimJob:
 
     def _foresee_end(self) -> None:
         end = max(run.ends_at for run in self.tasks)
+        longest = next(one.at for one in self._changes if one.state == JobState.RUNNING) + LONGEST_RUN_SECONDS
+        if end > longest:
+            for run in self.tasks:
+                run.cut(longest)
+            text = " Job failed because it reached the maximum run time of a job, 14 days."
+            self._changes.append(Change(longest, JobState.FAILED, text))
+            return
         failed = [(index, run) for index, run in enumerate(self.tasks) if run.attempts[-1].exit_code]
         if not failed:
             self._changes.append(Change(end, JobState.SUCCEEDED))
@@ -187,9 +212,10 @@ class SimJob:
                 after.at,
             )
         waits_in, why = _WAITS.get(self._machine, (None, ""))
-        if past[-1].state == waits_in:
+        waited = next((change for change in past if change.state == waits_in), None)
+        if waited is not None:
             text = f"VM in Managed Instance Group meets error: Batch Error: code - {why}"
-            _add_event(status.status_events, "OPERATIONAL_INFO", text, past[-1].at)
+            _add_event(status.status_events, "OPERATIONAL_INFO", text, waited.at)
         _set_time(self._message.update_time, past[-1].at)
         running = next((change.at for change in past if change.state == JobState.RUNNING), None)
         if running is not None:
@@ -243,7 +269,7 @@ def _task_message(job: str, index: int, run: TaskRun, now: float) -> Any:
 
 
 def _failure_text(job: str, index: int, exit_code: int) -> str:
-    why = {PREEMPTED: " due to Spot VM preemption", OTHER_FAILURE: " because the job was ended"}.get(exit_code, "")
+    why = _CAUSES.get(exit_code, "")
     return f"Task state is updated from RUNNING to FAILED on {_where(job, index)}{why} with exit code {exit_code}."
 
 

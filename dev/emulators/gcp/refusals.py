@@ -1,4 +1,5 @@
-"""What the stand-in refuses, as strictly as providers.md §1a, §1d and §1g say."""
+"""What the stand-in refuses, as strictly as providers.md §1a, §1d and §1g say. Networks by what the service was seen to
+answer; sizes by what a machine type has, which its reference wants to be compatible."""
 
 import re
 import uuid
@@ -6,11 +7,16 @@ from typing import Any
 
 import grpc
 
+from controller.domain import machines
+
 _JOB_ID = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 _PARENT = re.compile(r"projects/[^/]+/locations/([a-z0-9-]+)")
 _LABEL_KEY = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _LABEL_VALUE = re.compile(r"[a-z0-9_-]{0,63}")
 _SECRET = re.compile(r"projects/[^/]+/secrets/[^/]+/versions/[^/]+")
+_NAME = r"([a-z]([-a-z0-9]*[a-z0-9])?)$"
+_NETWORK = re.compile(rf"global/networks/{_NAME}")
+_SUBNETWORK = re.compile(rf"regions/[a-z0-9-]+/subnetworks/{_NAME}")
 _LOCATION = re.compile(r"(?:regions/([a-z0-9-]+)|zones/([a-z0-9-]+)-[a-z])")
 
 MAX_DEFINITION_BYTES = 1_000_000
@@ -67,6 +73,7 @@ def check_create(request: Any) -> None:
     _check_group(job.task_groups[0])
     match = _PARENT.fullmatch(request.parent)
     _check_allocation(job.allocation_policy, match.group(1) if match else "")
+    _check_fit(job)
 
 
 def _check_labels(field: str, labels: Any) -> None:
@@ -112,9 +119,33 @@ def _check_allocation(policy: Any, region: str) -> None:
         match = _LOCATION.fullmatch(location)
         if match is None or region not in match.groups():
             raise invalid(f"allowed_locations: {location!r} is not in the job's region {region}")
+    for interface in policy.network.network_interfaces:
+        for field, form in (("network", _NETWORK), ("subnetwork", _SUBNETWORK)):
+            path = getattr(interface, field)
+            if path and not form.search(path):
+                raise invalid(
+                    f"{field} field is invalid. {field}: {path} is not matching the expected format: {form.pattern}"
+                )
+    if policy.service_account.email and "@" not in policy.service_account.email:
+        raise invalid(f"service_account: {policy.service_account.email!r} is no email address")
     for one in policy.instances:
         if one.policy.HasField("boot_disk") and one.policy.boot_disk.size_gb < 10:
             raise invalid("boot_disk.size_gb must be at least 10")
         for accelerator in one.policy.accelerators:
             if not accelerator.type_ or accelerator.count < 1:
                 raise invalid("accelerators need a type and a count")
+
+
+def _check_fit(job: Any) -> None:
+    """A task must fit on the machine type that is named, and GPUs must be those that it has or takes."""
+    wanted = job.task_groups[0].task_spec.compute_resource
+    for one in job.allocation_policy.instances:
+        machine = machines.find(one.policy.machine_type)
+        if machine is None or one.instance_template:
+            continue
+        if wanted.cpu_milli > machine.cpu_millis or wanted.memory_mib > machine.memory_mib:
+            raise invalid(f"compute_resource is not compatible with the machine type {machine.name}")
+        for accelerator in one.policy.accelerators:
+            is_its_own = (accelerator.type_, accelerator.count) == (machine.gpu_type, machine.gpus)
+            if not is_its_own and (machine.gpus or not machine.name.startswith(("n1-", "custom-"))):
+                raise invalid(f"{accelerator.type_} cannot be attached to the machine type {machine.name}")

@@ -99,12 +99,12 @@ class Plan:
                 return
             start = run.ends_at + RETRY_SECONDS
 
-    def preempt(self, run: TaskRun, now: float) -> None:
-        """Take the VM back under the attempt that runs now."""
+    def preempt(self, run: TaskRun, now: float, code: int) -> None:
+        """Take the VM from under the attempt that runs now, which ends with that code."""
         kept = [attempt for attempt in run.attempts if attempt.start <= now]
         if not kept or kept[-1].end <= now:
             return
-        kept[-1].end, kept[-1].exit_code = now, PREEMPTED
+        kept[-1].end, kept[-1].exit_code = now, code
         run.attempts = kept
         if self._is_retried(run):
             self.go_on(run, now + RETRY_SECONDS)

@@ -22,6 +22,7 @@ from dev.emulators.gcp.messages import (
 )
 from dev.emulators.gcp.omissions import Omission, without
 from dev.emulators.gcp.refusals import Refusal
+from dev.emulators.gcp.runs import PREEMPTED
 
 MAX_PAGE = 1000
 REPLAY_SECONDS = 60 * 60.0
@@ -183,11 +184,11 @@ class BatchService:
             for job in self._ever
         ]
 
-    def preempt(self, external_name: str) -> None:
-        """Take back the VMs of that job."""
+    def preempt(self, external_name: str, code: int = PREEMPTED) -> None:
+        """Take the VMs of that job; by the code, in another way than as spot VMs."""
         for job in self._ever:
             if job.name.endswith(f"/jobs/{external_name}"):
-                job.preempt(self._now())
+                job.preempt(self._now(), code)
 
     # --- small helpers ---------------------------------------------------------------------------------
 

@@ -29,4 +29,4 @@ def submission(env: dict[str, str] | None = None, resources: ResourceSet | None 
     )
 
 
-words = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+words = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)

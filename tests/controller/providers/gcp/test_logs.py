@@ -3,14 +3,17 @@
 import contextlib
 import sys
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 import grpc
+import msgspec
 import pytest
 from google.cloud.logging_v2.types import ListLogEntriesRequest, ListLogEntriesResponse, LogEntry
 
 from controller.domain.errors import ConfigError, Forbidden, NotFound
 from controller.domain.job import Job, JobSpec, JobStatus, Metadata
+from controller.domain.phases import Phase
 from controller.providers.gcp import logs, places
 
 PLACE = places.Place(project="acme", region="us-central1", instance="test")
@@ -74,6 +77,30 @@ async def test_lines_come_in_order_from_all_pages() -> None:
 async def test_a_job_that_was_never_submitted_has_no_logs() -> None:
     job = Job(metadata=Metadata(name="j"), spec=JobSpec(image="busybox"))
     with pytest.raises(NotFound, match="j has no logs"):
+        await read(Logging([]), job)
+
+
+STARTED = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"phase": Phase.PENDING}, r"none of its tasks has begun yet$"),
+        (
+            {"phase": Phase.FAILED, "reason": "ImagePullFailed", "message": "the image cannot be pulled"},
+            r"none of its tasks began: ImagePullFailed: the image cannot be pulled$",
+        ),
+        ({"phase": Phase.RUNNING, "started_at": STARTED}, r"has written nothing yet, .*roles/logging\.logWriter"),
+        (
+            {"phase": Phase.COMPLETED, "started_at": STARTED},
+            r'wrote nothing, .*batch_task_logs" AND labels\.job_uid="job-uid-1"$',
+        ),
+    ],
+)
+async def test_no_entries_are_an_error_that_says_why(changes: dict[str, Any], words: str) -> None:
+    job = msgspec.structs.replace(JOB, status=msgspec.structs.replace(JOB.status, **changes))
+    with pytest.raises(NotFound, match=f"j has no log entries: .*{words}"):
         await read(Logging([]), job)
 
 

@@ -147,7 +147,8 @@ def test_a_success_is_exit_code_0_whatever_an_old_event_says() -> None:
     job = native(State.SUCCEEDED, ("task failed with exit code 50001", 5), spot=True)
     assert observation.needs_tasks(job, None)
     found = seen(job, task(0, TaskState.SUCCEEDED, 50001, 0))
-    assert (found.exit_code, found.reason, found.message, found.retries) == (0, None, None, 1)
+    assert (found.exit_code, found.reason, found.message) == (0, None, None)
+    assert (found.retries, found.preemptions) == (0, 1)
 
 
 @pytest.mark.parametrize(
@@ -175,23 +176,26 @@ def test_a_spot_job_is_known_by_what_was_asked_for_and_by_its_policy_too() -> No
 
 
 @pytest.mark.parametrize(
-    ("codes", "exit_code", "reason", "retries"),
+    ("codes", "exit_code", "reason", "retries", "preemptions"),
     [
-        ((3,), 3, reasons.NON_ZERO_EXIT, 0),
-        ((1, 2, 3), 3, reasons.NON_ZERO_EXIT, 2),
-        ((137,), 137, reasons.NON_ZERO_EXIT, 0),
-        ((50001, 50001), None, reasons.PREEMPTED, 1),
-        ((50005,), None, reasons.DEADLINE_EXCEEDED, 0),
-        ((50002,), None, reasons.FAILED, 0),
-        ((50000,), None, reasons.FAILED, 0),
-        ((77777,), None, reasons.FAILED, 0),
+        ((3,), 3, reasons.NON_ZERO_EXIT, 0, 0),
+        ((1, 2, 3), 3, reasons.NON_ZERO_EXIT, 2, 0),
+        ((137,), 137, reasons.NON_ZERO_EXIT, 0, 0),
+        ((50001, 50001), None, reasons.PREEMPTED, 0, 2),
+        ((50001, 3, 50002, 4), 4, reasons.NON_ZERO_EXIT, 1, 2),
+        ((50005,), None, reasons.DEADLINE_EXCEEDED, 0, 0),
+        ((50002,), None, reasons.MACHINE_FAILED, 0, 1),
+        ((50004,), None, reasons.RESULT_LOST, 0, 0),
+        ((50000,), None, reasons.FAILED, 0, 0),
+        ((77777,), None, reasons.FAILED, 0, 0),
     ],
 )
 def test_a_failure_has_the_last_attempts_code_and_what_it_means(
-    codes: tuple[int, ...], exit_code: int | None, reason: str, retries: int
+    codes: tuple[int, ...], exit_code: int | None, reason: str, retries: int, preemptions: int
 ) -> None:
     found = seen(native(State.FAILED), task(0, TaskState.FAILED, *codes))
     assert (found.exit_code, found.reason, found.retries) == (exit_code, reason, retries)
+    assert found.preemptions == preemptions
     assert str(codes[-1]) in found.message
 
 
@@ -201,32 +205,11 @@ def test_of_many_tasks_the_first_that_failed_speaks_and_all_retries_count() -> N
     assert (found.exit_code, found.retries) == (6, 2)
 
 
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        ("Batch Error: code - CODE_GCE_QUOTA_EXCEEDED, description - error count is 4", reasons.QUOTA_EXCEEDED),
-        ("Instance creation failed: Quota 'CPUS' exceeded. Limit: 24.0 in region us-central1.", reasons.QUOTA_EXCEEDED),
-        ("The service account cannot read projects/acme/quota-report", reasons.FAILED),
-        ("Instance 'quota-report-7d3f' creation failed", reasons.FAILED),
-        ("CODE_GCE_ZONE_RESOURCE_POOL_EXHAUSTED", reasons.WAITING_FOR_CAPACITY),
-        (
-            "A n1-standard-4 VM instance is currently unavailable in the us-central1-a zone.",
-            reasons.WAITING_FOR_CAPACITY,
-        ),
-        ("Job failed: it reached its maximum run duration", reasons.DEADLINE_EXCEEDED),
-        ("Job failed due to Spot VM preemption", reasons.PREEMPTED),
-        ("Failed to pull image gcr.io/acme/quota-report:1", reasons.IMAGE_PULL_FAILED),
-        ("Error response from daemon: manifest unknown", reasons.IMAGE_PULL_FAILED),
-        ("The task exceeded its maxRunDuration", reasons.DEADLINE_EXCEEDED),
-        ("container was killed: out of memory", reasons.OUT_OF_MEMORY),
-        ('exec: "nope": executable file not found in $PATH', reasons.COMMAND_NOT_FOUND),
-        ("machine type is not known", reasons.FAILED),
-        (change("QUEUED", "FAILED").replace("jobs/n.", "jobs/preempted-quota-oom."), reasons.FAILED),
-    ],
-)
-def test_a_job_that_failed_without_tasks_has_its_reason_from_its_events(text: str, reason: str) -> None:
-    found = seen(native(State.FAILED, (change("QUEUED", "SCHEDULED"), 1), (text, 5)))
-    assert (found.reason, found.message, found.exit_code) == (reason, text, None)
+def test_the_message_names_the_task_where_there_are_several() -> None:
+    job = native(State.FAILED, counts={"SUCCEEDED": 2, "FAILED": 1})
+    tasks = [task(0, TaskState.SUCCEEDED, 0), task(1, TaskState.SUCCEEDED, 0), task(2, TaskState.FAILED, 9)]
+    assert seen(job, *tasks).message.startswith("task 2: the program ended with exit code 9; see its logs: Task state")
+    assert seen(native(State.FAILED), tasks[2]).message.startswith("the program ended")
 
 
 def test_the_code_in_the_jobs_own_event_serves_where_no_task_is_to_be_had() -> None:

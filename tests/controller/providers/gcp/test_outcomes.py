@@ -5,7 +5,7 @@ import logging
 import msgspec
 import pytest
 
-from controller.domain import reasons
+from controller.domain import conditions, reasons
 from controller.domain.phases import Phase
 from dev.emulators.gcp.jobs import (
     NO_CAPACITY_MACHINE,
@@ -36,7 +36,8 @@ async def test_a_preempted_attempt_is_a_retry_and_its_code_is_not_that_of_the_su
     world.service.preempt(ref.external_name)
     world.ahead(60)
     seen = await world.seen(ref)
-    assert (seen.phase, seen.exit_code, seen.retries, seen.reason) == (Phase.COMPLETED, 0, 1, None)
+    assert (seen.phase, seen.exit_code, seen.reason) == (Phase.COMPLETED, 0, None)
+    assert (seen.retries, seen.preemptions) == (0, 1)
 
 
 async def test_retries_of_a_spot_job_are_counted_where_the_service_names_no_vms(world: World) -> None:
@@ -47,7 +48,7 @@ async def test_retries_of_a_spot_job_are_counted_where_the_service_names_no_vms(
     world.service.preempt(request.external_name)
     world.ahead(60)
     ref = msgspec.structs.replace(ref_of(request), spec=request.spec)
-    assert (await world.seen(ref)).retries == 1
+    assert (await world.seen(ref)).preemptions == 1
 
 
 async def test_a_spot_job_without_retries_is_retried_when_preempted_and_only_then(world: World) -> None:
@@ -58,7 +59,7 @@ async def test_a_spot_job_without_retries_is_retried_when_preempted_and_only_the
     assert (await world.seen(failing)).retries == 0
     world.ahead(60)
     seen = await world.seen(taken)
-    assert (seen.phase, seen.retries) == (Phase.COMPLETED, 1)
+    assert (seen.phase, seen.retries, seen.preemptions) == (Phase.COMPLETED, 0, 1)
 
 
 async def test_a_job_preempted_to_the_last_retry_says_so() -> None:
@@ -66,22 +67,37 @@ async def test_a_job_preempted_to_the_last_retry_says_so() -> None:
         ref, _ = await world.submitted("sleep", "30", spot=True, backoff_limit=1)
         world.ahead(100)
         seen = await world.seen(ref)
-        assert (seen.phase, seen.reason, seen.exit_code, seen.retries) == (Phase.FAILED, reasons.PREEMPTED, None, 1)
+        assert (seen.phase, seen.reason, seen.exit_code) == (Phase.FAILED, reasons.PREEMPTED, None)
+        assert (seen.retries, seen.preemptions) == (0, 2)
         assert "50001" in seen.message
 
 
-async def test_a_job_that_ran_too_long_exceeded_its_deadline(world: World) -> None:
-    ref, _ = await world.submitted("sleep", "9999")
-    world.ahead(4000)
-    seen = await world.seen(ref)
+async def test_a_job_that_runs_for_14_days_is_ended_by_the_service_and_the_condition_has_said_so(world: World) -> None:
+    request = request_for(("sleep", "9999999"), active_deadline_seconds=20 * 86400)
+    request = msgspec.structs.replace(
+        request, resources=msgspec.structs.replace(request.resources, max_run_duration_seconds=20 * 86400)
+    )
+    (remark,) = (await world.provider.submit(request)).remarks
+    assert (remark.condition, remark.reason, remark.status) == (conditions.DEADLINE_EXACT, reasons.LIMITED, False)
+    world.ahead(14 * 86400 + 1)
+    seen = await world.seen(ref_of(request))
     assert (seen.phase, seen.reason, seen.exit_code) == (Phase.FAILED, reasons.DEADLINE_EXCEEDED, None)
+    assert "split its work" in seen.message
+
+
+async def test_a_job_that_is_queued_for_2_days_fails_for_what_it_waited_for(world: World) -> None:
+    ref, _ = await world.submitted("true", machine_type=NO_QUOTA_MACHINE)
+    world.ahead(2 * 86400 + 1)
+    seen = await world.seen(ref)
+    assert (seen.phase, seen.reason) == (Phase.FAILED, reasons.QUOTA_EXCEEDED)
+    assert "Quota 'CPUS' exceeded" in seen.message
 
 
 async def test_a_job_that_failed_before_it_had_tasks_has_its_reason_from_its_events(world: World) -> None:
     ref, _ = await world.submitted("true", machine_type=UNKNOWN_MACHINE)
     world.ahead(1)
     seen = await world.seen(ref)
-    assert (seen.phase, seen.exit_code, seen.reason) == (Phase.FAILED, None, reasons.FAILED)
+    assert (seen.phase, seen.exit_code, seen.reason) == (Phase.FAILED, None, reasons.SUBMISSION_REFUSED)
     assert "machine type" in seen.message
 
 

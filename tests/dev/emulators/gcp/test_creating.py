@@ -6,7 +6,7 @@ import grpc
 import pytest
 
 from dev.emulators.gcp.service import BatchService
-from tests.dev.emulators.gcp.harness import PARENT, REQUEST_ID, Time, code_of, creation
+from tests.dev.emulators.gcp.harness import OK, PARENT, REQUEST_ID, Time, code_of, creation
 
 
 def changed(path: str, value: Any) -> Any:
@@ -88,3 +88,50 @@ def test_a_repeated_request_id_does_nothing_for_an_hour(service: BatchService, t
     time.now += 2 * 60
     assert code_of(service.create_job, creation(request_id=REQUEST_ID)) is grpc.StatusCode.ALREADY_EXISTS
     assert len(service.ledger()) == 1
+
+
+def on_machine(machine_type: str, cpu_milli: int, memory_mib: int, gpu: str = "") -> Any:
+    request = creation()
+    wanted = request.job.task_groups[0].task_spec.compute_resource
+    wanted.cpu_milli, wanted.memory_mib = cpu_milli, memory_mib
+    policy = request.job.allocation_policy.instances.add().policy
+    policy.machine_type = machine_type
+    if gpu:
+        policy.accelerators.add(type_=gpu, count=1)
+    return request
+
+
+@pytest.mark.parametrize(
+    ("request_", "is_taken"),
+    [
+        (on_machine("n1-standard-1", 1000, 3840), True),
+        (on_machine("n1-standard-1", 2000, 3840), False),
+        (on_machine("n1-standard-1", 1000, 3841), False),
+        (on_machine("x-not-in-the-table", 2000, 4096), True),
+        (on_machine("n1-standard-4", 1000, 1024, "nvidia-tesla-t4"), True),
+        (on_machine("e2-standard-4", 1000, 1024, "nvidia-tesla-t4"), False),
+        (on_machine("g2-standard-4", 1000, 1024, "nvidia-l4"), True),
+        (on_machine("g2-standard-4", 1000, 1024, "nvidia-tesla-t4"), False),
+    ],
+)
+def test_a_task_and_its_gpus_must_fit_on_the_machine_that_is_named(
+    service: BatchService, request_: Any, is_taken: bool
+) -> None:
+    assert (code_of(service.create_job, request_) is OK) == is_taken
+
+
+@pytest.mark.parametrize(
+    ("field", "path", "is_taken"),
+    [
+        ("network", "global/networks/default", True),
+        ("network", "projects/host/global/networks/n", True),
+        ("network", "default", False),
+        ("network", "projects/host/global/networks/n/", False),
+        ("subnetwork", "regions/us-central1/subnetworks/s", True),
+        ("subnetwork", "s", False),
+    ],
+)
+def test_networks_are_named_by_their_paths(service: BatchService, field: str, path: str, is_taken: bool) -> None:
+    request = creation()
+    setattr(request.job.allocation_policy.network.network_interfaces.add(), field, path)
+    assert (code_of(service.create_job, request) is OK) == is_taken

@@ -189,3 +189,18 @@ def test_an_unknown_job_is_not_found(service: BatchService, method: str) -> None
     if method != "get_job":
         request = messages.CancelJobRequest(name=f"{PARENT}/jobs/none")
     assert code_of(getattr(service, method), request) is grpc.StatusCode.NOT_FOUND
+
+
+def test_a_job_runs_for_14_days_at_most_and_is_queued_for_2(service: BatchService, time: Time) -> None:
+    waits = creation("waits")
+    waits.job.allocation_policy.instances.add().policy.machine_type = "x-no-quota"
+    service.create_job(waits)
+    service.create_job(creation("runs", "sleep", "9999999"))
+    time.now += 2 * 86400 + 1
+    assert got(service, "waits").status.state == JobState.FAILED
+    assert "CODE_GCE_QUOTA_EXCEEDED" in texts(got(service, "waits").status.status_events)[-1]
+    assert got(service, "runs").status.state == JobState.RUNNING
+    time.now += 12 * 86400
+    assert got(service, "runs").status.state == JobState.FAILED
+    ran = next(entry.ran_seconds for entry in service.ledger() if entry.name == "runs")
+    assert ran == pytest.approx(14 * 86400)
