@@ -239,8 +239,9 @@ def test_a_set_counts_its_tasks_and_tells_of_the_first_that_failed() -> None:
     assert end.completed_at == T0 + timedelta(seconds=7)
 
 
-def test_requeues_are_retries_too() -> None:
-    assert seen(task(retry_count=1, requeue_count=2)).retries == 3
+def test_losses_of_the_node_are_no_retries() -> None:
+    one = seen(task(retry_count=1, requeue_count=2), task(retry_count=3))
+    assert (one.retries, one.preemptions) == (4, 2)
 
 
 RUNS = task(state="running", seconds=1)
