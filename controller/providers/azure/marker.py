@@ -124,7 +124,9 @@ def _differences(marker: Marker) -> Iterator[Difference]:
         asked_type, vm_size = marker.machine
         yield _not_supported("machineType", f"machineType {asked_type} became {vm_size}, which the pool's nodes are")
     if marker.disk is not None:
-        yield _not_supported("bootDiskGiB", f"bootDiskGiB {marker.disk} changes nothing: the disk is the pool's nodes'")
+        yield _not_supported(
+            "bootDiskGiB", f"bootDiskGiB {marker.disk} changes nothing: the pool says what disk nodes have"
+        )
     if marker.is_spot_lost:
         yield _not_supported("spot", "spot changes nothing: the pool has no spot nodes")
     if marker.priority:
@@ -137,7 +139,8 @@ def _differences(marker: Marker) -> Iterator[Difference]:
 
 def _size(marker: Marker, asked: tuple[int, int], slots: tuple[int, int]) -> Difference:
     has = f"with {marker.node[0]}m and {marker.node[1]} MiB" if marker.node else "whose size is not known"
-    text = f"{asked[0]}m CPU and {asked[1]} MiB became {slots[0]} of the {slots[1]} task slots of a node {has}"
+    share = "all of" if slots[0] == slots[1] else f"{slots[0]} of the {slots[1]} task slots of"
+    text = f"{asked[0]}m CPU and {asked[1]} MiB became {share} a node {has}"
     text += f" on {_SERVICE}" if marker.node else f" on {_SERVICE} (AZURE_NODE_SIZES)"
     if marker.memory is not None:
         text += f", and the container may use {marker.memory} MiB"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 from azure.batch._utils.model_base import SdkJSONEncoder
 
 from controller.cloud_settings import AzureSettings, NodeSize
@@ -28,7 +29,7 @@ SETTINGS = azure_settings(
         "gpu+spot": "jennah-gpu",
         "nvidia-tesla-t4": "jennah-gpu",
         "a100": "jennah-a100",
-        "Standard_F8s_v2": "jennah",
+        "Standard_F8s_v2": "jennah-f8",
         "Standard_NC4as_T4_v3": "jennah-gpu",
         "n1-standard-4": "jennah-gpu",
         "c2-standard-60": "jennah-large",
@@ -38,12 +39,14 @@ SETTINGS = azure_settings(
         "jennah-gpu": NodeSize(cpu_millis=4000, memory_mib=28_672, gpus=1),
         "jennah-large": NodeSize(cpu_millis=64_000, memory_mib=262_144, gpus=0),
         "Standard_F8s_v2": NodeSize(cpu_millis=8000, memory_mib=16_384, gpus=0),
+        "Standard_F64s_v2": NodeSize(cpu_millis=64_000, memory_mib=131_072, gpus=0),
     },
 )
-"""Slots of the default pool have 1 CPU and 2 GiB, as the profiles do."""
+"""A slot of the pools without GPUs has 1 CPU and 2 GiB: the share that the profiles have."""
 POOLS = {
-    "jennah": Pool(id="jennah", vm_size="Standard_F8s_v2", slots=8, takes_containers=True, has_spot=False),
-    "jennah-spot": Pool(id="jennah-spot", vm_size="Standard_F8s_v2", slots=8, takes_containers=True, has_spot=True),
+    "jennah": Pool(id="jennah", vm_size="Standard_F64s_v2", slots=64, takes_containers=True, has_spot=False),
+    "jennah-f8": Pool(id="jennah-f8", vm_size="Standard_F8s_v2", slots=8, takes_containers=True, has_spot=False),
+    "jennah-spot": Pool(id="jennah-spot", vm_size="Standard_F64s_v2", slots=64, takes_containers=True, has_spot=True),
     "jennah-gpu": Pool(id="jennah-gpu", vm_size="Standard_NC4as_T4_v3", slots=1, takes_containers=True, has_spot=True),
     "jennah-a100": Pool(id="jennah-a100", vm_size="Standard_ND96asr_v4", slots=1, takes_containers=True),
     "jennah-large": Pool(id="jennah-large", vm_size="Standard_D64s_v5", slots=16, takes_containers=True),
@@ -86,7 +89,7 @@ def wanted_of(spec: JobSpec, env: Mapping[str, str]) -> SubmitRequest:
 
 def pool_of(name: str) -> Pool:
     """One of `POOLS`; another that a spec names is like the default one."""
-    return POOLS.get(name) or Pool(id=name, vm_size="Standard_F8s_v2", slots=8, takes_containers=True, has_spot=False)
+    return POOLS.get(name) or msgspec.structs.replace(POOLS["jennah"], id=name)
 
 
 def _json(model: Any) -> Any:
