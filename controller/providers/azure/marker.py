@@ -6,7 +6,7 @@ which an environment variable would only do together with the secret ones. Words
 display name has at most 1024 characters at the service.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -84,21 +84,13 @@ def encode(marker: Marker) -> str:
 
 def decode(display_name: str) -> Marker:
     """The inverse; total."""
-    words = {name: value for name, _, value in (word.partition("=") for word in display_name.split())}
-    machine, _, vm_size = words.get("machine", "").partition("/")
-    found: dict[str, Any] = {name: words.get(word) == "1" for name, word in _FLAGS.items()}
-    found |= {name: _number(words.get(name)) or 0 for name in _COUNTS}
-    found |= {name: _number(words.get(name)) for name in _NUMBERS}
-    found |= {name: _pair(words.get(name)) for name in _PAIRS}
-    return Marker(
-        uid=words.get("uid", ""),
-        namespace=words.get("namespace", ""),
-        tenant=words.get("tenant", ""),
-        job=words.get("job", ""),
-        tasks=_number(words.get("tasks")) or 1,
-        machine=(machine, vm_size) if machine and vm_size else None,
-        **found,
-    )
+    found: dict[str, Any] = {}
+    for word in display_name.split():
+        name, _, text = word.partition("=")
+        if name in _READ:
+            field, read = _READ[name]
+            found[field] = read(text)
+    return Marker(**found)
 
 
 def remarks(marker: Marker) -> tuple[Remark, ...]:
@@ -152,11 +144,28 @@ def _not_supported(field: str, text: str) -> Difference:
     return Difference(field=field, reason=reasons.NOT_SUPPORTED, message=f"{text} ({_SERVICE})")
 
 
-def _number(text: str | None) -> int | None:
-    return int(text) if text and text.isdecimal() and text.isascii() else None
+def _number(text: str) -> int | None:
+    return int(text) if text.isdecimal() and text.isascii() else None
 
 
-def _pair(text: str | None) -> tuple[int, int] | None:
-    first, _, second = (text or "").partition("/")
+def _pair(text: str) -> tuple[int, int] | None:
+    first, _, second = text.partition("/")
     one, two = _number(first), _number(second)
     return (one, two) if one is not None and two is not None else None
+
+
+def _texts(text: str) -> tuple[str, str] | None:
+    first, _, second = text.partition("/")
+    return (first, second) if first and second else None
+
+
+_READ: Mapping[str, tuple[str, Callable[[str], Any]]] = {
+    **{name: (name, str) for name in ("uid", "namespace", "tenant", "job")},
+    **{word: (name, "1".__eq__) for name, word in _FLAGS.items()},
+    **{name: (name, lambda text: _number(text) or 0) for name in _COUNTS},
+    **{name: (name, _number) for name in _NUMBERS},
+    **{name: (name, _pair) for name in _PAIRS},
+    "tasks": ("tasks", lambda text: _number(text) or 1),
+    "machine": ("machine", _texts),
+}
+"""By the word: the field, and how its text is read."""
