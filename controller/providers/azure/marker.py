@@ -46,6 +46,8 @@ class Marker(msgspec.Struct, frozen=True, kw_only=True):
     """MiB that the container may use; None: no limit."""
     gpus: tuple[int, int] | None = None
     """The GPUs that were asked for and those of the node, where that is not the same; 0: the node's are not known."""
+    is_gpu_type_lost: bool = False
+    """A type of GPU was asked for, and the pool was chosen by something else."""
     machine: tuple[str, str] | None = None
     """The machine type that was asked for and the VM size of the pool, where that is another."""
     is_spot_lost: bool = False
@@ -60,7 +62,12 @@ class Marker(msgspec.Struct, frozen=True, kw_only=True):
     """The job has arguments and no command."""
 
 
-_FLAGS = {"is_left_alone": "orphan", "is_spot_lost": "dedicated", "is_entrypoint_lost": "args"}
+_FLAGS = {
+    "is_left_alone": "orphan",
+    "is_gpu_type_lost": "anygpu",
+    "is_spot_lost": "dedicated",
+    "is_entrypoint_lost": "args",
+}
 _COUNTS = ("parallelism", "limit", "priority", "labels")
 """0 is left out."""
 _NUMBERS = ("preemptions", "memory", "disk")
@@ -112,6 +119,9 @@ def _differences(marker: Marker) -> Iterator[Difference]:
             else f"resources.gpu {asked} became all GPUs of a node on {_SERVICE}: how many is not known "
             "(AZURE_NODE_SIZES)",
         )
+    if marker.is_gpu_type_lost:
+        text = "resources.gpu.type changes nothing: azure.pool or machineType chose the pool"
+        yield _not_supported("resources.gpu.type", text)
     if marker.machine:
         asked_type, vm_size = marker.machine
         yield _not_supported("machineType", f"machineType {asked_type} became {vm_size}, which the pool's nodes are")

@@ -12,7 +12,7 @@ from azure.batch import models
 from azure.batch._utils.model_base import SdkJSONEncoder
 
 from controller.cloud_settings import AzureSettings
-from controller.domain import images
+from controller.domain import images, machines
 from controller.domain.job import AzureOptions, JobSpec
 from controller.domain.resources import DEFAULT_BOOT_DISK_GIB
 from controller.ports import SubmitRequest
@@ -126,6 +126,7 @@ def _marker(request: SubmitRequest, pool: Pool, taken: Slots) -> marker.Marker:
         node=(node.cpu_millis, node.memory_mib) if node else None,
         memory=taken.memory_limit(resources.memory_mib),
         gpus=_gpus(request, taken),
+        is_gpu_type_lost=_is_gpu_type_lost(spec, pool),
         machine=(machine.name, pool.vm_size) if machine and _is_another(machine.name, pool.vm_size) else None,
         is_spot_lost=bool(spec.spot) and pool.has_spot is False,
         disk=disk if disk and disk != DEFAULT_BOOT_DISK_GIB else None,
@@ -142,6 +143,17 @@ def _gpus(request: SubmitRequest, taken: Slots) -> tuple[int, int] | None:
     if gpu is None or sizing.is_gpu_implied or gpu.count == has:
         return None
     return gpu.count, has or 0
+
+
+def _is_gpu_type_lost(spec: JobSpec, pool: Pool) -> bool:
+    """Whether the type did not choose the pool, and its nodes are not known to have it. Types have more than one name:
+    nvidia-tesla-t4 is t4."""
+    asked = spec.resources.gpu.type if spec.resources and spec.resources.gpu else None
+    if not asked or not (spec.machine_type or (spec.azure and spec.azure.pool)):
+        return False
+    machine = machines.find(pool.vm_size)
+    has = machine.gpu_type.lower() if machine else ""
+    return not has or (has not in asked.lower() and asked.lower() not in has)
 
 
 def _is_another(machine: str, vm_size: str) -> bool:

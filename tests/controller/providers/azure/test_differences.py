@@ -43,7 +43,7 @@ def known(monkeypatch: pytest.MonkeyPatch) -> None:
     """Some machine types, as in the tables."""
     sizes = {
         "standard_f8s_v2": ("azure", 8000, 16_384, 0),
-        "standard_nc4as_t4_v3": ("azure", 4000, 28_672, 1),
+        "standard_nc4as_t4_v3": ("azure", 4000, 28_672, 1, "t4"),
         "standard_f16s_v2": ("azure", 16_000, 32_768, 0),
         "c2-standard-60": ("gcp", 60_000, 245_760, 0),
     }
@@ -51,7 +51,16 @@ def known(monkeypatch: pytest.MonkeyPatch) -> None:
     def find(name: str | None) -> Machine | None:
         row = sizes.get((name or "").lower())
         return (
-            Machine(name=name.lower(), cloud=row[0], cpu_millis=row[1], memory_mib=row[2], gpus=row[3]) if row else None
+            Machine(
+                name=name.lower(),
+                cloud=row[0],
+                cpu_millis=row[1],
+                memory_mib=row[2],
+                gpus=row[3],
+                gpu_type=row[4] if len(row) > 4 else "",
+            )
+            if row
+            else None
         )
 
     monkeypatch.setattr(machines, "find", find)
@@ -137,6 +146,7 @@ def test_what_is_told_survives_in_the_display_name_within_its_length() -> None:
         memory=10**7,
         gpus=(8, 16),
         machine=("m" * 255, "v" * 64),
+        is_gpu_type_lost=True,
         is_spot_lost=True,
         disk=65_536,
         priority=99,
@@ -208,6 +218,22 @@ def test_a_job_with_gpus_has_its_node_to_itself_and_asks_for_none_by_an_option()
     )
     shared = mapped(settings, resources=Resources(gpu=Gpu(count=1)), azure=AzureOptions(pool="jennah"))
     assert shared.sent["task"]["requiredSlots"] == 64 and "--memory" not in options(shared)
+
+
+@pytest.mark.parametrize(
+    ("gpu_type", "pool", "is_told"),
+    [
+        ("nvidia-tesla-t4", None, False),  # the type chose the pool
+        ("nvidia-tesla-t4", "jennah-gpu", False),  # and is what its nodes have
+        ("T4", "jennah-gpu", False),
+        ("a100", "jennah-gpu", True),
+        ("a100", "jennah-a100", True),  # what its nodes have is not known
+    ],
+)
+def test_a_type_of_gpu_that_the_pool_does_not_have_is_told(known: None, gpu_type: str, pool, is_told: bool) -> None:
+    asked = Resources(cpu=4, memory="28Gi", gpu=Gpu(count=1, type=gpu_type))
+    found = mapped(command=("true",), resources=asked, azure=AzureOptions(pool=pool) if pool else None)
+    assert ("resources.gpu.type" in "".join(one.message for one in found.remarks)) == is_told
 
 
 def test_that_the_gpus_of_a_node_are_not_known_is_told() -> None:
