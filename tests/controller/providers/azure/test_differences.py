@@ -236,7 +236,7 @@ def test_a_type_of_gpu_that_the_pool_does_not_have_is_told(known: None, gpu_type
     assert ("resources.gpu.type" in "".join(one.message for one in found.remarks)) == is_told
 
 
-def test_that_the_gpus_of_a_node_are_not_known_is_told() -> None:
+def test_that_the_gpus_of_a_node_are_not_known_is_told(known: None) -> None:
     settings = msgspec.structs.replace(
         mapping.SETTINGS, nodes={"jennah": NodeSize(cpu_millis=64_000, memory_mib=131_072)}
     )
