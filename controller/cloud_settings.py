@@ -5,14 +5,14 @@ import re
 
 import msgspec
 
-from controller.domain import names
+from controller.domain import images, names
 from controller.variables import Environment
 
 AZURE_TASK_USERS = ("task", "pool", "task-admin", "pool-admin")
 """Scope of the user that the service makes, and whether it is root on the node."""
 
 _INSTANCE = re.compile(r"[a-z]([a-z0-9-]{0,30}[a-z0-9])?")
-_NODE_SIZE = re.compile(r"(\d+(?:\.\d+)?)/(\d+)")
+_NODE_SIZE = re.compile(r"(\d+(?:\.\d+)?)/(\d+)(?:/(\d+))?")
 
 
 class GcpSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,13 +64,15 @@ class NodeSize(msgspec.Struct, frozen=True, kw_only=True):
 
     cpu_millis: int
     memory_mib: int
+    gpus: int | None = None
+    """None: not known."""
 
 
 class AzureRegistry(msgspec.Struct, frozen=True, kw_only=True):
     """A private registry: a user and a password, or an identity of the pool."""
 
     server: str
-    """AZURE_REGISTRY_SERVER: its host name; images that begin with it are pulled with these credentials."""
+    """AZURE_REGISTRY_SERVER, as `images.registry_host` writes it: its images are pulled with these credentials."""
     username: str = ""
     """AZURE_REGISTRY_USERNAME."""
     password: str = ""
@@ -105,8 +107,8 @@ class AzureSettings(msgspec.Struct, frozen=True, kw_only=True):
     pools: dict[str, str] = {}
     """AZURE_BATCH_POOLS: pools by what a job asks for, as AWS_JOB_QUEUES."""
     nodes: dict[str, NodeSize] = {}
-    """AZURE_NODE_SIZES: cores and MiB of a node by VM size or pool id, ``Standard_D4s_v5=4/16384``: for sizes whose
-    name does not tell."""
+    """AZURE_NODE_SIZES: cores and MiB of a node, and its GPUs if it has any, by VM size or pool id:
+    ``Standard_NC6=6/57344/1``; for sizes that `domain.machines` does not know."""
     registry: AzureRegistry | None = None
     """AZURE_REGISTRY_*: the private registry that jobs may pull from, beside those of the pool itself."""
     output_url: str = ""
@@ -277,7 +279,7 @@ def _azure_key(env: Environment) -> str:
 
 def _azure_registry(env: Environment) -> AzureRegistry | None:
     registry = AzureRegistry(
-        server=env.text("AZURE_REGISTRY_SERVER", ""),
+        server=images.registry_host(env.text("AZURE_REGISTRY_SERVER", "")),
         username=env.text("AZURE_REGISTRY_USERNAME", ""),
         password=env.text("AZURE_REGISTRY_PASSWORD", ""),
         identity=env.text("AZURE_REGISTRY_IDENTITY", ""),
@@ -290,7 +292,19 @@ def _azure_registry(env: Environment) -> AzureRegistry | None:
         env.faults.append(
             "AZURE_REGISTRY_SERVER needs AZURE_REGISTRY_IDENTITY, or AZURE_REGISTRY_USERNAME and _PASSWORD"
         )
+    elif not _is_registry(registry.server):
+        env.faults.append(
+            f"AZURE_REGISTRY_SERVER={registry.server!r} is no registry that an image's name can begin with: "
+            "docker.io, or a host such as myregistry.azurecr.io"
+        )
     return registry
+
+
+def _is_registry(host: str) -> bool:
+    try:
+        return images.parse(f"{host}/name").registry == host
+    except ValueError:
+        return False
 
 
 def _node_sizes(env: Environment) -> dict[str, NodeSize]:
@@ -298,9 +312,15 @@ def _node_sizes(env: Environment) -> dict[str, NodeSize]:
     for name, text in env.pairs("AZURE_NODE_SIZES").items():
         match = _NODE_SIZE.fullmatch(text)
         if match is None or not float(match[1]) or not int(match[2]):
-            env.faults.append(f"AZURE_NODE_SIZES: {text!r} is not cores/MiB such as 4/16384")
+            env.faults.append(
+                f"AZURE_NODE_SIZES: {text!r} is not cores/MiB or cores/MiB/GPUs such as 4/16384 or 6/57344/1"
+            )
         else:
-            found[name] = NodeSize(cpu_millis=round(float(match[1]) * 1000), memory_mib=int(match[2]))
+            found[name] = NodeSize(
+                cpu_millis=round(float(match[1]) * 1000),
+                memory_mib=int(match[2]),
+                gpus=int(match[3]) if match[3] else None,
+            )
     return found
 
 

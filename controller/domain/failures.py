@@ -9,6 +9,7 @@ import msgspec
 from controller.domain import reasons
 
 _COMMAND_CODES = {126: "cannot be executed", 127: "does not exist in the image"}
+_KILLED = 137
 _SIGNALS = {130: "SIGINT", 134: "SIGABRT", 137: "SIGKILL", 139: "SIGSEGV", 143: "SIGTERM"}
 
 
@@ -25,9 +26,14 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
         return self if index is None else msgspec.structs.replace(self, message=f"task {index}: {self.message}")
 
 
-def exited(code: int, words: str = "") -> Failure:
-    """The program ended by itself with a code other than 0. 126 and 127 are a shell's or runtime's for a command."""
+def exited(code: int, words: str = "", memory_mib: int | None = None) -> Failure:
+    """The program ended by itself with a code other than 0. 126 and 127 are a shell's or runtime's for a command.
+
+    `memory_mib`: its limit, of a service that does not say whether it was that which ended the program.
+    """
     signal = f" ({_SIGNALS[code]})" if code in _SIGNALS else ""
+    if code == _KILLED and memory_mib:
+        signal += f", as does one that needs more than its {memory_mib} MiB (resources.memory)"
     text = f"the program ended with exit code {code}{signal}; see its logs"
     if code in _COMMAND_CODES:
         text = (
@@ -87,9 +93,22 @@ def evicted(words: str = "", code: int | None = None) -> Failure:
     return Failure(reason=reasons.EVICTED, message=_with(text, words), exit_code=code or None)
 
 
-def machine_failed(words: str = "") -> Failure:
-    """The machine or its agent failed before the program began. It did nothing, and may be run again."""
-    text = "the machine failed before the program began, more often than preemptionLimit allows; submit the job again"
+def machine_failed(words: str = "", *, is_tried_again: bool = True) -> Failure:
+    """The machine or its agent failed before the program began. It did nothing, and may be run again.
+
+    `is_tried_again`: whether the service does that by itself, up to preemptionLimit.
+    """
+    limit = ", more often than preemptionLimit allows" if is_tried_again else ""
+    text = f"the machine failed before the program began{limit}; submit the job again"
+    return Failure(reason=reasons.MACHINE_FAILED, message=_with(text, words))
+
+
+def disk_full(words: str = "") -> Failure:
+    """The machine's disk had no room for the image or the container: the program did not begin."""
+    text = (
+        "the disk of the machine is full, so the program did not begin; submit the job again, or give the machines "
+        "larger disks"
+    )
     return Failure(reason=reasons.MACHINE_FAILED, message=_with(text, words))
 
 

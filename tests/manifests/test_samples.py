@@ -70,7 +70,9 @@ def to_aws(request: SubmitRequest) -> None:
 
 
 def to_azure(request: SubmitRequest) -> None:
-    pool = Pool(id=pools.choose(request.spec, AZURE), vm_size="Standard_D8s_v5", slots=8, takes_containers=True)
+    name = pools.choose(request.spec, AZURE)
+    vm_size = "Standard_NC4as_T4_v3" if "gpu" in name else "Standard_D8s_v5"
+    pool = Pool(id=name, vm_size=vm_size, slots=8, takes_containers=True)
     where = places.place("shared", request.external_name, request.spec.completions)
     assert len(list(azure.tasks(request, where, pool, AZURE))) == request.spec.completions
 

@@ -2,7 +2,8 @@
 
 There are three limits, none of which waits for another: mutations; reads of single jobs, which submissions and
 cancellations make too; and what the rounds do that observe all jobs: their reads (`in_round`), and the ending of old
-shared jobs. So a large delete that the service throttles does not keep the rounds from seeing what happens.
+shared jobs and of tasks that lost their node too often. So a large delete that the service throttles does not keep the
+rounds from seeing what happens.
 
 Tasks and jobs are read by requests of our own through the SDK's pipeline: its models take too long (see `wire`), and it
 does not tell the service's time, which the next look for changes is counted from.
@@ -160,9 +161,10 @@ class AzureConnection:
                 )
         return results
 
-    async def terminate_task(self, job_id: str, task_id: str) -> None:
+    async def terminate_task(self, job_id: str, task_id: str, *, in_round: bool = False) -> None:
         client = self._open().batch
-        await calls.make("terminate_task", self._mutations, lambda: client.terminate_task(job_id, task_id))
+        bucket = self._rounds if in_round else self._mutations
+        await calls.make("terminate_task", bucket, lambda: client.terminate_task(job_id, task_id))
 
     async def delete_task(self, job_id: str, task_id: str) -> None:
         client = self._open().batch

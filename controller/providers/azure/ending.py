@@ -1,4 +1,6 @@
-"""Terminating and removing all tasks of a JennahJob."""
+"""Terminating and removing tasks: all of a JennahJob, or those that lost their node too often."""
+
+from collections.abc import Iterable
 
 from controller.domain.errors import NotFound
 from controller.providers.azure import bounded, calls, observation
@@ -46,6 +48,20 @@ class Ending:
 
         await bounded.for_each(end, ids, at_once=min(AT_ONCE, len(ids)))
         return len(unknown) < len(ids)
+
+    async def end_lost(self, tasks: Iterable[tuple[str, str]]) -> None:
+        """Ask for the end of those tasks (id of the shared job, id of the task), for a round.
+
+        Safe to repeat, by another process as well: the service counts what they lost, and they carry their limit.
+        """
+
+        async def end(one: tuple[str, str]) -> None:
+            try:
+                await self._connection.terminate_task(*one, in_round=True)
+            except (NotFound, calls.TaskEnded, calls.JobEnded):
+                return
+
+        await bounded.for_each(end, tasks, at_once=AT_ONCE)
 
     async def delete(self, where: Place, uid: str) -> None:
         """Remove those that carry that uid, with their history and files.

@@ -15,6 +15,7 @@ from controller import proxies
 from controller.clock import SystemClock
 from controller.domain.errors import ConfigError, Forbidden, NotFound, Unavailable
 from controller.domain.job import Job
+from controller.domain.phases import Phase
 from controller.providers.azure import calls, clients, places
 from controller.providers.azure.places import Place
 from controller.providers.limits import TokenBucket
@@ -54,11 +55,16 @@ async def lines(job: Job) -> AsyncIterator[str]:
                         async for line in split(parts):
                             yield f"{prefix}{line}"
         if not has_any:
-            raise NotFound(
-                f"{where.stem} has no output: it has not run, or its node has gone (AZURE_OUTPUT_URL keeps it)"
-            )
+            raise NotFound(f"{where.stem} has no output: {_why(job)}")
     finally:
         await client.close()
+
+
+def _why(job: Job) -> str:
+    """Why a job has no output, as far as its status tells."""
+    text = "it has not run, or its node has gone (AZURE_OUTPUT_URL keeps it)"
+    is_failed = job.status.phase is Phase.FAILED
+    return f"{text}; it failed: {job.status.reason}: {job.status.message}" if is_failed else text
 
 
 async def split(parts: AsyncIterator[bytes]) -> AsyncIterator[str]:

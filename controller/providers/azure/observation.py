@@ -10,12 +10,14 @@ from azure.batch.models import BatchJobState, BatchTaskState
 
 from controller.cloud_settings import AzureSettings
 from controller.domain import reasons
+from controller.domain.failures import Failure
 from controller.domain.job import TaskCounts
 from controller.domain.phases import Phase
 from controller.ports import Observation
 from controller.providers import redaction
 from controller.providers.azure import marker, places, results
 from controller.providers.azure.holds import Hold
+from controller.providers.azure.marker import Marker
 from controller.providers.azure.places import Place
 from controller.providers.azure.results import Result
 from controller.providers.azure.wire import Execution, Task
@@ -50,11 +52,18 @@ GONE = "gone"
 class _Seen(msgspec.Struct, frozen=True, kw_only=True):
     """One task, understood."""
 
+    index: int
     task: Task
     phase: Phase | None
     is_over: bool
     result: Result | None = None
     """Of a task that is completed."""
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether its program runs or ran, as far as the last attempt tells."""
+        has_started = _execution(self.task).start_time is not None
+        return has_started and (self.result is None or self.result.has_begun)
 
 
 def uid_of(task: Task) -> str:
@@ -86,14 +95,19 @@ def observation(
     mark = marker.decode(known[0].display_name)
     is_deleted = job_state == DELETING  # what is left in it will soon be unknown
     shared_ended = JOB_ENDS.get(job_state, job_state == GONE) and not is_deleted
-    seen = [_understood(task, mark.limit, shared_ended=shared_ended) for task in known]
+    seen = [
+        _understood(index, task, mark, shared_ended=shared_ended)
+        for index, task in enumerate(tasks)
+        if task is not None
+    ]
     made = made_of(tasks, submitted)
     to_come = sum(task is None for task in tasks[made:])
     removed = sum(task is None for task in tasks[:made]) - len(hidden)
     is_under_way = bool(hidden) or not all(one.is_over for one in seen)
     phase = _phase(seen, removed, to_come, is_under_way=is_under_way, shared_ended=shared_ended)
     is_over = phase is not None and phase.is_terminal
-    end = _outcome(phase, seen, removed)
+    end = _outcome(phase, seen, removed, is_set=where.is_set)
+    why = end.why
     may_come = to_come > 0 and not shared_ended
     due = _due(tasks, seen, made, mark.parallelism or len(tasks), hidden) if may_come and not is_deleted else 0
     held = hold if phase is Phase.PENDING else None
@@ -104,16 +118,17 @@ def observation(
         phase=phase,
         is_being_deleted=is_deleted and not is_over,
         submitted_at=min((t.creation_time for t in known if t.creation_time), default=None),
-        started_at=min((e.start_time for e in map(_execution, known) if e.start_time), default=None),
+        started_at=min((at for one in seen if one.has_begun and (at := _execution(one.task).start_time)), default=None),
         completed_at=max(filter(None, map(_ended_at, known)), default=None) if is_over else None,
-        exit_code=end.exit_code,
-        retries=sum(e.retry_count + e.requeue_count for e in map(_execution, known)),
+        exit_code=0 if phase is Phase.COMPLETED else why.exit_code if why else None,
+        retries=sum(e.retry_count for e in map(_execution, known)),
+        preemptions=sum(e.requeue_count for e in map(_execution, known)),
         tasks=_counts(seen, len(tasks), made if where.is_set else None),
         tasks_due=due,
         is_at_rest=may_come and not is_under_way,
-        reason=end.reason,
+        reason=reasons.CANCELLED if end.phase is Phase.CANCELLED else why.reason if why else None,
         failed_unless_asked=end.unless_asked,
-        message=_clean(end.message, settings),
+        message=_clean(why.message if why else None, settings),
         waits_because=held.words if held else None,
         waits_reason=held.reason if held else reasons.WAITING_FOR_CAPACITY,
         remarks=marker.remarks(mark),
@@ -122,14 +137,27 @@ def observation(
     )
 
 
-def _understood(task: Task, limit: int, *, shared_ended: bool) -> _Seen:
+def lost_too_often(tasks: Sequence[Task | None]) -> list[str]:
+    """The ids of those that lost their node more often than their job allows and go on: the service would run them
+    again without end."""
+    return [
+        task.id
+        for task in tasks
+        if task is not None
+        and task.state != ENDED
+        and _execution(task).requeue_count  # of most it is 0, and what they say of themselves takes longer to read
+        and results.is_lost_too_often(_execution(task), marker.decode(task.display_name))
+    ]
+
+
+def _understood(index: int, task: Task, mark: Marker, *, shared_ended: bool) -> _Seen:
     if task.state == ENDED:
-        end = results.result(_execution(task), limit)
-        return _Seen(task=task, phase=end.phase, is_over=True, result=end)
+        end = results.result(_execution(task), mark)
+        return _Seen(index=index, task=task, phase=end.phase, is_over=True, result=end)
     if shared_ended and task.state == BatchTaskState.ACTIVE.value:
         # Tasks that wait when their job ends stay active in it for ever (providers.md §3e).
-        return _Seen(task=task, phase=Phase.FAILED, is_over=True)
-    return _Seen(task=task, phase=PHASES.get(task.state), is_over=False)
+        return _Seen(index=index, task=task, phase=Phase.FAILED, is_over=True)
+    return _Seen(index=index, task=task, phase=PHASES.get(task.state), is_over=False)
 
 
 def made_of(tasks: Sequence[Task | None], submitted: int | None) -> int:
@@ -170,16 +198,18 @@ def _phase(
         return Phase.FAILED if removed or to_come or Phase.FAILED in phases else Phase.COMPLETED
     if None in phases:
         return None
-    if Phase.RUNNING in phases or any(_has_run(one.task) for one in seen):
+    if Phase.RUNNING in phases or any(one.is_over and one.has_begun for one in seen):
         return Phase.RUNNING
     return Phase.SCHEDULED if Phase.SCHEDULED in phases else Phase.PENDING
 
 
 def _counts(seen: Sequence[_Seen], total: int, submitted: int | None) -> TaskCounts:
-    """A task that was ended counts as failed if it had started; one that never ran stays pending."""
+    """A task that failed counts as that, whether or not it began. One that was ended does if it had begun; one that
+    never ran stays pending."""
     running = sum(one.phase is Phase.RUNNING for one in seen)
     succeeded = sum(one.phase is Phase.COMPLETED for one in seen)
-    failed = sum(one.is_over and one.phase is not Phase.COMPLETED and _has_run(one.task) for one in seen)
+    ended = [one for one in seen if one.is_over and one.phase is not Phase.COMPLETED]
+    failed = sum(one.phase is Phase.FAILED or one.has_begun for one in ended)
     return TaskCounts(
         total=total,
         pending=total - running - succeeded - failed,
@@ -190,23 +220,20 @@ def _counts(seen: Sequence[_Seen], total: int, submitted: int | None) -> TaskCou
     )
 
 
-def _has_run(task: Task) -> bool:
-    return task.state == ENDED and _execution(task).start_time is not None
-
-
-def _outcome(phase: Phase | None, seen: Sequence[_Seen], removed: int) -> Result:
+def _outcome(phase: Phase | None, seen: Sequence[_Seen], removed: int, *, is_set: bool) -> Result:
     """What is told of a job that ended: the result of the failed task with the lowest index, or of the one that was
     ended."""
-    if phase is Phase.COMPLETED:
-        return Result(phase=phase, exit_code=0)
     if phase not in (Phase.CANCELLED, Phase.FAILED):
         return Result(phase=Phase.PENDING)
-    told = next((one.result for one in seen if one.result is not None and one.result.phase is phase), None)
-    if told is not None:
-        return told
+    for one in seen:
+        end = one.result
+        if end is not None and end.phase is phase and end.why is not None:
+            return msgspec.structs.replace(end, why=end.why.of_task(one.index if is_set else None))
     is_missing = bool(removed) and not any(one.phase is Phase.FAILED for one in seen)
     what = f"{removed} of its tasks" if is_missing else "the Azure job that its task waited in"
-    return Result(phase=phase, reason=reasons.DELETED_EXTERNALLY, message=f"somebody ended or removed {what}")
+    return Result(
+        phase=phase, why=Failure(reason=reasons.DELETED_EXTERNALLY, message=f"somebody ended or removed {what}")
+    )
 
 
 def _clean(message: str | None, settings: AzureSettings) -> str | None:

@@ -4,24 +4,19 @@ Machine types, GPUs, spot capacity, disks, network and identities all belong to 
 """
 
 import math
-import re
 
 import msgspec
 from azure.batch.models import BatchPoolState
 
 from controller.cloud_settings import AzureSettings, NodeSize
-from controller.domain import reasons
+from controller.domain import machines
 from controller.domain.errors import Permanent
-from controller.domain.job import JobSpec
-from controller.domain.resources import ResourceSet
-from controller.providers.azure import wire
+from controller.domain.job import JobSpec, Resources
+from controller.ports import SubmitRequest
+from controller.providers import program
+from controller.providers.azure import rules, wire
 
-_SERIES_GIB_A_CORE = {"D": 4, "E": 8, "F": 2}
-_VM_SIZE = re.compile(r"standard_([def])(\d{1,2})[a-z]*_v([2-6])", re.IGNORECASE)
-_POOL_ID = re.compile(r"[\w-]{1,64}", re.ASCII)
 _WORDS_MAX = 300
-_MOST_CORES = 48
-"""Larger ones of the E series have less memory a core than the others."""
 
 
 class Pool(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +32,8 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True):
     """Why its last resize did not bring all nodes; "" where it did."""
     may_have_nodes: bool = True
     """Whether it has nodes, or is to have some."""
+    has_spot: bool | None = None
+    """Whether spot nodes are among them; None: it has no nodes now, so nothing tells."""
 
 
 class Slots(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,6 +75,7 @@ def pool(found: wire.Pool) -> Pool:
         is_being_deleted=found.state == BatchPoolState.DELETING.value,
         resize_error=f"{error.code}: {' '.join(error.message.split())}"[:_WORDS_MAX] if error else "",
         may_have_nodes=found.enable_auto_scale or any(nodes),
+        has_spot=bool(found.current_low_priority_nodes or found.target_low_priority_nodes) if any(nodes) else None,
     )
 
 
@@ -87,11 +85,7 @@ def choose(spec: JobSpec, settings: AzureSettings) -> str:
     Raises Permanent(INVALID_SPEC) where that is no id, or AZURE_BATCH_POOLS has none for what is asked for.
     """
     if spec.azure is not None and spec.azure.pool:
-        if not _POOL_ID.fullmatch(spec.azure.pool):  # ".", say, would be the path of another resource
-            raise Permanent(
-                f"spec.azure.pool: {spec.azure.pool!r} is no pool's id: letters, digits, '-' and '_', at most 64",
-                reason=reasons.INVALID_SPEC,
-            )
+        rules.check_pool_id(spec.azure.pool)
         return spec.azure.pool
     gpu = spec.resources.gpu if spec.resources else None
     if spec.machine_type:
@@ -106,7 +100,7 @@ def choose(spec: JobSpec, settings: AzureSettings) -> str:
         field, key = f"{field} with spec.spot", f"{key}+spot"
     pool = settings.pools.get(key)
     if pool is None:
-        raise Permanent(f"spec.{field}: AZURE_BATCH_POOLS has no pool for {key!r}", reason=reasons.INVALID_SPEC)
+        raise program.invalid(field, f"AZURE_BATCH_POOLS has no pool for {key!r}")
     return pool
 
 
@@ -120,27 +114,45 @@ def configured(settings: AzureSettings) -> tuple[str, ...]:
 
 
 def node_size(pool: Pool, settings: AzureSettings) -> NodeSize | None:
-    """The size of a pool's nodes: AZURE_NODE_SIZES, else what the VM size's name says (the D and E series from
-    version 3 on and F version 2: the cores are in the name, with 4, 8 and 2 GiB each). None: not known."""
+    """The size of a pool's nodes: AZURE_NODE_SIZES, else that of its VM size (`domain.machines`). None: not known."""
     nodes = {name.lower(): size for name, size in settings.nodes.items()}
     known = nodes.get(pool.id.lower()) or nodes.get(pool.vm_size.lower())
-    if known is not None:
+    machine = machines.find(pool.vm_size)
+    if machine is None:
         return known
-    match = _VM_SIZE.fullmatch(pool.vm_size)
-    if match is None:
-        return None
-    series, cores, version = match[1].upper(), int(match[2]), int(match[3])
-    if (version == 2) != (series == "F") or not 0 < cores <= _MOST_CORES:
-        return None
-    return NodeSize(cpu_millis=cores * 1000, memory_mib=cores * _SERIES_GIB_A_CORE[series] * 1024)
+    if known is None:
+        return NodeSize(cpu_millis=machine.cpu_millis, memory_mib=machine.memory_mib, gpus=machine.gpus)
+    return known if known.gpus is not None else msgspec.structs.replace(known, gpus=machine.gpus)
 
 
-def slots(pool: Pool, resources: ResourceSet, settings: AzureSettings) -> Slots:
+def takes_machine(wanted: SubmitRequest) -> bool:
+    """Whether a job names a machine type and nothing else of its size: it has all of a node, however large that is."""
+    sizing, asked = wanted.sizing, wanted.spec.resources or Resources()
+    if sizing.is_unknown_machine:
+        return asked.cpu is None and asked.memory is None and not asked.profile
+    return sizing.takes_all_cpu and sizing.takes_all_memory
+
+
+def slots(pool: Pool, wanted: SubmitRequest, settings: AzureSettings) -> Slots:
     """The slots of a task: its share of the node's cores or memory, the larger one, rounded up; one where the node's
-    size is not known. Raises Permanent(INVALID_SPEC) for more than a node has."""
-    node = node_size(pool, settings)
-    if node is None:
-        return Slots(taken=1, of=pool.slots, node=None)
+    size is not known. All of them for a machine type alone, and for GPUs: every container sees all of its node's.
+
+    Raises Permanent(INVALID_SPEC) for more than a node has.
+    """
+    node, gpu = node_size(pool, settings), wanted.sizing.gpu
+    takes_all = takes_machine(wanted) or gpu is not None
+    share = 0.0
+    if node is not None:
+        if gpu is not None and node.gpus is not None and gpu.count > node.gpus:
+            raise _too_large(pool, "resources.gpu", f"{gpu.count} GPUs", f"{node.gpus}")
+        if not (takes_machine(wanted) and wanted.sizing.machine is None):
+            share = _share(pool, wanted, node)
+    taken = pool.slots if takes_all else max(math.ceil(share * pool.slots - 1e-9), 1)
+    return Slots(taken=taken, of=pool.slots, node=node)
+
+
+def _share(pool: Pool, wanted: SubmitRequest, node: NodeSize) -> float:
+    resources = wanted.resources
     shares = {
         "cpu": resources.cpu_millis / node.cpu_millis,
         "memory": resources.memory_mib / node.memory_mib,
@@ -148,10 +160,14 @@ def slots(pool: Pool, resources: ResourceSet, settings: AzureSettings) -> Slots:
     field = max(shares, key=lambda name: shares[name])
     if shares[field] > 1:
         asked = f"{resources.cpu_millis}m CPU and {resources.memory_mib} MiB"
-        has = f"{node.cpu_millis}m and {node.memory_mib} MiB ({pool.vm_size})"
-        raise Permanent(
-            f"spec.resources.{field}: {asked} do not fit on a node of the pool {pool.id!r}, which has {has}; choose a "
-            "larger pool by machineType or azure.pool",
-            reason=reasons.INVALID_SPEC,
-        )
-    return Slots(taken=max(math.ceil(shares[field] * pool.slots - 1e-9), 1), of=pool.slots, node=node)
+        has = f"{node.cpu_millis}m and {node.memory_mib} MiB"
+        raise _too_large(pool, "machineType" if takes_machine(wanted) else f"resources.{field}", asked, has)
+    return shares[field]
+
+
+def _too_large(pool: Pool, field: str, asked: str, has: str) -> Permanent:
+    return program.invalid(
+        field,
+        f"{asked} do not fit on a node of the pool {pool.id!r}, which has {has} ({pool.vm_size}); choose a larger pool "
+        "by machineType or azure.pool",
+    )

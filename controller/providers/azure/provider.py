@@ -166,16 +166,21 @@ class AzureProvider:
             raise _to_be_tried_again(failures.values())
         await self._look_at_pools(looks.values())
         held = {job_id: self._hold(seen.job, seen.state) for job_id, seen in looks.items() if seen is not None}
+        lost: list[tuple[str, str]] = []
         for number, (name, place) in enumerate(where.items()):
             seen, ref = looks[place.job_id], by_name[name]
             tasks = [seen.tasks.get(task_id) for task_id in place.task_ids] if seen is not None else []
             one = self._meaning(ref, place, tasks, seen.state, held[place.job_id]) if seen is not None else None
             if one is not None and one.uid == ref.uid:
                 found[name] = one
+                if one.preemptions and not one.has_ended:
+                    lost += [(place.job_id, task_id) for task_id in observation.lost_too_often(tasks)]
             elif place.job_id in failures and ref.resource_path and not any(tasks):
                 found[name] = Observation(external_name=name, uid=ref.uid, resource_path=ref.resource_path, phase=None)
             if number % BREATH == 0:
                 await asyncio.sleep(0)
+        if lost:
+            await self._aside("tasks that lost their node too often cannot be ended", self._ending.end_lost(lost))
         kept = {job_id for job_id, ids in to_come.items() if ids}
         await self._aside("old Azure jobs cannot be ended", self._shared.end_an_old_one(kept))
         return found

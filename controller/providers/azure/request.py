@@ -12,44 +12,22 @@ from azure.batch import models
 from azure.batch._utils.model_base import SdkJSONEncoder
 
 from controller.cloud_settings import AzureSettings
-from controller.domain import images, reasons
-from controller.domain.errors import Permanent
+from controller.domain import images, machines
 from controller.domain.job import AzureOptions, JobSpec
-from controller.domain.resources import DEFAULT_BOOT_DISK_GIB, ResourceSet
+from controller.domain.resources import DEFAULT_BOOT_DISK_GIB
 from controller.ports import SubmitRequest
-from controller.providers.azure import commandline, marker, places
+from controller.providers import program
+from controller.providers.azure import commandline, marker, places, rules
 from controller.providers.azure.places import Place
-from controller.providers.azure.pools import Pool, Slots, slots
+from controller.providers.azure.pools import Pool, Slots, slots, takes_machine
 
 CHUNK_TASKS = 100
 CHUNK_BYTES = 950_000
 """Of one call that makes tasks; the service takes 100 tasks and less than 1 MB (providers.md §3d)."""
-LONGEST_SECONDS = 180 * 24 * 3600
-"""The service ends a task that is older (providers.md §3g)."""
 _DOCKER_SHARES_A_CORE = 1024
 _DOCKER_LEAST_MIB = 6
 RETENTION = timedelta(days=7)
 """How long a task's files stay on its node, if the node does: the service's default."""
-
-
-def check(spec: JobSpec) -> None:
-    """Raises Permanent(INVALID_SPEC) for what the service has no place for; the message says what does it there."""
-    if fault := images.fault(spec.image):  # the node's agent puts it behind the options of a docker create
-        raise _invalid("image", fault)
-    if spec.service_account:
-        raise _invalid(
-            "serviceAccount", "tasks have no identity of their own; give the pool one (its identity setting)"
-        )
-    if spec.gcp is not None:
-        raise _invalid("gcp", "the job goes to Azure Batch; network, disks and identities are settings of the pool")
-    if spec.aws is not None:
-        raise _invalid("aws", "the job goes to Azure Batch; queues are pools there (azure.pool)")
-    for name in spec.cloud_secrets:
-        raise _invalid(
-            f"env {name}",
-            "Azure Batch cannot fill a variable from a vault (cloudSecretRef): use a Secret, or let the program read "
-            "Key Vault by the pool's identity",
-        )
 
 
 def window(spec: JobSpec) -> int:
@@ -70,28 +48,25 @@ def tasks(
     """The tasks with an index from `start` to before `stop` (None: to the last), made as they are taken: ten thousand
     at once would take seconds. The same request gives the same tasks. Raises Permanent(INVALID_SPEC), naming the
     field, with the first if at all."""
-    check(request.spec)
+    rules.check(request.spec, request.resources, request.sizing, request.env)
     if not pool.takes_containers:
-        raise _invalid(
+        raise program.invalid(
             "azure.pool" if request.spec.azure and request.spec.azure.pool else "machineType",
             f"the pool {pool.id!r} runs no containers: it was made without containerConfiguration",
         )
-    taken = slots(pool, request.resources, settings)
-    name = marker.encode(_marker(request, taken))
-    command = _command_line(request.spec)
+    taken = slots(pool, request, settings)
+    name = marker.encode(_marker(request, pool, taken))
+    command = commandline.join((*(request.spec.command or ()), *(request.spec.args or ())))
     for index, task_id in itertools.islice(enumerate(where.task_ids), start, stop):
         yield _task(request, where, task_id, index, settings, display_name=name, command=command, taken=taken)
 
 
 def chunks(made: Iterable[models.BatchTaskCreateOptions]) -> Iterator[list[models.BatchTaskCreateOptions]]:
-    """Those tasks in calls of their own, in order.
-
-    Raises Permanent(INVALID_SPEC) for a task that is too large for any call.
-    """
+    """Those tasks in calls of their own, in order; `rules` holds each task to what one call takes."""
     chunk: list[models.BatchTaskCreateOptions] = []
     total = 0
     for task in made:
-        size = check_size(task)
+        size = len(json.dumps(task, cls=SdkJSONEncoder, exclude_readonly=True)) + 1
         if chunk and (len(chunk) == CHUNK_TASKS or total + size > CHUNK_BYTES):
             yield chunk
             chunk, total = [], 0
@@ -99,14 +74,6 @@ def chunks(made: Iterable[models.BatchTaskCreateOptions]) -> Iterator[list[model
         total += size
     if chunk:
         yield chunk
-
-
-def check_size(task: models.BatchTaskCreateOptions) -> int:
-    """Its bytes. Raises Permanent(INVALID_SPEC) for a task that is too large for any call."""
-    size = len(json.dumps(task, cls=SdkJSONEncoder, exclude_readonly=True)) + 1
-    if size > CHUNK_BYTES:
-        raise _invalid("env", f"a task of the job has {size} bytes, the service takes {CHUNK_BYTES}")
-    return size
 
 
 def _task(
@@ -125,7 +92,7 @@ def _task(
         id=task_id,
         display_name=display_name,
         command_line=command,
-        container_settings=_container(spec, settings, _run_options(request.resources, taken)),
+        container_settings=_container(spec, settings, _run_options(request, taken)),
         environment_settings=_environment(request, index),
         constraints=_constraints(request),
         required_slots=taken.taken,
@@ -134,15 +101,16 @@ def _task(
     )
 
 
-def _marker(request: SubmitRequest, taken: Slots) -> marker.Marker:
-    spec, resources, node = request.spec, request.resources, taken.node
+def _marker(request: SubmitRequest, pool: Pool, taken: Slots) -> marker.Marker:
+    spec, resources, sizing, node = request.spec, request.resources, request.sizing, taken.node
     share = taken.taken / taken.of
     is_exact = (
         node is not None
         and node.cpu_millis * share == resources.cpu_millis
         and node.memory_mib * share == resources.memory_mib
     )
-    disk = spec.boot_disk_gib
+    asked = None if is_exact or takes_machine(request) else (resources.cpu_millis, resources.memory_mib)
+    disk, machine, priority = spec.boot_disk_gib, sizing.machine, spec.priority or 0
     return marker.Marker(
         uid=request.uid,
         namespace=request.namespace,
@@ -152,66 +120,91 @@ def _marker(request: SubmitRequest, taken: Slots) -> marker.Marker:
         tasks=spec.completions,
         parallelism=window(spec) if window(spec) < spec.completions else 0,
         limit=resources.max_run_duration_seconds,
-        asked=None if is_exact else (resources.cpu_millis, resources.memory_mib),
+        preemptions=spec.preemption_limit,
+        asked=asked,
         slots=(taken.taken, taken.of),
         node=(node.cpu_millis, node.memory_mib) if node else None,
         memory=taken.memory_limit(resources.memory_mib),
+        gpus=_gpus(request, taken),
+        is_gpu_type_lost=_is_gpu_type_lost(spec, pool),
+        machine=(machine.name, pool.vm_size) if machine and _is_another(machine.name, pool.vm_size) else None,
+        is_spot_lost=bool(spec.spot) and pool.has_spot is False,
         disk=disk if disk and disk != DEFAULT_BOOT_DISK_GIB else None,
+        priority=priority if priority % places.PRIORITY_BAND else 0,
+        labels=len(spec.labels or {}),
+        is_entrypoint_lost=bool(spec.args) and not spec.command,
     )
 
 
-def _command_line(spec: JobSpec) -> str:
-    """`command` and `args` as one string. It takes the place of the image's entrypoint, whether there is a `command` or
-    `args` alone; an empty one leaves the image to its own (Azure's guide for container tasks; not seen here)."""
-    try:
-        return commandline.join((*(spec.command or ()), *(spec.args or ())))
-    except ValueError as error:
-        raise _invalid("command or args", str(error)) from None
-
-
-def _run_options(resources: ResourceSet, taken: Slots) -> str | None:
-    """Arguments of the ``docker create`` that the node makes: slots only count tasks, and hold none to its share.
-
-    A container that needs more memory is killed, as on AWS Batch. The CPU is a weight and no limit: what neighbours
-    leave idle may be used, and no number can be more than a node has, which Docker would refuse.
-    """
-    memory = taken.memory_limit(resources.memory_mib)
-    if memory is None:
+def _gpus(request: SubmitRequest, taken: Slots) -> tuple[int, int] | None:
+    """The GPUs that were asked for and those of the node (0: not known), where they are not the same."""
+    gpu, sizing = request.sizing.gpu, request.sizing
+    has = taken.node.gpus if taken.node else None
+    if gpu is None or sizing.is_gpu_implied or gpu.count == has:
         return None
-    weight = min(max(resources.cpu_millis * _DOCKER_SHARES_A_CORE // 1000, 2), 262_144)
-    return f"--cpu-shares={weight} --memory={max(memory, _DOCKER_LEAST_MIB)}m"
+    return gpu.count, has or 0
 
 
-def _container(spec: JobSpec, settings: AzureSettings, run_options: str | None) -> models.BatchTaskContainerSettings:
+def _is_gpu_type_lost(spec: JobSpec, pool: Pool) -> bool:
+    """Whether the type did not choose the pool, and its nodes are not known to have it. Types have more than one name:
+    nvidia-tesla-t4 is t4."""
+    asked = spec.resources.gpu.type if spec.resources and spec.resources.gpu else None
+    if not asked or not (spec.machine_type or (spec.azure and spec.azure.pool)):
+        return False
+    machine = machines.find(pool.vm_size)
+    has = machine.gpu_type.lower() if machine else ""
+    return not has or (has not in asked.lower() and asked.lower() not in has)
+
+
+def _is_another(machine: str, vm_size: str) -> bool:
+    return bool(vm_size) and machine.lower() != vm_size.lower()
+
+
+def _run_options(request: SubmitRequest, taken: Slots) -> str:
+    """Arguments of the ``docker create`` that the node makes. GPUs need none: the node's agent gives a container all
+    of the node's, and refuses ``--gpus``.
+
+    Slots only count tasks, and hold none to its share. A container that needs more memory is killed, as on AWS Batch.
+    The CPU is a weight and no limit: what neighbours leave idle may be used, and no number can be more than a node has,
+    which Docker would refuse.
+    """
+    options = ["--rm"]  # else ended containers stay until the node's disk is full
+    memory = taken.memory_limit(request.resources.memory_mib)
+    if memory is not None:
+        weight = min(max(request.resources.cpu_millis * _DOCKER_SHARES_A_CORE // 1000, 2), 262_144)
+        options += [f"--cpu-shares={weight}", f"--memory={max(memory, _DOCKER_LEAST_MIB)}m"]
+    if request.sizing.shared_memory_mib:
+        options.append(f"--shm-size={request.sizing.shared_memory_mib}m")
+    return " ".join(options)
+
+
+def _container(spec: JobSpec, settings: AzureSettings, run_options: str) -> models.BatchTaskContainerSettings:
+    registry = _registry(spec, settings)
     return models.BatchTaskContainerSettings(
-        image_name=spec.image,
+        # The service finds credentials by the registry's host in the image's name.
+        image_name=images.parse(spec.image).full_name if registry else spec.image,
         container_run_options=run_options,
         # Nothing of the node is mounted: by default every container could read and write the files of all tasks there.
         container_host_batch_bind_mounts=[],
-        registry=_registry(spec, settings),
+        registry=registry,
         # A container without a command line runs where its image says, as it does everywhere else.
         working_directory=models.ContainerWorkingDirectory.CONTAINER_IMAGE_DEFAULT,
     )
 
 
 def _registry(spec: JobSpec, settings: AzureSettings) -> models.ContainerRegistryReference | None:
-    azure = spec.azure or AzureOptions()
-    if azure.registry_server and azure.registry_identity:
+    """The credentials that the image is pulled with; None for an image that they are not for."""
+    azure, registry = spec.azure or AzureOptions(), images.parse(spec.image).registry
+    if azure.registry_identity:  # `rules` has seen that it is for this registry
         return models.ContainerRegistryReference(
-            registry_server=azure.registry_server, identity_reference=_identity(azure.registry_identity)
+            registry_server=registry, identity_reference=_identity(azure.registry_identity)
         )
-    if azure.registry_server or azure.registry_identity:
-        raise _invalid("azure", "registryServer and registryIdentity go together")
     known = settings.registry
-    if known is None or not spec.image.startswith(f"{known.server}/"):
+    if known is None or images.registry_host(known.server) != registry:
         return None
     if known.identity:
-        return models.ContainerRegistryReference(
-            registry_server=known.server, identity_reference=_identity(known.identity)
-        )
-    return models.ContainerRegistryReference(
-        registry_server=known.server, username=known.username, password=known.password
-    )
+        return models.ContainerRegistryReference(registry_server=registry, identity_reference=_identity(known.identity))
+    return models.ContainerRegistryReference(registry_server=registry, username=known.username, password=known.password)
 
 
 def _identity(resource_id: str) -> models.BatchNodeIdentityReference:
@@ -230,8 +223,6 @@ def _environment(request: SubmitRequest, index: int) -> list[models.EnvironmentS
 
 def _constraints(request: SubmitRequest) -> models.BatchTaskConstraints:
     seconds = request.resources.max_run_duration_seconds
-    if seconds > LONGEST_SECONDS:
-        raise _invalid("activeDeadlineSeconds", f"the service runs a task for {LONGEST_SECONDS} seconds at most")
     return models.BatchTaskConstraints(
         max_wall_clock_time=timedelta(seconds=seconds) if seconds else None,
         max_task_retry_count=request.spec.backoff_limit,
@@ -269,7 +260,3 @@ def _output(settings: AzureSettings, where: Place, task_id: str) -> list[models.
         )
         for name in ("stdout.txt", "stderr.txt")
     ]
-
-
-def _invalid(field: str, fault: str) -> Permanent:
-    return Permanent(f"spec.{field}: {fault}", reason=reasons.INVALID_SPEC)

@@ -11,7 +11,7 @@ from controller.domain import reasons
 from controller.domain.errors import AlreadyExists, JennahError, NotFound, Permanent, Retryable, Unavailable
 from controller.ports import SubmitRequest
 from controller.providers import redaction
-from controller.providers.azure import calls, observation, places, pools, request
+from controller.providers.azure import calls, observation, places, pools, request, rules
 from controller.providers.azure.catalogue import Catalogue
 from controller.providers.azure.connection import AzureConnection, NotMade
 from controller.providers.azure.ending import Ending
@@ -56,7 +56,7 @@ class Submission:
     async def submit(self, wanted: SubmitRequest) -> Submitted:
         """Have a JennahJob's tasks made; of a set as many as may be under way at once, the first ones."""
         spec = wanted.spec
-        request.check(spec)
+        rules.check(spec, wanted.resources, wanted.sizing, wanted.env)
         noted = wanted.destination.pool if wanted.destination is not None else None
         chosen = noted or pools.choose(spec, self._settings)
         is_from_spec = spec.azure is not None and spec.azure.pool == chosen
@@ -66,7 +66,7 @@ class Submission:
         for _ in range(GENERATIONS):
             first = places.place(shared.id(0), wanted.external_name, spec.completions)
             # What cannot be is refused before a job is made for it.
-            request.check_size(next(request.tasks(wanted, first, pool, self._settings)))
+            next(request.tasks(wanted, first, pool, self._settings))
             generation = await self._shared.generation(shared)
             if refused is not None and refused[0] == generation:  # disabled, say: what waits in it is to go on there
                 raise Unavailable(f"the Azure job {shared.id(generation)!r} takes no tasks: {refused[1]}")

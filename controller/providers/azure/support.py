@@ -1,5 +1,60 @@
 """What the service makes of each field of the spec: its column of the table in docs/jennahjob.md."""
 
-from controller.domain.support import Column
+from controller.domain import conditions
+from controller.domain.support import (
+    Cell,
+    Column,
+    Support,
+    by_operator,
+    honoured,
+    not_honoured,
+    per_attempt,
+    refused,
+    rounded,
+)
 
-COLUMN: Column = {}
+COLUMN: Column = {
+    "image": honoured(),
+    "command": honoured("takes the place of the image's entrypoint"),
+    "args": Cell(
+        Support.HONOURED,
+        "without `command` they run in place of the image's entrypoint",
+        conditions.ENTRYPOINT_REPLACED,
+    ),
+    "env": honoured("who may read the account's tasks sees the values"),
+    "env.valueFrom.cloudSecretRef": refused("tasks have no vault; use a Secret, or the pool's identity"),
+    "envFrom": honoured("as `env`"),
+    "resources.profile": honoured("as the CPU and memory it stands for"),
+    "resources.cpu": rounded("resources.cpu", "up to whole task slots of a node; a weight, not a limit"),
+    "resources.memory": rounded("resources.memory", "up to whole task slots of a node"),
+    "resources.sharedMemory": honoured(),
+    "resources.gpu": rounded("resources.gpu", "up to all GPUs of a node, which the task has to itself"),
+    "resources.gpu.type": honoured("a key of `AZURE_BATCH_POOLS`, else refused"),
+    "machineType": honoured("a key of `AZURE_BATCH_POOLS`, else refused; alone it is a whole node"),
+    "bootDiskGiB": not_honoured("bootDiskGiB", "the disk is the pool's"),
+    "spot": honoured("a key of `AZURE_BATCH_POOLS`, else refused"),
+    "serviceAccount": refused("tasks have no identity; give the pool one"),
+    "activeDeadlineSeconds": per_attempt("at most 180 days; not run again"),
+    "pendingDeadlineSeconds": by_operator(),
+    "backoffLimit": honoured("failures of the program"),
+    "preemptionLimit": by_operator("the service tries again without end, the operator ends the task"),
+    "completions": honoured("so many tasks"),
+    "parallelism": honoured("the next tasks are made as others end"),
+    "priority": rounded("priority", "down to steps of 20"),
+    "labels": not_honoured("labels", "tasks have none"),
+    "provider": by_operator(),
+    "gcp": refused("the job goes to Azure Batch"),
+    "aws": refused("the job goes to Azure Batch"),
+    "azure": honoured(),
+    "azure.pool": honoured("before all that chooses a pool"),
+    "azure.registryServer": honoured("must be the image's registry"),
+    "azure.registryIdentity": honoured("an identity of the pool"),
+    "kubernetes": refused("the job goes to Azure Batch"),
+    "displayName": honoured("the beginning of the task's id"),
+    "tenantId": honoured("`JENNAH_TENANT_ID`"),
+    "jobId": honoured("`JENNAH_JOB_ID`"),
+    "suspend": by_operator(),
+    "cancel": by_operator(),
+    "ttlSecondsAfterFinished": by_operator(),
+    "deletionPolicy": by_operator(),
+}

@@ -58,6 +58,8 @@ class Failure(Wire, frozen=True):
 class Container(Wire, frozen=True):
     """BatchTaskContainerExecutionInfo."""
 
+    state: str = ""
+    """As ``docker inspect`` tells it: created, exited, dead."""
     error: str = ""
 
 
@@ -68,6 +70,8 @@ class Execution(Wire, frozen=True):
     end_time: Time | None = None
     exit_code: int | None = None
     failure_info: Failure | None = None
+    scheduling_error: Failure | None = None
+    """The same, as events of the service and earlier versions of its API name it."""
     container_info: Container | None = None
     retry_count: int = 0
     requeue_count: int = 0

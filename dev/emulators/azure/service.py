@@ -18,6 +18,7 @@ ACTIVE_JOBS = 100
 """The quota of active jobs and schedules that new accounts have."""
 MAX_COLLECTION = 100
 MAX_BODY = 1_000_000
+MAX_DISPLAY_NAME = 1024
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -89,6 +90,11 @@ class Service:
         """For tests: tasks that run on it are put back, and wait with the others."""
         del self.pools[name.lower()]
         self._move(name, NEVER)
+
+    def preempt(self, job_id: str, task_id: str) -> None:
+        """For tests: the node of that task is taken back, and another comes at once."""
+        task = self._task(self._job(job_id), task_id)
+        task.put_back(self.clock(), self.clock(), self._step)
 
     def _move(self, pool: str, ready: float) -> None:
         now = self.clock()
@@ -243,6 +249,10 @@ class Service:
         has_folder = mounts is None or any(one.get("source") == "Task" for one in mounts)
         if container and not has_folder and container.get("workingDirectory") != "containerImageDefault":
             raise Fault(400, "InvalidPropertyValue", "The task's folder is not mounted and cannot be worked in.")
+        if len(wire.get("displayName") or "") > MAX_DISPLAY_NAME:
+            raise Fault(400, "InvalidPropertyValue", "The display name has more than 1024 characters.")
+        if ((wire.get("constraints") or {}).get("maxTaskRetryCount") or 0) < -1:
+            raise Fault(400, "InvalidPropertyValue", "maxTaskRetryCount is less than -1.")
         if pool is not None and not 1 <= wire.get("requiredSlots", 1) <= pool.slots:
             raise Fault(400, "InvalidPropertyValue", "requiredSlots is more than the pool's nodes have.")
         names = [one.get("name") for one in wire.get("environmentSettings") or ()]

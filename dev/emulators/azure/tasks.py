@@ -3,13 +3,13 @@
 Only its pool's coming or going, or its being ended, lays it out anew; nothing runs between two requests.
 """
 
-import shlex
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from dev.emulators import commands
+from dev.emulators.azure import starts
 
 ACTIVE, RUNNING, COMPLETED = "active", "running", "completed"
 KILLED = 137
@@ -42,7 +42,7 @@ class Task(msgspec.Struct, kw_only=True):
     """When it may be scheduled; `NEVER` while it waits for a pool."""
     runs: list[Run] = []
     steps: list[tuple[float, str]] = []
-    failure: dict[str, str] | None = None
+    failure: dict[str, Any] | None = None
     """What failureInfo will say at its end."""
     removed: float | None = None
     requeues: int = 0
@@ -82,6 +82,11 @@ class Task(msgspec.Struct, kw_only=True):
         self.ready, self.runs, self.failure = ready, [], None
         self.steps = [(self.created, ACTIVE)]
         if ready == NEVER:
+            return
+        fault = starts.fault(self.wire)
+        if fault is not None:
+            self.failure = fault
+            self.steps.append((ready + step, COMPLETED))
             return
         constraints = self.wire.get("constraints") or {}
         retries = constraints.get("maxTaskRetryCount") or 0
@@ -180,7 +185,7 @@ class Task(msgspec.Struct, kw_only=True):
 
 def made(number: int, wire: dict[str, Any], *, created: float, visible: float) -> Task:
     """A task as it was added; it has no life yet."""
-    plan = commands.plan(words_of(wire.get("commandLine") or ""))
+    plan = commands.plan(starts.words_of(wire.get("commandLine") or ""))
     task = Task(
         id=wire["id"],
         number=number,
@@ -195,11 +200,6 @@ def made(number: int, wire: dict[str, Any], *, created: float, visible: float) -
     )
     task.uid = task.words.get("uid", "")
     return task
-
-
-def words_of(command_line: str) -> list[str]:
-    """The command line taken apart as on a Linux node: a reference for what the adapter writes."""
-    return shlex.split(command_line, posix=True)
 
 
 def stamp(seconds: float) -> str:

@@ -341,3 +341,37 @@ async def test_jobs_that_were_modified_are_found_by_that(account: Account) -> No
         at = tasks.stamp(account.now - 100 + since)
         query = f"startswith(id,'j') and lastModified ge datetime'{at}'"
         assert [job.id async for job in account.client.list_jobs(filter=query)] == found
+
+
+@pytest.mark.parametrize(
+    ("container", "command", "code"),
+    [
+        ({"container_run_options": "--rm --gpus all"}, "true", "ContainerInvalidSettings"),
+        ({"image_name": "busybox:-1"}, "true", "ContainerInvalidImage"),
+        ({}, f"echo {'x' * 131_072}", "ContainerInvalidSettings"),
+    ],
+)
+async def test_a_task_that_docker_could_not_start_is_taken_and_fails_before_it_runs(
+    account: Account, container: dict[str, str], command: str, code: str
+) -> None:
+    await account.job()
+    settings = models.BatchTaskContainerSettings(**{"image_name": "busybox", **container})
+    task = models.BatchTaskCreateOptions(id="t", command_line=command, container_settings=settings)
+    await account.client.create_task("j", task)
+    account.now += 5
+    info = (await account.client.get_task("j", "t")).execution_info
+    assert (info.result, info.failure_info.code, info.exit_code, info.start_time) == ("failure", code, None, None)
+    assert all(one.ran_seconds == 0 for one in account.emulator.service.ledger())
+
+
+async def test_a_display_name_has_a_greatest_length(account: Account) -> None:
+    await account.job()
+    await account.task("t", display_name="x" * 1024)
+    assert await code_of(account.task("u", display_name="x" * 1025)) == (400, "InvalidPropertyValue")
+
+
+async def test_a_pool_of_spot_nodes_says_so(account: Account) -> None:
+    spot, other = [await account.client.get_pool(name) for name in ("jennah-spot", "jennah")]
+    assert (spot.current_low_priority_nodes, spot.current_dedicated_nodes) == (1, 0)
+    assert (other.current_low_priority_nodes, other.current_dedicated_nodes) == (0, 1)
+    assert pool_spec("p=Standard_D2s_v5/2,spot").is_spot

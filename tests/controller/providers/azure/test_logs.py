@@ -8,18 +8,21 @@ from aiohttp import web
 
 from controller.domain.errors import ConfigError, NotFound, Unavailable
 from controller.domain.job import Job, JobStatus, Metadata
+from controller.domain.phases import Phase
 from controller.ports import SubmitRequest
 from controller.providers.azure import logs
 from controller.providers.azure.provider import AzureProvider
 from tests.controller.providers.azure.harness import Service, answer, wanted
 
 
-async def shown(service: Service, request: SubmitRequest, path: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+async def shown(
+    service: Service, request: SubmitRequest, path: str, monkeypatch: pytest.MonkeyPatch, **status: object
+) -> list[str]:
     settings = {"ENDPOINT": service.emulator.url, "ACCOUNT": "jennah", "KEY": service.provider()._settings.account_key}
     for name, text in settings.items():
         monkeypatch.setenv(f"AZURE_BATCH_{name}", text)
-    status = JobStatus(provider="azure", resource_path=path)
-    job = Job(metadata=Metadata(name="j", uid=request.uid), spec=request.spec, status=status)
+    told = JobStatus(provider="azure", resource_path=path, **status)
+    job = Job(metadata=Metadata(name="j", uid=request.uid), spec=request.spec, status=told)
     return [line async for line in logs.lines(job)]
 
 
@@ -90,6 +93,17 @@ async def test_that_nothing_is_left_is_said_with_the_variable_that_would_have_ke
     service.answer("get_file", *[answer(404, "NodeNotFound")] * 2)
     with pytest.raises(NotFound, match="AZURE_OUTPUT_URL"):
         await shown(service, request, path, monkeypatch)
+
+
+async def test_of_a_job_that_never_ran_it_is_said_why(
+    service: Service, provider: AzureProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = wanted(("true",))
+    path = (await provider.submit(request)).resource_path
+    with pytest.raises(NotFound, match=r"no output.*it failed: ImagePullFailed: the image"):
+        await shown(
+            service, request, path, monkeypatch, phase=Phase.FAILED, reason="ImagePullFailed", message="the image"
+        )
 
 
 async def test_a_container_that_cannot_be_reached_is_said_without_its_signature(

@@ -23,14 +23,16 @@ from controller.domain.job import (
     GcpOptions,
     Gpu,
     JobSpec,
+    KubernetesOptions,
     Resources,
 )
+from controller.domain.machines import Machine
 from controller.domain.resources import ResourceSet
 from controller.ports import SubmitRequest
-from controller.providers.azure import commandline, marker, places, pools, request
+from controller.providers.azure import commandline, marker, places, pools, request, rules
 from controller.providers.azure.places import Place
 from controller.providers.azure.pools import Pool
-from dev.emulators.azure.tasks import words_of
+from dev.emulators.azure.starts import words_of
 from tests.contract.azure_service import azure_settings
 
 SETTINGS = azure_settings("https://jennah.westeurope.batch.azure.com")
@@ -77,7 +79,7 @@ def test_a_whole_job_becomes_one_task() -> None:
     assert task["commandLine"] == 'python -m x --say "he said \\"no\\""'
     assert task["containerSettings"] == {
         "imageName": "registry.example.com/team/report:1",
-        "containerRunOptions": "--cpu-shares=1024 --memory=4096m",
+        "containerRunOptions": "--rm --cpu-shares=1024 --memory=4096m",
         "containerHostBatchBindMounts": [],
         "workingDirectory": "containerImageDefault",
     }
@@ -113,8 +115,14 @@ def test_what_the_job_says_of_its_environment_goes_before_what_we_say() -> None:
             ("spec.env T", "Key Vault"),
         ),
         ({"command": ("a\0b",)}, ("spec.command", "NUL")),
+        ({"kubernetes": KubernetesOptions(priority_class_name="p")}, ("spec.kubernetes", "azure.pool")),
         ({"azure": AzureOptions(registry_server="r.example.com")}, ("registryIdentity",)),
-        ({"image": "--privileged alpine"}, ("spec.image", "no name of an image")),
+        (
+            {"azure": AzureOptions(registry_server="r.azurecr.io", registry_identity="/subscriptions/s/id")},
+            ("spec.azure.registryServer", "'r.azurecr.io'", "'registry.example.com'"),
+        ),
+        ({"azure": AzureOptions(pool="..")}, ("spec.azure.pool",)),
+        ({"image": "--privileged alpine"}, ("spec.image", "is not an image")),
         ({"image": "alpine --privileged"}, ("spec.image",)),
         ({"image": "-v=/:/host"}, ("spec.image",)),
         ({"image": "alpine\n"}, ("spec.image",)),
@@ -169,11 +177,17 @@ def test_chunks_keep_the_services_limits(count: int, value: int) -> None:
 
 
 def test_a_task_too_large_for_any_call_is_refused_without_its_values() -> None:
-    asked = wanted({"SECRET": "s3cret" * 200_000})
-    made = request.tasks(asked, places.place("j", asked.external_name, 1), POOL, SETTINGS)
-    with pytest.raises(Permanent, match="env") as error:
-        list(request.chunks(made))
-    assert "s3cret" not in str(error.value)
+    asked = wanted({f"SECRET_{index}": "s3cret" * 20_000 for index in range(8)})
+    text = refused(asked)
+    assert "spec.env" in text and "s3cret" not in text
+
+
+def test_the_largest_task_that_is_not_refused_fits_into_a_call() -> None:
+    room = rules.OWN_BYTES // 8 - 100
+    asked = wanted({f"V_{index}": "x" * room for index in range(8)}, boot_disk_gib=100, labels={"a": "b"})
+    settings = msgspec.structs.replace(SETTINGS, output_url="https://s.blob.core.windows.net/logs?sig=" + "x" * 2000)
+    [task] = sent(asked, settings=settings)
+    assert 0.99 * rules.OWN_BYTES < len(json.dumps(task)) < request.CHUNK_BYTES
 
 
 def test_registries_by_password_for_the_images_of_that_server_only() -> None:
@@ -188,8 +202,8 @@ def test_registries_by_password_for_the_images_of_that_server_only() -> None:
 
 
 def test_registries_by_an_identity_of_the_pool() -> None:
-    azure = AzureOptions(registry_server="r.azurecr.io", registry_identity="/subscriptions/s/id")
-    [task] = sent(wanted(azure=azure))
+    azure = AzureOptions(registry_server="https://R.azurecr.io/", registry_identity="/subscriptions/s/id")
+    [task] = sent(wanted(azure=azure, image="r.azurecr.io/team/report:1"))
     assert task["containerSettings"]["registry"] == {
         "registryServer": "r.azurecr.io",
         "identityReference": {"resourceId": "/subscriptions/s/id"},
@@ -256,19 +270,20 @@ def test_what_has_no_pool_is_refused(spec, words) -> None:
 
 
 @pytest.mark.parametrize(
-    ("vm_size", "size"),
+    ("vm_size", "nodes", "size"),
     [
-        ("Standard_D4s_v5", (4000, 16384)),
-        ("STANDARD_E8ds_v4", (8000, 65536)),
-        ("Standard_F16s_v2", (16000, 32768)),
-        ("Standard_D3_v2", None),  # its number counts no cores
-        ("Standard_E64s_v5", None),  # has less memory a core
-        ("Standard_NC6", None),
+        ("Standard_E8ds_v4", {}, (8000, 65536, 2)),
+        ("Standard_E8ds_v4", {"jennah": NodeSize(cpu_millis=1, memory_mib=2)}, (1, 2, 2)),
+        ("Standard_E8ds_v4", {"standard_e8ds_V4": NodeSize(cpu_millis=1, memory_mib=2, gpus=4)}, (1, 2, 4)),
+        ("Standard_Odd", {}, None),
     ],
 )
-def test_a_nodes_size_is_read_from_its_name_only_where_that_is_sure(vm_size: str, size) -> None:
-    found = pools.node_size(msgspec.structs.replace(POOL, vm_size=vm_size), SETTINGS)
-    assert (found and (found.cpu_millis, found.memory_mib)) == size
+def test_a_nodes_size_is_that_of_the_settings_or_of_its_vm_size(vm_size, nodes, size, monkeypatch) -> None:
+    machine = Machine(name="standard_e8ds_v4", cloud="azure", cpu_millis=8000, memory_mib=65536, gpus=2)
+    monkeypatch.setattr(pools.machines, "find", lambda name: machine if name == "Standard_E8ds_v4" else None)
+    settings = msgspec.structs.replace(SETTINGS, nodes=nodes)
+    found = pools.node_size(msgspec.structs.replace(POOL, vm_size=vm_size), settings)
+    assert (found and (found.cpu_millis, found.memory_mib, found.gpus)) == size
 
 
 @pytest.mark.parametrize(
@@ -276,26 +291,27 @@ def test_a_nodes_size_is_read_from_its_name_only_where_that_is_sure(vm_size: str
     [(1000, 128, 1), (1001, 128, 2), (500, 16384, 4), (4000, 1, 4), (1, 1, 1), (3000, 4096, 3)],
 )
 def test_slots_are_the_larger_share_of_the_node_rounded_up(cpu: int, memory: int, slots: int) -> None:
-    assert pools.slots(POOL, ResourceSet(cpu_millis=cpu, memory_mib=memory), SETTINGS).taken == slots
+    assert pools.slots(POOL, wanted(cpu=cpu, memory=memory), SETTINGS).taken == slots
 
 
 @pytest.mark.parametrize(
     ("pool", "cpu", "memory", "options"),
     [
-        ({}, 1500, 2048, "--cpu-shares=1536 --memory=8192m"),  # the share of the node, which is more than was asked for
-        ({"vm_size": "Standard_NC6"}, 500, 2048, "--cpu-shares=512 --memory=2048m"),  # of an unknown size: what was
-        ({"slots": 256, "vm_size": "Standard_NC6"}, 1, 1, "--cpu-shares=2 --memory=6m"),  # Docker takes no less
-        ({}, 4000, 2048, None),  # the whole node
-        ({"slots": 1}, 500, 128, None),
-        ({"slots": 1, "vm_size": "Standard_NC6"}, 500, 128, None),
+        ({}, 1500, 2048, " --cpu-shares=1536 --memory=8192m"),  # the share of the node, which is more than was asked
+        ({"vm_size": "Odd"}, 500, 2048, " --cpu-shares=512 --memory=2048m"),  # of an unknown size: what was asked for
+        ({"slots": 256, "vm_size": "Odd"}, 1, 1, " --cpu-shares=2 --memory=6m"),  # Docker takes no less
+        ({}, 4000, 2048, ""),  # the whole node
+        ({"slots": 1}, 500, 128, ""),
+        ({"slots": 1, "vm_size": "Odd"}, 500, 128, ""),
     ],
 )
 def test_a_container_that_shares_its_node_is_held_to_its_share(pool, cpu: int, memory: int, options) -> None:
     [task] = sent(wanted(cpu=cpu, memory=memory), pool=msgspec.structs.replace(POOL, **pool))
-    assert task["containerSettings"].get("containerRunOptions") == options
+    # What a container leaves behind would fill the node's disk, also where it has the node to itself.
+    assert task["containerSettings"]["containerRunOptions"] == f"--rm{options}"
     told = "".join(remark.message for remark in marker.remarks(marker.decode(task["displayName"])))
-    assert (options is None) == ("the container may use" not in told)
-    assert options is None or f"may use {max(marker.decode(task['displayName']).memory, 1)} MiB" in told
+    assert (not options) == ("the container may use" not in told)
+    assert not options or f"may use {max(marker.decode(task['displayName']).memory, 1)} MiB" in told
 
 
 def test_no_container_sees_the_files_of_other_tasks_on_its_node() -> None:
@@ -307,10 +323,10 @@ def test_more_than_a_node_has_is_refused() -> None:
 
 
 def test_sizes_of_the_settings_count_by_pool_and_by_vm_size() -> None:
-    odd = msgspec.structs.replace(POOL, vm_size="Standard_NC6")
-    for key in ("jennah", "Standard_NC6"):
+    odd = msgspec.structs.replace(POOL, vm_size="Odd")
+    for key in ("jennah", "Odd"):
         settings = msgspec.structs.replace(SETTINGS, nodes={key: NodeSize(cpu_millis=6000, memory_mib=57344)})
-        assert pools.slots(odd, ResourceSet(cpu_millis=6000, memory_mib=1), settings).taken == 4
+        assert pools.slots(odd, wanted(cpu=6000, memory=1), settings).taken == 4
 
 
 def test_what_is_given_is_stated_where_it_is_not_what_was_asked_for() -> None:
@@ -324,10 +340,10 @@ def test_what_is_given_is_stated_where_it_is_not_what_was_asked_for() -> None:
 
 
 def test_an_unknown_node_gives_one_slot_and_says_so() -> None:
-    odd = msgspec.structs.replace(POOL, vm_size="Standard_NC6")
+    odd = msgspec.structs.replace(POOL, vm_size="Odd")
     [task] = sent(wanted(), pool=odd)
     [remark] = marker.remarks(marker.decode(task["displayName"]))
-    assert (task["requiredSlots"], remark.reason) == (1, reasons.NOT_SUPPORTED)
+    assert (task["requiredSlots"], remark.reason) == (1, reasons.UNKNOWN_MACHINE_TYPE)
     assert "AZURE_NODE_SIZES" in remark.message
 
 

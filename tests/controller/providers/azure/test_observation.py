@@ -142,12 +142,12 @@ def test_what_is_in_a_shared_job_that_is_being_deleted_will_soon_be_gone(state: 
         (
             task(state="completed", seconds=60, exit_code=137, failure_info=failure("TaskEnded")),
             reasons.DEADLINE_EXCEEDED,
-            137,
+            None,
         ),
         (
             task(state="completed", seconds=59.5, exit_code=137, failure_info=failure("taskended", "", "ServerError")),
             reasons.DEADLINE_EXCEEDED,
-            137,
+            None,
         ),
         (  # as a task that ran too long was seen in the wild: the words alone tell
             task(
@@ -162,12 +162,12 @@ def test_what_is_in_a_shared_job_that_is_being_deleted_will_soon_be_gone(state: 
                 ),
             ),
             reasons.DEADLINE_EXCEEDED,
-            1,
+            None,
         ),
         (  # cut off at its limit, whatever the code
             task(state="completed", seconds=60, exit_code=143, failure_info=failure("FailureExitCode")),
             reasons.DEADLINE_EXCEEDED,
-            143,
+            None,
         ),
         (  # it ended by itself in the last moment
             task(state="completed", seconds=60, exit_code=3, failure_info=failure("FailureExitCode")),
@@ -175,7 +175,7 @@ def test_what_is_in_a_shared_job_that_is_being_deleted_will_soon_be_gone(state: 
             3,
         ),
         (task(state="completed", failure_info=failure("CommandProgramNotFound")), reasons.COMMAND_NOT_FOUND, None),
-        (task(state="completed", seconds=1, exit_code=127), reasons.COMMAND_NOT_FOUND, 127),
+        (task(state="completed", seconds=1, exit_code=127, result="failure"), reasons.NON_ZERO_EXIT, 127),
         (
             task(state="completed", failure_info=failure("X"), container_info=Container(error="image pull denied")),
             reasons.IMAGE_PULL_FAILED,
@@ -201,7 +201,7 @@ def test_why_a_task_failed(last: Task, reason: str, code: int | None) -> None:
         # The service's own doing, which is no deadline, unless we had asked for the end.
         (
             task(state="completed", seconds=2, failure_info=failure("TaskEnded", "node lost", "ServerError")),
-            reasons.FAILED,
+            reasons.RESULT_LOST,
         ),
         # Ended while it waited: there may be no failure at all.
         (task(state="completed", result="failure"), reasons.DELETED_EXTERNALLY),
@@ -239,8 +239,9 @@ def test_a_set_counts_its_tasks_and_tells_of_the_first_that_failed() -> None:
     assert end.completed_at == T0 + timedelta(seconds=7)
 
 
-def test_requeues_are_retries_too() -> None:
-    assert seen(task(retry_count=1, requeue_count=2)).retries == 3
+def test_losses_of_the_node_are_no_retries() -> None:
+    one = seen(task(retry_count=1, requeue_count=2), task(retry_count=3))
+    assert (one.retries, one.preemptions) == (4, 2)
 
 
 RUNS = task(state="running", seconds=1)

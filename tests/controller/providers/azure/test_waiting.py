@@ -69,7 +69,7 @@ async def test_a_running_job_whose_pool_is_being_deleted_goes_back_and_is_told(
     assert (await observed(provider, request, path)).phase is Phase.RUNNING
     service.emulator.service.put_pool(PoolSpec(name="jennah", has_nodes=False, state="deleting"))
     seen = await later(service, provider, request, path)
-    assert (seen.phase, seen.waits_reason, seen.retries) == (Phase.PENDING, reasons.POOL_MISSING, 1)
+    assert (seen.phase, seen.waits_reason, seen.preemptions) == (Phase.PENDING, reasons.POOL_MISSING, 1)
     assert "being deleted" in seen.waits_because
 
 
