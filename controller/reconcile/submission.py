@@ -23,7 +23,7 @@ from controller.domain.errors import (
     Retryable,
     Unavailable,
 )
-from controller.domain.job import Job, JobStatus
+from controller.domain.job import Job
 from controller.domain.phases import Phase
 from controller.domain.records import Recorded
 from controller.domain.resources import Profiles, resolve, size
@@ -32,6 +32,7 @@ from controller.ports import Clock, Environment, JobRecord, JobResources, Observ
 from controller.reconcile import statuses
 from controller.reconcile.decide import Policy, Unseen
 from controller.reconcile.draft import Draft
+from controller.reconcile.environments import shown_environment, wait_for_environment
 from controller.reconcile.freshness import Freshness
 from controller.reconcile.intents import Intents
 from controller.reconcile.observer import ref_of
@@ -40,10 +41,6 @@ from controller.reconcile.sites import Sites
 
 log = logging.getLogger(__name__)
 
-ENV_PATIENCE_SECONDS = 2.0
-"""The API creates the job first and its Secret right after: so long nothing is written about its absence."""
-ENV_RETRY_SECONDS = 0.05
-ENV_LOOK_AGAIN_SECONDS = 1.0
 RENEW_SECONDS = 600.0
 MORE_AGAIN_SECONDS = 30.0
 """The pause after the next tasks of a set were refused: somebody must change something first."""
@@ -191,14 +188,16 @@ class Submitting:
         try:
             environment = await self._environment(job)
         except EnvironmentMissing as missing:
+            made = await self._made_before(job)
+            if made is not None:
+                return made, None
             now = self._clock.now()
             limit, led = self._settings.env_wait_seconds, self._intents.doubt(job).led
             wait = wait_for_environment(job, missing, now, limit, led)
             draft.set_status(wait.status, now)
             return Unseen.ABSENT, None if draft.job.is_finished else wait.seconds
         except Invalid as refused:
-            draft.finish(Phase.FAILED, reason=refused.reason, message=str(refused), now=self._clock.now())
-            return Unseen.ABSENT, None
+            return await self._refused(draft, refused), None
         draft.env = shown_environment(environment, redact=self._settings.redact_env)
         self._tell_what_is_left_out(draft, environment)
         site = await self._sites.of(job)
@@ -207,8 +206,7 @@ class Submitting:
             request = request_for(job, environment, self._settings.profiles)
             destination = self._intents.destination(job, provider)
         except Permanent as refused:
-            draft.finish(Phase.FAILED, reason=refused.reason, message=str(refused), now=self._clock.now())
-            return Unseen.ABSENT, None
+            return await self._refused(draft, refused), None
         if not await self.is_free(draft, destination):
             return Unseen.NOT_ASKED, None
         try:
@@ -225,8 +223,7 @@ class Submitting:
             await self._recorder.flush(draft)  # leading again by now: the intent is withdrawn, nothing was sent
             raise
         except Permanent as refused:
-            draft.finish(Phase.FAILED, reason=refused.reason, message=str(refused), now=self._clock.now())
-            return Unseen.ABSENT, None
+            return await self._refused(draft, refused), None
         except Retryable as failed:
             doubted = draft.job.status.submission
             reason = reasons.SUBMITTING if doubted and doubted.is_open else reasons.PROVIDER_ERROR
@@ -238,6 +235,28 @@ class Submitting:
         log.info("submitted", extra=log_fields(job))
         draft.events.append(("Normal", reasons.SUBMITTED, f"{provider.name} has the job: {seen.resource_path}"))
         return seen, None
+
+    async def _refused(self, draft: Draft, refused: Permanent) -> Observation | Unseen:
+        """What the service has of a job that cannot be sent, now: it has failed, unless an earlier call had it made."""
+        made = await self._made_before(draft.job)
+        if made is not None:
+            return made
+        draft.finish(Phase.FAILED, reason=refused.reason, message=str(refused), now=self._clock.now())
+        return Unseen.ABSENT
+
+    async def _made_before(self, job: Job) -> Observation | None:
+        """The cloud job of an earlier call, whose outcome nobody noted. It counts, whatever rules or settings say since
+        then. Where the service names jobs, `decide` has looked before it has a job sent."""
+        if job.status.destination is None:
+            return None
+        site = await self._sites.of(job)
+        if not site.provider.names_are_ids:
+            return None
+        found = await site.provider.get(ref_of(job))
+        if found is None or found.uid != job.key or found.is_unreleased:
+            return None
+        site.observer.note(found)
+        return found
 
     async def submit_more(self, draft: Draft, seen: Observation) -> Observation:
         """Have the next tasks of a set made that stands like that; how it stands then.
@@ -326,13 +345,6 @@ class Submitting:
             draft.set_status(msgspec.structs.replace(draft.job.status, destination=renewed), now)
 
 
-class EnvironmentWait(msgspec.Struct, frozen=True, kw_only=True):
-    """How a job goes on whose environment is incomplete: its next status, and the seconds until the next look."""
-
-    status: JobStatus
-    seconds: float
-
-
 def request_for(job: Job, environment: Environment, profiles: Profiles) -> SubmitRequest:
     """The request for an accepted job. Raises Invalid for resources that do not exist."""
     return SubmitRequest(
@@ -348,42 +360,3 @@ def request_for(job: Job, environment: Environment, profiles: Profiles) -> Submi
         object_name=job.metadata.name,
         created_at=job.metadata.creation_timestamp or datetime.fromtimestamp(0, UTC),
     )
-
-
-def wait_for_environment(
-    job: Job, missing: EnvironmentMissing, now: datetime, limit: float, led: float
-) -> EnvironmentWait:
-    """Wait up to `limit` seconds for what is missing, counted from when it was first noted; then the job has failed.
-
-    The note may be a former leader's, whose clock was behind: the `led` seconds of our own leadership count as well.
-    """
-    noted = conditions.find(job.status.conditions, conditions.ENVIRONMENT_READY)
-    age = (now - (job.metadata.creation_timestamp or now)).total_seconds()
-    if noted is None and age < min(ENV_PATIENCE_SECONDS, limit):
-        return EnvironmentWait(status=job.status, seconds=ENV_RETRY_SECONDS)
-    waited = min((now - noted.last_transition_time).total_seconds(), led) if noted else 0.0
-    if waited >= limit:
-        failed = statuses.moved(
-            job,
-            job.status,
-            Phase.FAILED,
-            reason=reasons.ENV_SECRET_MISSING,
-            message=f"{missing} (waited {limit:g} s)",
-            at=now,
-            now=now,
-        )
-        return EnvironmentWait(status=failed, seconds=0.0)
-    status = statuses.marked(
-        job,
-        conditions.ENVIRONMENT_READY,
-        False,
-        reason=reasons.WAITING_FOR_ENVIRONMENT,
-        message=str(missing),
-        now=now,
-    )
-    return EnvironmentWait(status=status, seconds=min(ENV_LOOK_AGAIN_SECONDS, max(limit - waited, 0.0)))
-
-
-def shown_environment(environment: Environment, *, redact: bool) -> Mapping[str, str]:
-    """What EnvVarsJson keeps: the names always, the values unless DB_REDACT_ENV."""
-    return dict.fromkeys(environment.shown, "") if redact else environment.shown
