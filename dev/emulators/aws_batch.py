@@ -11,8 +11,8 @@ import sys
 
 from controller import open_files
 from dev.emulators import faults
+from dev.emulators.aws.checks import QUEUES, queue_spec
 from dev.emulators.aws.server import Emulator
-from dev.emulators.aws.service import QUEUES, queue_spec
 
 
 def main() -> int:

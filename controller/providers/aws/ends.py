@@ -101,7 +101,7 @@ def failure(end: End, asked: Asked) -> Failure:
         return failures.image(asked.image, words)
     if name == "InternalError":
         return failures.result_lost(words) if end.has_start else failures.machine_failed(words)
-    if name or _TOO_LONG.search(words):
+    if name or any(sign.search(words) for sign in (_TOO_LONG, _LOGS, _COMMAND)):
         return _not_started(words, asked)
     return failures.unknown(words)
 

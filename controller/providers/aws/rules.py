@@ -63,13 +63,14 @@ def check_role(spec: JobSpec, queue: Queue, execution_role_arn: str) -> None:
     options = spec.aws or AwsOptions()
     if options.execution_role_arn or execution_role_arn:
         return
-    for is_needed, field in (
-        (bool(spec.cloud_secrets), "env: valueFrom.cloudSecretRef"),
-        (bool(options.registry_credentials_arn), "aws.registryCredentialsArn"),
-        (queue.platform is Platform.FARGATE, "aws.executionRoleArn: a queue on Fargate"),
+    for is_needed, field, what in (
+        (bool(spec.cloud_secrets), "env", "a cloudSecretRef"),
+        (bool(options.registry_credentials_arn), "aws.registryCredentialsArn", "it"),
+        (queue.platform is Platform.FARGATE, "aws.executionRoleArn", "a queue on Fargate"),
     ):
         if is_needed:
-            raise program.invalid(field, "needs an execution role: aws.executionRoleArn or AWS_EXECUTION_ROLE_ARN")
+            fault = f"{what} needs an execution role: set aws.executionRoleArn or AWS_EXECUTION_ROLE_ARN"
+            raise program.invalid(field, fault)
 
 
 def _check_words(spec: JobSpec) -> None:
