@@ -1,5 +1,6 @@
 """A stand-in for AWS Batch that boto3 can speak to: ``python -m dev.emulators.aws_batch``.
 
+A job with the tag (a JennahJob's label) ``jennah.dev/fault`` meets that fault (`dev.emulators.aws.outcomes.FAULTS`).
 Prints one line when it answers: ``ready: http://127.0.0.1:PORT control: 127.0.0.1:PORT``.
 """
 

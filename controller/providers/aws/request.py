@@ -71,7 +71,7 @@ def deviations(request: SubmitRequest, queue: Queue) -> Iterator[tuple[str, tupl
         yield "unsized", ()
     if spec.machine_type and (options.job_queue or queue.platform is Platform.FARGATE):
         yield "anymachine", ()
-    if spec.resources and spec.resources.gpu and spec.resources.gpu.type and (options.job_queue or spec.machine_type):
+    if (options.job_queue or spec.machine_type) and _names_other_gpus(request):
         yield "anygpu", ()
     if queue.platform is Platform.FARGATE and sizing.shared_memory_mib:
         yield "shm", (sizing.shared_memory_mib,)
@@ -105,6 +105,14 @@ def deviations(request: SubmitRequest, queue: Queue) -> Iterator[tuple[str, tupl
         yield remarks.COMMAND, ()
     if is_spot:
         yield remarks.SPOT, ()
+
+
+def _names_other_gpus(request: SubmitRequest) -> bool:
+    """Whether a type of GPU is asked for that is not known to be the named machine's."""
+    gpu, machine = request.spec.resources and request.spec.resources.gpu, request.sizing.machine
+    if not gpu or not gpu.type:
+        return False
+    return machine is None or machine.gpu_type.lower() != gpu.type.lower()
 
 
 def _disk(request: SubmitRequest, platform: Platform) -> Iterator[tuple[str, tuple[int, ...]]]:
