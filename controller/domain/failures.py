@@ -144,6 +144,11 @@ def result_lost(words: str = "") -> Failure:
     return Failure(reason=reasons.RESULT_LOST, message=_with(text, words))
 
 
+def queue_limit(words: str = "") -> str:
+    """The service ended a job that waited for a machine, as the owner of its queue told it to: the message."""
+    return _with("the queue's own limit for jobs that wait ended it", words)
+
+
 def unknown(words: str = "") -> Failure:
     """A failure that no evidence explains."""
     return Failure(reason=reasons.FAILED, message=_with("the job failed", words))

@@ -1,5 +1,6 @@
 """A stand-in for AWS Batch that boto3 can speak to: ``python -m dev.emulators.aws_batch``.
 
+A job with the tag (a JennahJob's label) ``jennah.dev/fault`` meets that fault (`dev.emulators.aws.outcomes.FAULTS`).
 Prints one line when it answers: ``ready: http://127.0.0.1:PORT control: 127.0.0.1:PORT``.
 """
 
@@ -11,8 +12,8 @@ import sys
 
 from controller import open_files
 from dev.emulators import faults
+from dev.emulators.aws.checks import QUEUES, queue_spec
 from dev.emulators.aws.server import Emulator
-from dev.emulators.aws.service import QUEUES, queue_spec
 
 
 def main() -> int:

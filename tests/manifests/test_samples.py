@@ -63,7 +63,7 @@ def to_aws(request: SubmitRequest) -> None:
     name = queues.choose(request.spec, AWS)
     platform = Platform.FARGATE if "fargate" in name else Platform.EC2
     queue = Queue(name=name, platform=platform, has_policy=False)
-    defined = definition.parameters(request.spec, platform, AWS.execution_role_arn)
+    defined = definition.parameters(request, queue, AWS.execution_role_arn)
     sent = aws.parameters(request, queue, definition=f"{defined['jobDefinitionName']}:1", instance="test")
     assert shapes.fault("RegisterJobDefinition", defined) is None
     assert shapes.fault("SubmitJob", sent) is None

@@ -130,26 +130,27 @@ class Catalogue:
         state, status = queue.state or "", queue.status or "VALID"
         if state != "ENABLED" or status != "VALID":
             raise Retryable(f"the queue {name!r} takes no jobs: it is {state} and {status}", delay=15.0)
-        return Queue(
-            name=name,
-            platform=await self._platform(name, queue),
-            has_policy=bool(queue.scheduling_policy_arn),
-        )
-
-    async def _platform(self, name: str, queue: JobQueue) -> Platform:
         kind = queue.job_queue_type
         if kind in ("EKS", "SAGEMAKER_TRAINING"):
             raise Permanent(
                 f"the queue {name!r} is one of {kind}, which cannot run these jobs", reason=reasons.INVALID_SPEC
             )
-        if kind == "ECS_FARGATE":
-            return Platform.FARGATE
+        kinds = await self._kinds(queue)
+        # A queue's environments are all of one platform: the service sees to it.
+        is_fargate = kind == "ECS_FARGATE" or bool(kinds & {"FARGATE", "FARGATE_SPOT"})
+        return Queue(
+            name=name,
+            platform=Platform.FARGATE if is_fargate else Platform.EC2,
+            has_policy=bool(queue.scheduling_policy_arn),
+            is_spot=bool(kinds & {"SPOT", "FARGATE_SPOT"}) if kinds else None,
+        )
+
+    async def _kinds(self, queue: JobQueue) -> set[str]:
+        """EC2, SPOT, FARGATE or FARGATE_SPOT: those of its compute environments that are told."""
         names = [one.compute_environment for one in queue.compute_environment_order or ()][:ENVIRONMENTS_A_CALL]
         reply = await self._read("DescribeComputeEnvironments", {"computeEnvironments": names}) if names else None
         resources = [one.compute_resources for one in reply.compute_environments] if reply is not None else []
-        kinds = {one.type if one else None for one in resources}
-        # A queue's environments are all of one kind: the service sees to it.
-        return Platform.FARGATE if kinds & {"FARGATE", "FARGATE_SPOT"} else Platform.EC2
+        return {one.type for one in resources if one and one.type}
 
     async def _find_definition(self, name: str, parameters: Mapping[str, Any]) -> str:
         """The newest active revision. Two replicas may register one each: the same content, so either will do."""

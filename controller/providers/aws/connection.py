@@ -245,6 +245,7 @@ _METHODS = {
     "DescribeComputeEnvironments": "describe_compute_environments",
     "DescribeJobDefinitions": "describe_job_definitions",
     "RegisterJobDefinition": "register_job_definition",
+    "DeregisterJobDefinition": "deregister_job_definition",
     "TerminateJob": "terminate_job",
     "TerminateJobs": "terminate_jobs",
 }

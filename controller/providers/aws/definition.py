@@ -1,70 +1,65 @@
-"""The job definition that a job needs: what SubmitJob cannot override, and nothing else (providers.md §2d).
+"""The job definition that a job needs: what SubmitJob cannot override, and what is too long for it (`overrides`).
 
 Its name is a hash of exactly these fields, so all jobs that agree in them share one definition, whoever made it.
 """
 
 import hashlib
-from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
-from controller.domain import reasons
-from controller.domain.errors import Permanent
 from controller.domain.job import AwsOptions, JobSpec
-from controller.providers.aws import fargate
-from controller.providers.aws.queues import Platform
+from controller.ports import SubmitRequest
+from controller.providers import program
+from controller.providers.aws import environment, fargate, overrides, rules
+from controller.providers.aws.queues import Platform, Queue
 
-LIMIT_BYTES = 24 * 1024
-STORAGE_GIB = (21, 200)
-"""Least and most ephemeral storage that a Fargate definition may ask for; without one it is 20."""
+LIMIT_BYTES = overrides.DEFINITION_BYTES
+LEAST_STORAGE_GIB = 21
+"""What a Fargate definition may ask for, at least; without it is 20."""
+OWN_PREFIX = "jennah-env-"
+"""Names definitions that have a job's environment, its id among it, so that they are that job's alone."""
 _VERSION = 1
 """Part of the hash: another meaning of the same fields needs another definition."""
 
 
-def parameters(spec: JobSpec, platform: Platform, execution_role_arn: str) -> dict[str, Any]:
+def parameters(request: SubmitRequest, queue: Queue, execution_role_arn: str) -> dict[str, Any]:
     """RegisterJobDefinition's parameters, the name among them. Raises Permanent(INVALID_SPEC)."""
-    options = spec.aws or AwsOptions()
+    spec, options = request.spec, request.spec.aws or AwsOptions()
+    rules.check_role(spec, queue, execution_role_arn)
     role = options.execution_role_arn or execution_role_arn
-    container: dict[str, Any] = {"image": spec.image, "resourceRequirements": _placeholders(platform)}
-    job_role = options.job_role_arn or _service_account(spec)
+    container: dict[str, Any] = {"image": spec.image, "resourceRequirements": _placeholders(queue.platform)}
+    job_role = options.job_role_arn or spec.service_account
     if job_role:
         container["jobRoleArn"] = job_role
     if role:
         container["executionRoleArn"] = role
     if spec.cloud_secrets:
-        _need(role, "spec.env: cloudSecretRef")
-        refuse_reserved(spec.cloud_secrets)
         container["secrets"] = [{"name": name, "valueFrom": arn} for name, arn in sorted(spec.cloud_secrets.items())]
     if options.registry_credentials_arn:
-        _need(role, "spec.aws.registryCredentialsArn")
         container["repositoryCredentials"] = {"credentialsParameter": options.registry_credentials_arn}
     if options.log_group:
-        container["logConfiguration"] = {"logDriver": "awslogs", "options": {"awslogs-group": options.log_group}}
-    if platform is Platform.FARGATE:
-        _need(role, "a queue on Fargate")
+        # The driver makes a missing group where the role may; where it is there, it asks for nothing more.
+        log_options = {"awslogs-group": options.log_group, "awslogs-create-group": "true"}
+        container["logConfiguration"] = {"logDriver": "awslogs", "options": log_options}
+    if queue.platform is Platform.FARGATE:
         container["networkConfiguration"] = {"assignPublicIp": "ENABLED" if options.assign_public_ip else "DISABLED"}
         if storage := _storage(spec, options):
             container["ephemeralStorage"] = {"sizeInGiB": storage}
-    else:
-        for field, value in (
-            ("ephemeralStorageGiB", options.ephemeral_storage_gib),
-            ("assignPublicIp", options.assign_public_ip),
-        ):
-            if value:
-                raise _invalid(f"spec.aws.{field}: only queues on Fargate have it")
-    fields = {"type": "container", "platformCapabilities": [platform.value], "containerProperties": container}
+    elif request.sizing.shared_memory_mib:
+        container["linuxParameters"] = {"sharedMemorySize": request.sizing.shared_memory_mib}
+    placement = overrides.place(spec, environment.of(request))
+    if placement.defined_command:
+        container["command"] = list(placement.defined_command)
+    if placement.defined_environment:
+        container["environment"] = placement.defined_environment
+    fields = {"type": "container", "platformCapabilities": [queue.platform.value], "containerProperties": container}
     text = msgspec.json.encode([_VERSION, fields], order="sorted")
     if len(text) > LIMIT_BYTES:
-        raise _invalid(f"image, roles and secrets take {len(text)} bytes: a job definition has at most {LIMIT_BYTES}")
-    return {"jobDefinitionName": f"jennah-{hashlib.sha256(text).hexdigest()[:40]}", **fields}
-
-
-def refuse_reserved(names: Iterable[str]) -> None:
-    """Raises Permanent for names of environment variables that the service keeps for itself."""
-    for name in names:
-        if name.startswith("AWS_BATCH"):
-            raise _invalid(f"spec.env: {name!r} is reserved, as all names that begin with AWS_BATCH")
+        fault = f"with image, roles and secrets it takes {len(text)} bytes: a job definition has at most {LIMIT_BYTES}"
+        raise program.invalid("env" if placement.defined_environment else "args", fault)
+    prefix = OWN_PREFIX if placement.defined_environment else "jennah-"
+    return {"jobDefinitionName": f"{prefix}{hashlib.sha256(text).hexdigest()[:40]}", **fields}
 
 
 def _placeholders(platform: Platform) -> list[dict[str, str]]:
@@ -73,27 +68,7 @@ def _placeholders(platform: Platform) -> list[dict[str, str]]:
     return [{"type": "VCPU", "value": cpu}, {"type": "MEMORY", "value": memory}]
 
 
-def _service_account(spec: JobSpec) -> str | None:
-    """spec.serviceAccount as a role's ARN. Raises Permanent for one that is none."""
-    account = spec.service_account
-    if account and not account.startswith("arn:"):
-        raise _invalid("spec.serviceAccount: on AWS it is the ARN of an IAM role")
-    return account
-
-
 def _storage(spec: JobSpec, options: AwsOptions) -> int | None:
     """GiB of a Fargate task's disk; None: the 20 that it has anyway."""
-    least, most = STORAGE_GIB
     wanted = options.ephemeral_storage_gib or spec.boot_disk_gib or 0
-    if wanted > most:
-        raise _invalid(f"spec.bootDiskGiB: Fargate has at most {most}")
-    return wanted if wanted >= least else None
-
-
-def _need(role: str, what: str) -> None:
-    if not role:
-        raise _invalid(f"{what} needs an execution role: spec.aws.executionRoleArn or AWS_EXECUTION_ROLE_ARN")
-
-
-def _invalid(message: str) -> Permanent:
-    return Permanent(message, reason=reasons.INVALID_SPEC)
+    return wanted if wanted >= LEAST_STORAGE_GIB else None

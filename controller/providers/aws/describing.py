@@ -30,7 +30,8 @@ LOG_STREAM_SECONDS = 60.0
 WAITING_SECONDS = 300.0
 """How often a job that waits for a machine is described, where the list does not say why it waits."""
 TASKS_ASKED = 100
-"""Failed tasks that are asked for of an array that was ended: any of them can be one that failed before."""
+"""Failed tasks that are asked for of a failed array: one of them may tell why, or that we ended it, where others do
+not."""
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -80,17 +81,15 @@ class Describing:
         return {job.job_id: job for reply in replies for job in reply.jobs}
 
     async def meaning_of(self, job: Detail, until: float | None = None) -> Observation | None:
-        """What a job's details mean; of a failed array one failed task is asked why."""
+        """What a job's details mean; of a failed array some failed tasks are asked why."""
         if not _is_failed_array(job):
             return meaning.observation(job, self._region)
-        limit = TASKS_ASKED if meaning.was_ended(job) else 1
-        wanted = {"arrayJobId": job.job_id, "jobStatus": NativeState.FAILED.value, "maxResults": limit}
+        wanted = {"arrayJobId": job.job_id, "jobStatus": NativeState.FAILED.value, "maxResults": TASKS_ASKED}
         try:
             tasks = (await self._connection.read("ListJobs", wanted, until=until)).job_summary_list
         except Refused:
             tasks = ()  # the service has forgotten the array since; that it failed is known
-        ours = (task for task in tasks if meaning.has_cancel_mark(task))
-        return meaning.observation(job, self._region, next(ours, tasks[0] if tasks else None))
+        return meaning.observation(job, self._region, tasks)
 
     async def look(self, ids: Iterable[str], active: Mapping[str, Summary], until: float) -> None:
         """Bring what is known of these jobs up to date, by the lists and by `CALLS_A_ROUND` calls begun before `until`.

@@ -1,15 +1,18 @@
 """What the service says of a job, as an Observation: pure and total (providers.md §2c)."""
 
 import logging
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from controller.domain import names, reasons
+from controller.domain import failures, names, reasons
 from controller.domain.conditions import shorten
+from controller.domain.failures import Failure
 from controller.domain.job import TaskCounts
 from controller.domain.phases import Phase
 from controller.ports import Observation
-from controller.providers.aws import links, remarks, tags
+from controller.providers.aws import ends, links, remarks, tags
+from controller.providers.aws.ends import Asked, End
 from controller.providers.aws.wire import ArrayProperties, Container, Detail, Summary
 
 log = logging.getLogger(__name__)
@@ -68,16 +71,19 @@ def native_state(job: Summary) -> NativeState | None:
     return None
 
 
-def observation(job: Detail, region: str, failed_task: Summary | None = None) -> Observation | None:
-    """What that means. None for a state that we do not know. `failed_task` is one of a failed array's tasks."""
+def observation(job: Detail, region: str, failed_tasks: Sequence[Summary] = ()) -> Observation | None:
+    """What that means. None for a state that we do not know. `failed_tasks` are some of a failed array's tasks."""
     state = native_state(job)
     if state is None:
         return None
-    phase = _phase(job, state, failed_task)
+    ours = next((one for one in (job, *failed_tasks) if has_cancel_mark(one)), None)
+    phase = _phase(job, state, is_ours=ours is not None)
     arn = job.job_arn or ""
     had_start = state is NativeState.RUNNING or phase.is_terminal
-    exit_code, reason, message = _end(failed_task or job, job, phase)
-    is_ours = any(has_cancel_mark(one) for one in (job, failed_task) if one is not None)
+    ended = ends.of_attempts(job, has_ended=phase.is_terminal)
+    failure = _failure(job, ended, failed_tasks) if phase is Phase.FAILED else None
+    if failure is not None and not is_array(job):
+        had_start = any(ends.began(ends.failure(end, Asked())) for end in ended)
     waits = _waits_because(job, state)
     container, attempts = job.container or Container(), job.attempts or ()
     stream = container.log_stream_name or next(
@@ -92,12 +98,13 @@ def observation(job: Detail, region: str, failed_task: Summary | None = None) ->
         submitted_at=_time(job.created_at),
         started_at=_time(job.started_at) if had_start else None,
         completed_at=_time(job.stopped_at) if phase.is_terminal else None,
-        exit_code=exit_code,
-        retries=_retries(job, phase),
+        exit_code=failure.exit_code if failure is not None else _exit_code(job, phase),
+        retries=_retries(ended, phase),
+        preemptions=sum(map(ends.is_loss, ended)),
         tasks=_tasks(job, phase),
-        reason=reason,
-        failed_unless_asked=reasons.DELETED_EXTERNALLY if phase is Phase.CANCELLED and not is_ours else None,
-        message=message,
+        reason=failure.reason if failure is not None else reasons.CANCELLED if phase is Phase.CANCELLED else None,
+        failed_unless_asked=reasons.DELETED_EXTERNALLY if phase is Phase.CANCELLED and ours is None else None,
+        message=shorten(failure.message) if failure is not None else _end_words(job, ours, phase),
         waits_because=waits,
         remarks=remarks.decode((job.tags or {}).get(tags.ASKED, "")),
         console_url=links.job(arn, region, job.job_id),
@@ -137,10 +144,9 @@ def was_ended(job: Summary) -> bool:
     return bool(job.is_terminated or job.is_cancelled)
 
 
-def _phase(job: Detail, state: NativeState, failed_task: Summary | None) -> Phase:
+def _phase(job: Detail, state: NativeState, *, is_ours: bool) -> Phase:
     # Of an array the tasks may have our words, and the parent only that one of them failed.
-    ended = (was_ended(job), has_cancel_mark(job), failed_task is not None and has_cancel_mark(failed_task))
-    if state is NativeState.FAILED and any(ended):
+    if state is NativeState.FAILED and (was_ended(job) or is_ours):
         return Phase.CANCELLED
     phase = PHASES[state]
     if not is_array(job) or phase.is_terminal:
@@ -183,45 +189,52 @@ def _one_task(phase: Phase) -> TaskCounts:
     )
 
 
-def _retries(job: Detail, phase: Phase) -> int:
-    """Attempts beyond the first. An attempt that runs may or may not be among them: only stopped ones count then."""
-    attempts = job.attempts or ()
-    if phase.is_terminal:
-        return max(len(attempts) - 1, 0)
-    return sum(1 for attempt in attempts if attempt.stopped_at)
+def _retries(ended: Sequence[End], phase: Phase) -> int:
+    """Attempts that failed by the program and were run again: the last one of a job that ended was not."""
+    again = ended[:-1] if phase.is_terminal else ended
+    return sum(1 for end in again if not ends.is_loss(end))
 
 
-def _end(task: Summary, job: Summary, phase: Phase) -> tuple[int | None, str | None, str | None]:
-    """Exit code, reason and message of a job that ended; `task` says why, which for an array is one of its tasks."""
+def _failure(job: Detail, ended: Sequence[End], failed_tasks: Sequence[Summary]) -> Failure:
+    """Why it failed; of an array the first of these tasks that tells a reason, or the first."""
+    asked = _asked(job)
+    if not failed_tasks:
+        return ends.told(ended, asked)
+    tasks = [ends.told([ends.of_summary(task)], asked).of_task(_index(task)) for task in failed_tasks]
+    return next((one for one in tasks if one.reason != reasons.FAILED), tasks[0])
+
+
+def _asked(job: Detail) -> Asked:
+    container = job.container or Container()
+    needs = {one.type: one.value or "" for one in container.resource_requirements or ()}
+    memory = needs.get("MEMORY", "")
+    return Asked(
+        image=container.image or "",
+        memory_mib=int(memory) if memory.isascii() and memory.isdecimal() else None,
+        seconds=job.timeout.attempt_duration_seconds if job.timeout else None,
+        log_group=log_group(container),
+        is_spot=remarks.is_spot((job.tags or {}).get(tags.ASKED, "")),
+    )
+
+
+def _index(task: Summary) -> int | None:
+    return task.array_properties.index if task.array_properties else None
+
+
+def _exit_code(job: Detail, phase: Phase) -> int | None:
     if phase is Phase.COMPLETED:
-        return 0, None, None
-    if not phase.is_terminal:
-        return None, None, None
-    container = task.container or Container()
-    if phase is Phase.CANCELLED:
-        marked = task if has_cancel_mark(task) and not has_cancel_mark(job) else job
-        text = marked.status_reason or ""
-        return container.exit_code, reasons.CANCELLED, shorten(text.partition(CANCEL_MARK)[2] or text)
-    words = [text for text in (container.reason, task.status_reason) if text]
-    reason = _reason(" ".join(words).lower(), container.exit_code)
-    if reason == reasons.NON_ZERO_EXIT:
-        words.insert(0, f"the container ended with exit code {container.exit_code}")
-    return container.exit_code, reason, shorten(": ".join(dict.fromkeys(words)) or "AWS Batch says no reason")
+        return 0
+    return job.container.exit_code if phase is Phase.CANCELLED and job.container else None
 
 
-def _reason(words: str, exit_code: int | None) -> str:
-    """The word for what the service's texts say, in lower case."""
-    if "attempt duration exceeded timeout" in words:
-        return reasons.DEADLINE_EXCEEDED
-    if "outofmemory" in words:
-        return reasons.OUT_OF_MEMORY
-    if "cannotpull" in words:
-        return reasons.IMAGE_PULL_FAILED
-    if "executable file not found" in words or "exec format error" in words:
-        return reasons.COMMAND_NOT_FOUND
-    if ("host ec2" in words and "terminated" in words) or ("spot" in words and "interrupt" in words):
-        return reasons.PREEMPTED
-    return reasons.NON_ZERO_EXIT if exit_code else reasons.FAILED
+def _end_words(job: Detail, ours: Summary | None, phase: Phase) -> str | None:
+    """The words that a job was ended with: ours, without the mark, or somebody else's."""
+    if phase is not Phase.CANCELLED:
+        return None
+    text = (ours or job).status_reason or ""
+    if ours is None and text.startswith(_WAITING):  # by the queue's jobStateTimeLimitActions, whose reasons these are
+        return shorten(failures.queue_limit(text))
+    return shorten(text.partition(CANCEL_MARK)[2] or text)
 
 
 def _waits_because(job: Detail, state: NativeState) -> str | None:

@@ -6,6 +6,7 @@ that exactly once is the reconciler's protocol (design §3), which `prepare` and
 
 import asyncio
 import contextlib
+import logging
 import re
 from collections import OrderedDict
 from collections.abc import Collection, Iterator, Mapping, Sequence, Set
@@ -33,6 +34,8 @@ from controller.providers.aws.observation import cancel_reason
 from controller.providers.aws.queues import Queue
 from controller.providers.aws.unclaimed import Unclaimed
 
+log = logging.getLogger(__name__)
+
 REMEMBERED = 10_000
 """Prepared submissions, and ids of submitted jobs, that are kept at most."""
 
@@ -48,6 +51,9 @@ _DEFINITION_IS_AWAY = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 """The service has no codes for these (the words are UNCONFIRMED, providers.md §2f)."""
+
+
+_LONGEST_DEFINITION = f"{'x' * 128}:{2**31}"
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -184,7 +190,17 @@ class AwsProvider:
         return bool(found)
 
     async def delete(self, ref: JobRef) -> None:
-        """The service removes ended jobs by itself, and nobody else can."""
+        """The service removes ended jobs by itself, and nobody else can. A definition that has the job's environment is
+        deregistered, as long as the service still knows the job; without the right to do so it stays."""
+        try:
+            job_id = self._id_of(ref)
+            for job in (await self._listing.describe([job_id]) if job_id else {}).values():
+                name = (job.job_definition or "").rpartition("/")[2]
+                if name.startswith(definition.OWN_PREFIX):
+                    await self._connection.call("DeregisterJobDefinition", {"jobDefinition": name})
+                    self._catalogue.forget_definition(name)
+        except (Forbidden, Refused) as error:
+            log.warning("the job definition of %s stays, if it has one of its own: %s", ref.external_name, error)
 
     async def close(self) -> None:
         await self._ending.close()
@@ -198,9 +214,12 @@ class AwsProvider:
         name = noted or queues.choose(spec, self._settings)
         is_from_spec = spec.aws is not None and spec.aws.job_queue == name
         queue = await self._catalogue.queue(name, is_from_spec=is_from_spec)
-        needed = definition.parameters(spec, queue.platform, self._settings.execution_role_arn)
-        self._parameters(request, queue, f"{needed['jobDefinitionName']}:{2**31}")
-        return Prepared(queue, await self._catalogue.definition(needed))
+        self._parameters(request, queue, _LONGEST_DEFINITION)
+        needed = definition.parameters(request, queue, self._settings.execution_role_arn)
+        try:
+            return Prepared(queue, await self._catalogue.definition(needed))
+        except Refused as refused:  # it may quote the environment
+            raise self._refused(refused, request) from None
 
     def _parameters(self, request: SubmitRequest, queue: Queue, definition: str) -> dict[str, Any]:
         return mapping.parameters(request, queue, definition=definition, instance=self._settings.instance)
@@ -214,6 +233,10 @@ class AwsProvider:
         if _QUEUE_IS_AWAY.search(words):
             self._catalogue.forget_queue(prepared.queue.name)
             return Retryable(f"the queue {prepared.queue.name!r} takes no jobs now", delay=15.0)
+        return self._refused(refused, request)
+
+    @staticmethod
+    def _refused(refused: Refused, request: SubmitRequest) -> Permanent:
         told = redaction.without_values(str(refused), request.env.values())
         return Permanent(told, reason=reasons.SUBMISSION_REFUSED)
 

@@ -6,10 +6,9 @@ from enum import StrEnum
 import msgspec
 
 from controller.cloud_settings import AwsSettings
-from controller.domain import reasons
-from controller.domain.errors import Permanent
 from controller.domain.job import JobSpec
 from controller.ports import JobRef
+from controller.providers import program
 
 
 class Platform(StrEnum):
@@ -27,6 +26,8 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
     platform: Platform
     has_policy: bool
     """Whether it has a scheduling policy: then every job needs a share identifier, else none may have one."""
+    is_spot: bool | None = None
+    """Whether some of its compute environments are spot capacity. None: nobody could tell."""
 
 
 def choose(spec: JobSpec, settings: AwsSettings) -> str:
@@ -55,7 +56,7 @@ def choose(spec: JobSpec, settings: AwsSettings) -> str:
         return queue
     if key == "gpu":
         return settings.job_queue  # whether its machines have GPUs is not visible from here: the job may wait
-    raise Permanent(f"spec.{field}: AWS_JOB_QUEUES has no queue for {key!r}", reason=reasons.INVALID_SPEC)
+    raise program.invalid(field, f"AWS_JOB_QUEUES has no queue for {key!r}")
 
 
 def possible(ref: JobRef, settings: AwsSettings) -> tuple[str, ...]:

@@ -1,81 +1,166 @@
 """What the service did otherwise than was asked, as words in a tag and as remarks: pure, and each from the other.
 
-The words are ``cpu=500/1000 memory=3000/4096 timeout=10/60`` (asked/given, in millis, MiB and seconds),
-``parallelism=4``, ``disk=50`` (GiB) and ``command``. Words that are not known are left out.
+A word is a name, or a name with numbers: ``cpu=500/1000``. Words that are not known are left out, so that a tag of
+another release can be read.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-import msgspec
+from controller.domain import reasons
+from controller.domain.differences import Difference, Remark, entrypoint_kept, remarks
 
-from controller.domain import conditions, reasons
-from controller.domain.differences import Remark
+SERVICE = "AWS Batch"
+FARGATE_DAYS = 14
+Words = Mapping[str, tuple[int, ...]]
 
-
-class Deviations(msgspec.Struct, frozen=True, kw_only=True):
-    """Each None or False where what was asked for is what is given."""
-
-    cpu: tuple[int, int] | None = None
-    memory: tuple[int, int] | None = None
-    timeout: tuple[int, int] | None = None
-    parallelism: int | None = None
-    disk: int | None = None
-    command: bool = False
+COMMAND = "command"
+SPOT = "spot"
+"""No remark: the job's machines are spot capacity, so one that goes away was taken back."""
 
 
-def encode(found: Deviations) -> str:
-    """The words; "" where there is nothing to say."""
-    words = []
-    for name in ("cpu", "memory", "timeout"):
-        pair: tuple[int, int] | None = getattr(found, name)
-        if pair is not None:
-            words.append(f"{name}={pair[0]}/{pair[1]}")
-    if found.parallelism is not None:
-        words.append(f"parallelism={found.parallelism}")
-    if found.disk is not None:
-        words.append(f"disk={found.disk}")
-    if found.command:
-        words.append("command")
-    return " ".join(words)
+def encode(words: Words) -> str:
+    """The words as text; "" where there is nothing to say."""
+    return " ".join(f"{name}={'/'.join(map(str, numbers))}" if numbers else name for name, numbers in words.items())
 
 
 def decode(text: str) -> tuple[Remark, ...]:
     """The remarks that those words stand for. Total."""
-    words = {name: value for name, _, value in (word.partition("=") for word in text.split())}
-    return tuple(_remarks(words))
+    found = list(remarks(_differences(text)))
+    if COMMAND in text.split():
+        found.append(entrypoint_kept(SERVICE))
+    return tuple(found)
 
 
-def _remarks(words: dict[str, str]) -> Iterator[Remark]:
-    rounded = [
-        _pair(words.get("cpu"), "CPU of {}m became {}m"),
-        _pair(words.get("memory"), "memory of {} MiB became {} MiB"),
-    ]
-    no_disk = ""
-    if (disk := words.get("disk", "")).isdecimal():
-        no_disk = f"bootDiskGiB {disk} is not honoured: the disk is that of the queue's machines"
-    if any(rounded) or no_disk:
-        yield Remark(
-            condition=conditions.RESOURCES_EXACT,
-            reason=reasons.ROUNDED_UP if any(rounded) else reasons.NOT_SUPPORTED,
-            message="; ".join(filter(None, (*rounded, no_disk))),
-        )
-    if longer := _pair(words.get("timeout"), "activeDeadlineSeconds of {} became {}, the least that AWS Batch takes"):
-        yield Remark(condition=conditions.DEADLINE_EXACT, reason=reasons.ROUNDED_UP, message=longer)
-    if (parallelism := words.get("parallelism", "")).isdecimal():
-        yield Remark(
-            condition=conditions.PARALLELISM_HONOURED,
-            reason=reasons.NOT_SUPPORTED,
-            message=f"AWS Batch has no limit for tasks at once: parallelism {parallelism} changes nothing",
-        )
-    if "command" in words:
-        yield Remark(
-            condition=conditions.ENTRYPOINT_REPLACED,
-            reason=reasons.NOT_SUPPORTED,
-            message="AWS Batch cannot replace an image's entrypoint: command and args are handed to it, which is the "
-            "same only for an image without one",
-        )
+def is_spot(text: str) -> bool:
+    """Whether those words say that the job's machines are spot capacity."""
+    return SPOT in text.split()
 
 
-def _pair(value: str | None, text: str) -> str:
-    asked, _, given = (value or "").partition("/")
-    return text.format(asked, given) if asked.isdecimal() and given.isdecimal() else ""
+def _differences(text: str) -> Iterator[Difference]:
+    for word in text.split():
+        name, _, value = word.partition("=")
+        numbers = value.split("/") if value else []
+        field, reason, message = MEANINGS.get(name, ("", "", ""))
+        if field and message.count("{}") == len(numbers) and all(map(_is_number, numbers)):
+            yield Difference(field=field, reason=reason, message=message.format(*numbers))
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal()
+
+
+MEANINGS: Mapping[str, tuple[str, str, str]] = {
+    "cpu": (
+        "resources.cpu",
+        reasons.ROUNDED_UP,
+        f"CPU of {{}}m became {{}}m, the next size that {SERVICE} has",
+    ),
+    "memory": (
+        "resources.memory",
+        reasons.ROUNDED_UP,
+        f"memory of {{}} MiB became {{}} MiB, the next size that {SERVICE} has",
+    ),
+    "kept": (
+        "resources.memory",
+        reasons.HELD_BACK,
+        f"of the {{}} MiB that the machine is sold with the job has {{}} MiB: on {SERVICE} a machine keeps the rest",
+    ),
+    "unsized": (
+        "machineType",
+        reasons.UNKNOWN_MACHINE_TYPE,
+        "the size of the machine type is not known: the job has the CPUs and the memory of its profile there; ask for "
+        "resources, or set machineTypeResources",
+    ),
+    "anymachine": (
+        "machineType",
+        reasons.NOT_SUPPORTED,
+        "machineType chooses no machine where aws.jobQueue names the queue, or the queue is on Fargate",
+    ),
+    "anygpu": (
+        "resources.gpu.type",
+        reasons.NOT_SUPPORTED,
+        "resources.gpu.type chooses no machine where aws.jobQueue or machineType is given: the GPUs are of the type "
+        "that the queue's machines have",
+    ),
+    "shm": (
+        "resources.sharedMemory",
+        reasons.NOT_SUPPORTED,
+        "sharedMemory of {} MiB is not honoured: /dev/shm has a fixed size on Fargate",
+    ),
+    "disk": (
+        "bootDiskGiB",
+        reasons.NOT_SUPPORTED,
+        "bootDiskGiB {} is not honoured: the disk is that of the queue's machines",
+    ),
+    "diskup": (
+        "bootDiskGiB",
+        reasons.ROUNDED_UP,
+        "bootDiskGiB of {} became {}, the least that Fargate has",
+    ),
+    "diskown": (
+        "bootDiskGiB",
+        reasons.NOT_SUPPORTED,
+        "bootDiskGiB {} is not honoured: aws.ephemeralStorageGiB says {}",
+    ),
+    "timeout": (
+        "activeDeadlineSeconds",
+        reasons.ROUNDED_UP,
+        f"activeDeadlineSeconds of {{}} became {{}}, the least that {SERVICE} takes",
+    ),
+    "longest": (
+        "activeDeadlineSeconds",
+        reasons.LIMITED,
+        f"activeDeadlineSeconds is {{}}: Fargate may end a task that has run for {FARGATE_DAYS} days "
+        f"({FARGATE_DAYS * 86400} s)",
+    ),
+    "losses": (
+        "preemptionLimit",
+        reasons.LIMITED,
+        f"preemptionLimit of {{}} became {{}}: {SERVICE} runs a task at most 10 times",
+    ),
+    "retries": (
+        "preemptionLimit",
+        reasons.NOT_SUPPORTED,
+        f"{SERVICE} has one count for failures of the program and losses of its machine: preemptionLimit {{}} adds "
+        "nothing to backoffLimit, and a task is run again at most {} times for both",
+    ),
+    "parallelism": (
+        "parallelism",
+        reasons.NOT_SUPPORTED,
+        f"{SERVICE} has no limit for tasks at once: parallelism {{}} changes nothing",
+    ),
+    "spotless": (
+        "spot",
+        reasons.NOT_SUPPORTED,
+        "the queue has no spot machines: spot changes nothing",
+    ),
+    "priority": (
+        "priority",
+        reasons.NOT_SUPPORTED,
+        "the queue has no scheduling policy: priority {} changes nothing",
+    ),
+    "labels": (
+        "labels",
+        reasons.NOT_SUPPORTED,
+        "of the labels, {} have characters that tags of AWS cannot have, each of which became _",
+    ),
+    "account": (
+        "serviceAccount",
+        reasons.NOT_SUPPORTED,
+        "serviceAccount changes nothing: aws.jobRoleArn names another role",
+    ),
+    "index": (
+        "completions",
+        reasons.NOT_SUPPORTED,
+        f"{SERVICE} does not set BATCH_TASK_INDEX, which the job reads: its tasks find their index in "
+        "AWS_BATCH_JOB_ARRAY_INDEX",
+    ),
+    "gcp": ("gcp", reasons.NOT_SUPPORTED, f"the block gcp changes nothing: the job runs on {SERVICE}"),
+    "azure": ("azure", reasons.NOT_SUPPORTED, f"the block azure changes nothing: the job runs on {SERVICE}"),
+    "kubernetes": (
+        "kubernetes",
+        reasons.NOT_SUPPORTED,
+        f"the block kubernetes changes nothing: the job runs on {SERVICE}",
+    ),
+}
+"""By word: the field, the reason, and what is told, with a {} for each of its numbers."""

@@ -1,22 +1,23 @@
 """A request as SubmitJob's parameters: pure. Raises Permanent(INVALID_SPEC) with the field that AWS Batch cannot do."""
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
 from controller.domain import reasons
 from controller.domain.errors import Permanent
+from controller.domain.job import AwsOptions
 from controller.ports import SubmitRequest
-from controller.providers.aws import fargate, remarks, tags
-from controller.providers.aws.definition import refuse_reserved
+from controller.providers import program
+from controller.providers.aws import environment, overrides, remarks, retries, rules, sizes, tags
 from controller.providers.aws.queues import Platform, Queue
 
 LIMIT_BYTES = 30 * 1024
 LEAST_TIMEOUT_SECONDS = 60
-MOST_ATTEMPTS = 10
-ARRAY_MAX = 10_000
-LEAST_MEMORY_MIB = 4
+LEAST_DISK_GIB = 20
+"""What every Fargate task has."""
 DEFAULT_SHARE = "jennah"
 """The share identifier of jobs that name none, on a queue that demands one."""
 _JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
@@ -24,92 +25,112 @@ _JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 
 def parameters(request: SubmitRequest, queue: Queue, *, definition: str, instance: str) -> dict[str, Any]:
     """What is sent, complete. `definition` is ``name:revision``."""
-    spec, options = request.spec, request.spec.aws
+    spec, options, resources = request.spec, request.spec.aws or AwsOptions(), request.resources
+    rules.check(spec, resources, request.sizing, request.env)
+    rules.check_queue(spec, resources, request.sizing, queue)
     if not _JOB_NAME.fullmatch(request.external_name):
         raise Permanent(f"{request.external_name!r} is no name for a job", reason=reasons.SUBMISSION_REFUSED)
-    given = size(request, queue.platform)
+    placement = overrides.place(spec, environment.of(request))
     sent: dict[str, Any] = {
         "jobName": request.external_name,
         "jobQueue": queue.name,
         "jobDefinition": definition,
-        "containerOverrides": {
-            "resourceRequirements": _requirements(request, queue.platform, given),
-            "environment": _environment(request),
-        },
-        "retryStrategy": {"attempts": _attempts(request)},
-        "tags": tags.of(request, instance, remarks.encode(deviations(request, queue.platform, given))),
+        "containerOverrides": {"resourceRequirements": _requirements(request, queue.platform)},
+        "retryStrategy": retries.strategy(spec, queue.platform),
+        "tags": tags.of(request, instance, remarks.encode(dict(deviations(request, queue)))),
     }
-    if command := [*(spec.command or ()), *(spec.args or ())]:
-        sent["containerOverrides"]["command"] = command
-    if seconds := request.resources.max_run_duration_seconds:
+    if placement.environment:
+        sent["containerOverrides"]["environment"] = placement.environment
+    if placement.command:
+        sent["containerOverrides"]["command"] = list(placement.command)
+    if seconds := resources.max_run_duration_seconds:
         sent["timeout"] = {"attemptDurationSeconds": max(seconds, LEAST_TIMEOUT_SECONDS)}
-    if spec.completions > ARRAY_MAX:
-        raise _invalid(f"spec.completions: AWS Batch has at most {ARRAY_MAX} tasks a job")
     if spec.completions > 1:
         sent["arrayProperties"] = {"size": spec.completions}
-    share = options.share_identifier if options else None
-    if share and not queue.has_policy:
-        raise _invalid(f"spec.aws.shareIdentifier: the queue {queue.name!r} has no scheduling policy")
     if queue.has_policy:
-        sent["shareIdentifier"] = share or DEFAULT_SHARE
+        sent["shareIdentifier"] = options.share_identifier or DEFAULT_SHARE
         if spec.priority is not None:
             sent["schedulingPriorityOverride"] = spec.priority
     length = len(msgspec.json.encode(sent))
     if length > LIMIT_BYTES:
-        raise _invalid(f"env, command, args and labels take {length} bytes: AWS Batch has at most {LIMIT_BYTES}")
+        fault = f"with env, command and args they take {length} bytes: AWS Batch has at most {LIMIT_BYTES}"
+        raise program.invalid("labels", fault)
     return sent
 
 
-def size(request: SubmitRequest, platform: Platform) -> tuple[int, int]:
-    """CPU in thousandths and memory in MiB as that platform has them, at least what was asked for."""
-    cpu, memory = request.resources.cpu_millis, request.resources.memory_mib
-    if platform is Platform.EC2:
-        return max(-(-cpu // 1000), 1) * 1000, max(memory, LEAST_MEMORY_MIB)
-    found = fargate.round_up(cpu, memory)
-    if found is None:
-        raise _invalid(f"spec.resources: Fargate has no size with {cpu}m CPU and {memory} MiB of memory")
-    return found
-
-
-def deviations(request: SubmitRequest, platform: Platform, given: tuple[int, int]) -> remarks.Deviations:
-    """Where the job gets something else than was asked for."""
-    asked, spec = request.resources, request.spec
+def deviations(request: SubmitRequest, queue: Queue) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """The words of `remarks` for where the job gets something else than was asked for."""
+    asked, spec, sizing = request.resources, request.spec, request.sizing
+    options = spec.aws or AwsOptions()
+    cpu, memory = sizes.given(asked, sizing, queue.platform)
+    if cpu != asked.cpu_millis:
+        yield "cpu", (asked.cpu_millis, cpu)
+    if memory != asked.memory_mib:
+        yield "kept" if memory < asked.memory_mib else "memory", (asked.memory_mib, memory)
+    if sizing.is_unknown_machine:
+        yield "unsized", ()
+    if spec.machine_type and (options.job_queue or queue.platform is Platform.FARGATE):
+        yield "anymachine", ()
+    if (options.job_queue or spec.machine_type) and _names_other_gpus(request):
+        yield "anygpu", ()
+    if queue.platform is Platform.FARGATE and sizing.shared_memory_mib:
+        yield "shm", (sizing.shared_memory_mib,)
+    yield from _disk(request, queue.platform)
     seconds = asked.max_run_duration_seconds
-    return remarks.Deviations(
-        cpu=(asked.cpu_millis, given[0]) if given[0] != asked.cpu_millis else None,
-        memory=(asked.memory_mib, given[1]) if given[1] != asked.memory_mib else None,
-        timeout=(seconds, LEAST_TIMEOUT_SECONDS) if 0 < seconds < LEAST_TIMEOUT_SECONDS else None,
-        parallelism=spec.parallelism if spec.parallelism and spec.parallelism < spec.completions else None,
-        disk=spec.boot_disk_gib if platform is Platform.EC2 else None,
-        command=bool(spec.command),
-    )
+    if 0 < seconds < LEAST_TIMEOUT_SECONDS:
+        yield "timeout", (seconds, LEAST_TIMEOUT_SECONDS)
+    if queue.platform is Platform.FARGATE and seconds > remarks.FARGATE_DAYS * 86400:
+        yield "longest", (seconds,)
+    is_spot = queue.is_spot if queue.is_spot is not None else bool(spec.spot)
+    if is_spot and retries.shares_a_count(spec):
+        yield "retries", (spec.preemption_limit, spec.backoff_limit)
+    if spec.backoff_limit == 0 and spec.preemption_limit + 1 > retries.MOST_ATTEMPTS:
+        yield "losses", (spec.preemption_limit, retries.MOST_ATTEMPTS - 1)
+    if spec.parallelism and spec.parallelism < spec.completions:
+        yield "parallelism", (spec.parallelism,)
+    if spec.spot and not is_spot:
+        yield "spotless", ()
+    if spec.priority is not None and not queue.has_policy:
+        yield "priority", (spec.priority,)
+    if changed := tags.changed(spec.labels or {}):
+        yield "labels", (changed,)
+    if spec.service_account and options.job_role_arn and options.job_role_arn != spec.service_account:
+        yield "account", ()
+    if environment.misses_index(request):
+        yield "index", ()
+    for name, block in (("gcp", spec.gcp), ("azure", spec.azure), ("kubernetes", spec.kubernetes)):
+        if block is not None:
+            yield name, ()
+    if spec.command:
+        yield remarks.COMMAND, ()
+    if is_spot:
+        yield remarks.SPOT, ()
 
 
-def _requirements(request: SubmitRequest, platform: Platform, given: tuple[int, int]) -> list[dict[str, str]]:
-    wanted = [
-        {"type": "VCPU", "value": f"{given[0] / 1000:g}"},
-        {"type": "MEMORY", "value": str(given[1])},
-    ]
-    gpu = request.spec.resources.gpu if request.spec.resources else None
-    if gpu is not None:
-        if platform is Platform.FARGATE:
-            raise _invalid("spec.resources.gpu: Fargate has none")
-        wanted.append({"type": "GPU", "value": str(gpu.count)})
+def _names_other_gpus(request: SubmitRequest) -> bool:
+    """Whether a type of GPU is asked for that is not known to be the named machine's."""
+    gpu, machine = request.spec.resources and request.spec.resources.gpu, request.sizing.machine
+    if not gpu or not gpu.type:
+        return False
+    return machine is None or machine.gpu_type.lower() != gpu.type.lower()
+
+
+def _disk(request: SubmitRequest, platform: Platform) -> Iterator[tuple[str, tuple[int, ...]]]:
+    wanted = request.spec.boot_disk_gib
+    own = request.spec.aws.ephemeral_storage_gib if request.spec.aws else None
+    if wanted is None:
+        return
+    if platform is Platform.EC2:
+        yield "disk", (wanted,)
+    elif own and own != wanted:
+        yield "diskown", (wanted, own)
+    elif not own and wanted < LEAST_DISK_GIB:
+        yield "diskup", (wanted, LEAST_DISK_GIB)
+
+
+def _requirements(request: SubmitRequest, platform: Platform) -> list[dict[str, str]]:
+    cpu, memory = sizes.given(request.resources, request.sizing, platform)
+    wanted = [{"type": "VCPU", "value": f"{cpu / 1000:g}"}, {"type": "MEMORY", "value": str(memory)}]
+    if request.sizing.gpu is not None:
+        wanted.append({"type": "GPU", "value": str(request.sizing.gpu.count)})
     return wanted
-
-
-def _environment(request: SubmitRequest) -> list[dict[str, str]]:
-    refuse_reserved(request.env)
-    return [{"name": name, "value": value} for name, value in request.env.items()]
-
-
-def _attempts(request: SubmitRequest) -> int:
-    attempts = request.spec.backoff_limit + 1
-    if attempts > MOST_ATTEMPTS:
-        most = f"AWS Batch runs a task at most {MOST_ATTEMPTS} times"
-        raise _invalid(f"spec.backoffLimit: {most}, so {MOST_ATTEMPTS - 1} is the most")
-    return attempts
-
-
-def _invalid(message: str) -> Permanent:
-    return Permanent(message, reason=reasons.INVALID_SPEC)

@@ -16,7 +16,16 @@ class LogConfiguration(Wire, frozen=True, kw_only=True):
     options: dict[str, str] | None = None
 
 
+class Requirement(Wire, frozen=True, kw_only=True):
+    """VCPU, MEMORY or GPU."""
+
+    type: str | None = None
+    value: str | None = None
+
+
 class Container(Wire, frozen=True, kw_only=True):
+    image: str | None = None
+    resource_requirements: tuple[Requirement, ...] | None = None
     exit_code: int | None = None
     reason: str | None = None
     log_stream_name: str | None = None
@@ -36,6 +45,10 @@ class Attempt(Wire, frozen=True, kw_only=True):
     started_at: float | None = None
     stopped_at: float | None = None
     status_reason: str | None = None
+
+
+class Timeout(Wire, frozen=True, kw_only=True):
+    attempt_duration_seconds: int | None = None
 
 
 class Summary(Wire, frozen=True, kw_only=True):
@@ -58,6 +71,8 @@ class Summary(Wire, frozen=True, kw_only=True):
 class Detail(Summary, frozen=True, kw_only=True):
     """What DescribeJobs says of a job."""
 
+    job_definition: str | None = None
+    timeout: Timeout | None = None
     attempts: tuple[Attempt, ...] | None = None
     tags: dict[str, str] | None = None
 

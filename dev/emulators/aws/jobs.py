@@ -3,18 +3,17 @@
 So nothing runs between two requests, and ten thousand jobs cost nothing until they are asked for.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
+
+from dev.emulators.aws.outcomes import KILLED, Outcome, is_run_again
 
 STATES = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED", "FAILED")
 ENDED = ("SUCCEEDED", "FAILED")
 NOT_STARTED = ("SUBMITTED", "PENDING", "RUNNABLE")
 NO_CAPACITY = "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY - All compute environments have insufficient capacity."
-TIMED_OUT = "Job attempt duration exceeded timeout"
-EXITED = "Essential container in task exited"
-KILLED = 137
 
 
 class Run(msgspec.Struct, kw_only=True):
@@ -22,9 +21,12 @@ class Run(msgspec.Struct, kw_only=True):
 
     start: float
     stop: float
-    exit_code: int
+    exit_code: int | None
     reason: str
+    status_reason: str
     stream: str
+    begins: bool = True
+    """Whether the program began; if not, `start` is when its container was to be started."""
 
 
 class Life(msgspec.Struct, kw_only=True):
@@ -55,7 +57,7 @@ class Life(msgspec.Struct, kw_only=True):
         self.runs = [run for run in self.runs if run.start < at]
         for run in self.runs:
             if run.stop > at:
-                run.stop, run.exit_code, run.reason = at, KILLED, ""
+                run.stop, run.exit_code, run.reason, run.status_reason = at, KILLED, "", reason
         self.end_reason = reason
 
 
@@ -63,36 +65,49 @@ def lay_out(
     created: float,
     *,
     step: float,
-    seconds: float,
-    exit_code: int,
+    outcomes: Iterator[Outcome],
     attempts: int,
-    timeout: float | None,
+    rules: Sequence[Mapping[str, str]],
     has_capacity: bool,
     stream: str,
 ) -> Life:
-    """A life with `step` seconds in each state before RUNNING, and a run of `seconds` for each attempt."""
+    """A life with `step` seconds in each state before RUNNING, and a run for each attempt."""
     steps = [(created, "SUBMITTED"), (created + step, "RUNNABLE")]
     runs: list[Run] = []
     if not has_capacity:
         return Life(steps=steps, runs=runs)
     now = created + step
     for attempt in range(attempts):
+        outcome = next(outcomes)
         steps.append((now + step, "STARTING"))
         start = now + 2 * step
-        steps.append((start, "RUNNING"))
-        is_timed_out = timeout is not None and seconds > timeout
-        now = start + (timeout if is_timed_out and timeout is not None else seconds)
-        code = KILLED if is_timed_out else exit_code
-        run = Run(start=start, stop=now, exit_code=code, reason="", stream=f"{stream}/{attempt}")
+        if outcome.begins:
+            steps.append((start, "RUNNING"))
+        now = start + outcome.seconds
+        run = Run(
+            start=start,
+            stop=now,
+            exit_code=outcome.exit_code,
+            reason=outcome.reason,
+            status_reason=outcome.status_reason,
+            stream=f"{stream}/{attempt}" if outcome.begins else "",
+            begins=outcome.begins,
+        )
         runs.append(run)
-        if code == 0:
+        if outcome.exit_code == 0:
             steps.append((now, "SUCCEEDED"))
-            return Life(steps=steps, runs=runs, end_reason=EXITED)
-        if is_timed_out or attempt == attempts - 1:
+            break
+        if attempt == attempts - 1 or not is_run_again(outcome, rules):
             steps.append((now, "FAILED"))
-            return Life(steps=steps, runs=runs, end_reason=TIMED_OUT if is_timed_out else EXITED)
+            break
         steps.append((now, "RUNNABLE"))
-    return Life(steps=steps, runs=runs)
+    return Life(steps=steps, runs=runs, end_reason=runs[-1].status_reason)
+
+
+def refused(created: float, reason: str, step: float) -> Life:
+    """The life of a job that the service takes and never runs."""
+    steps = [(created, "SUBMITTED"), (created + step, "RUNNABLE"), (created + 2 * step, "FAILED")]
+    return Life(steps=steps, runs=[], end_reason=reason)
 
 
 class Job(msgspec.Struct, kw_only=True):
@@ -132,18 +147,26 @@ class Job(msgspec.Struct, kw_only=True):
         """JobDetail."""
         runs = [] if self.size else [run for run in self.life.runs if run.start <= now]
         attempts = [
-            {
-                "startedAt": _millis(run.start),
-                "stoppedAt": _millis(run.stop),
-                "statusReason": self.life.end_reason or EXITED,
-                "container": {"exitCode": run.exit_code, "logStreamName": run.stream},
-            }
+            _clean(
+                {
+                    "startedAt": _millis(run.start) if run.begins else None,
+                    "stoppedAt": _millis(run.stop),
+                    "statusReason": run.status_reason,
+                    "container": _clean(
+                        {
+                            "exitCode": run.exit_code,
+                            "reason": run.reason or None,
+                            "logStreamName": run.stream or None,
+                        }
+                    ),
+                }
+            )
             for run in runs
             if run.stop <= now
         ]
         overrides = self.request.get("containerOverrides", {})
         container = {**self.container, **overrides, **(self._ending(now) or {})}
-        if runs:
+        if runs and runs[-1].stream:
             container["logStreamName"] = runs[-1].stream
         asked = ("shareIdentifier", "retryStrategy", "timeout", "tags", "parameters")
         return _clean(
@@ -198,7 +221,7 @@ class Job(msgspec.Struct, kw_only=True):
         return common
 
     def _started(self, now: float) -> int | None:
-        started = [run for run in self.life.runs if run.start <= now]
+        started = [run for run in self.life.runs if run.begins and run.start <= now]
         if not started or (self.size and self.life.state(now) not in ENDED):
             return None
         return _millis(started[-1].start)

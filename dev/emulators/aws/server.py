@@ -12,7 +12,8 @@ from aiohttp import web
 
 from dev.emulators import http
 from dev.emulators.aws import shapes
-from dev.emulators.aws.service import QUEUES, ClientFault, QueueSpec, Service
+from dev.emulators.aws.checks import QUEUES, ClientFault, QueueSpec
+from dev.emulators.aws.service import Service
 from dev.emulators.control import LedgerEntry
 from dev.emulators.faults import Dice, Faults
 

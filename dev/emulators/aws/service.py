@@ -10,9 +10,10 @@ from typing import Any
 
 import msgspec
 
-from controller.providers.aws import fargate
 from dev.emulators import commands
+from dev.emulators.aws import checks, outcomes
 from dev.emulators.aws import jobs as lives
+from dev.emulators.aws.checks import QUEUES, ClientFault, QueueSpec, Wire
 from dev.emulators.aws.jobs import Job
 from dev.emulators.control import LedgerEntry
 
@@ -22,48 +23,6 @@ DEFINITION_BYTES = 24 * 1024
 RETENTION_SECONDS = 24 * 3600.0
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 _FILTERS = {"JOB_NAME", "JOB_DEFINITION", "BEFORE_CREATED_AT", "AFTER_CREATED_AT", "SHARE_IDENTIFIER"}
-
-Wire = dict[str, Any]
-
-
-class ClientFault(Exception):
-    """ClientException: HTTP 400."""
-
-
-class QueueSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """A queue that the stand-in has."""
-
-    name: str
-    platform: str = "EC2"
-    """EC2, SPOT, FARGATE or FARGATE_SPOT."""
-    has_policy: bool = False
-    has_capacity: bool = True
-    state: str = "ENABLED"
-
-
-QUEUES = (
-    QueueSpec(name="jennah"),
-    QueueSpec(name="jennah-spot", platform="SPOT"),
-    QueueSpec(name="jennah-fargate", platform="FARGATE"),
-    QueueSpec(name="jennah-fair", has_policy=True),
-    QueueSpec(name="jennah-full", has_capacity=False),
-)
-"""The queues of a stand-in that is told nothing else."""
-
-
-def queue_spec(text: str) -> QueueSpec:
-    """A queue from ``NAME=PLATFORM[,policy][,full][,disabled]``. Raises ValueError."""
-    name, _, rest = text.partition("=")
-    platform, *flags = rest.split(",") if rest else ["EC2"]
-    if platform not in ("EC2", "SPOT", "FARGATE", "FARGATE_SPOT") or set(flags) - {"policy", "full", "disabled"}:
-        raise ValueError(text)
-    return QueueSpec(
-        name=name,
-        platform=platform,
-        has_policy="policy" in flags,
-        has_capacity="full" not in flags,
-        state="DISABLED" if "disabled" in flags else "ENABLED",
-    )
 
 
 class Service:
@@ -135,11 +94,14 @@ class Service:
         container = wanted.get("containerProperties") or {}
         if not container.get("image"):
             raise ClientFault("containerProperties.image must not be null")
-        self._check_sizes(container.get("resourceRequirements", ()), platform)
+        checks.check_sizes(container.get("resourceRequirements", ()), platform)
         if platform == "FARGATE" and not container.get("executionRoleArn"):
             raise ClientFault("executionRoleArn is required for Fargate")
         if platform != "FARGATE" and ("networkConfiguration" in container or "ephemeralStorage" in container):
             raise ClientFault("networkConfiguration and ephemeralStorage are for Fargate only")
+        if platform == "FARGATE" and (container.get("linuxParameters") or {}).get("sharedMemorySize"):
+            raise ClientFault("sharedMemorySize is not for Fargate")
+        checks.check_program(container)
         if container.get("secrets") and not container.get("executionRoleArn"):
             raise ClientFault("executionRoleArn is required for secrets")
         revision = len(self.definitions[name]) + 1
@@ -181,13 +143,15 @@ class Service:
         platform = "FARGATE" if queue.platform.startswith("FARGATE") else "EC2"
         if platform not in (definition.get("platformCapabilities") or ["EC2"]):
             raise ClientFault(f"the job definition cannot run on {platform}")
-        self._check_submission(wanted, queue, platform, definition)
+        checks.check_submission(wanted, queue, platform, definition)
         now, number = self._clock(), next(self._numbers)
         job_id = str(uuid.uuid4())
         container = definition["containerProperties"]
         plan = commands.plan(wanted.get("containerOverrides", {}).get("command") or container.get("command") or ())
         retries = wanted.get("retryStrategy") or definition.get("retryStrategy") or {}
         timeout = (wanted.get("timeout") or definition.get("timeout") or {}).get("attemptDurationSeconds")
+        tag = (wanted.get("tags") or {}).get(outcomes.FAULT, "")
+        group = (container.get("logConfiguration") or {}).get("options", {}).get("awslogs-group", "")
         job = Job(
             number=number,
             id=job_id,
@@ -200,13 +164,14 @@ class Service:
             request=wanted,
             container=container,
             size=(wanted.get("arrayProperties") or {}).get("size"),
-            life=lives.lay_out(
+            life=lives.refused(now, outcomes.TOO_LONG, self._step)
+            if checks.overrides_length(wanted) > checks.OVERRIDES_CHARS
+            else lives.lay_out(
                 now,
                 step=self._step,
-                seconds=plan.seconds,
-                exit_code=plan.exit_code,
+                outcomes=outcomes.outcomes(plan, timeout, tag, group),
                 attempts=retries.get("attempts", 1),
-                timeout=timeout,
+                rules=retries.get("evaluateOnExit") or (),
                 has_capacity=queue.has_capacity,
                 stream=f"{definition['jobDefinitionName']}/default/{job_id}",
             ),
@@ -314,40 +279,6 @@ class Service:
             case "BEFORE_CREATED_AT":
                 return [job for job in seen if job.created * 1000 < float(value)]
         return [job for job in seen if job.created * 1000 > float(value)]
-
-    def _check_submission(self, wanted: Wire, queue: QueueSpec, platform: str, definition: Wire) -> None:
-        overrides = wanted.get("containerOverrides", {})
-        needs = {one["type"]: one for one in definition["containerProperties"].get("resourceRequirements", ())}
-        needs |= {one["type"]: one for one in overrides.get("resourceRequirements", ())}
-        self._check_sizes(list(needs.values()), platform)
-        for variable in overrides.get("environment", ()):
-            if variable["name"].startswith("AWS_BATCH"):
-                raise ClientFault("Environment variables cannot start with AWS_BATCH")
-        if not 1 <= (wanted.get("retryStrategy") or {}).get("attempts", 1) <= 10:
-            raise ClientFault("attempts must be between 1 and 10")
-        if (wanted.get("timeout") or {}).get("attemptDurationSeconds", 60) < 60:
-            raise ClientFault("attemptDurationSeconds must be at least 60")
-        if not 2 <= (wanted.get("arrayProperties") or {}).get("size", 2) <= 10_000:
-            raise ClientFault("Array size must be between 2 and 10000")
-        if queue.has_policy != bool(wanted.get("shareIdentifier")):
-            raise ClientFault("shareIdentifier must be given for queues with a scheduling policy, and for those only")
-        if "schedulingPriorityOverride" in wanted and not queue.has_policy:
-            raise ClientFault("schedulingPriorityOverride needs a scheduling policy")
-        for key, value in (wanted.get("tags") or {}).items():
-            if key.lower().startswith("aws:") or not re.fullmatch(r"[\w\s.:/=+\-@]{0,256}", value):
-                raise ClientFault("Tag is not valid")
-
-    def _check_sizes(self, needs: Iterable[Mapping[str, str]], platform: str) -> None:
-        found = {one["type"]: one["value"] for one in needs}
-        try:
-            cpu, memory = float(found["VCPU"]), int(found["MEMORY"])
-        except (KeyError, ValueError):
-            raise ClientFault("VCPU and MEMORY are required") from None
-        if platform == "FARGATE":
-            if memory not in dict(fargate.SIZES).get(round(cpu * 1000), ()) or "GPU" in found:
-                raise ClientFault(f"Fargate has no size of {cpu:g} vCPU and {memory} MiB")
-        elif cpu < 1 or cpu != int(cpu) or memory < 4:
-            raise ClientFault("VCPU must be a whole number of at least 1, MEMORY at least 4")
 
     def _definition(self, wanted: str) -> Wire:
         name, _, revision = _last(wanted).partition(":")

@@ -15,6 +15,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError
 
 from controller.providers.aws.observation import NativeState
+from dev.emulators.aws import outcomes
 from dev.emulators.aws.server import Emulator
 from dev.emulators.faults import Faults
 
@@ -98,6 +99,88 @@ def test_a_time_limit_ends_an_attempt_and_is_not_retried(stage: Stage) -> None:
     stage.now += 100
     [detail] = stage.client.describe_jobs(jobs=[job])["jobs"]
     assert (detail["status"], detail["statusReason"]) == ("FAILED", "Job attempt duration exceeded timeout")
+
+
+RETRY_HOST = {"action": "RETRY", "onStatusReason": "Host EC2*"}
+EXIT = {"action": "EXIT", "onReason": "*"}
+
+
+@pytest.mark.parametrize(
+    ("fault", "rules", "attempts"),
+    [
+        ("", [RETRY_HOST, EXIT], 1),
+        ("", [RETRY_HOST], 3),
+        ("", [{"action": "EXIT", "onExitCode": "1"}], 1),
+        ("", [{"action": "EXIT", "onExitCode": "2"}], 3),
+        ("", [{"action": "EXIT", "onExitCode": "1", "onStatusReason": "Host*"}], 3),
+        ("HostTerminated", [RETRY_HOST, EXIT], 3),
+        ("HostTerminated:1", [RETRY_HOST, EXIT], 2),
+        ("InspectTimeout", [RETRY_HOST, EXIT], 1),
+        ("DockerTimeout", [{"action": "retry", "onReason": "DockerTimeoutError: Could not*"}, EXIT], 3),
+    ],
+)
+def test_the_first_rule_that_matches_decides_and_without_one_it_is_run_again(
+    stage: Stage, fault: str, rules: list[dict[str, str]], attempts: int
+) -> None:
+    job = stage.submit(
+        command=("false",),
+        retryStrategy={"attempts": 3, "evaluateOnExit": rules},
+        tags={outcomes.FAULT: fault} if fault else {},
+    )
+    stage.now += 100
+    [detail] = stage.client.describe_jobs(jobs=[job])["jobs"]
+    assert (detail["status"], len(detail["attempts"])) == ("FAILED", attempts)
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason", "begins"),
+    [
+        ("DockerTimeout", "DockerTimeoutError: Could not transition to created; timed out after waiting 4m0s", False),
+        ("InspectTimeout", "CannotInspectContainerError: Could not transition to inspecting; timed out after", True),
+    ],
+)
+def test_a_fault_is_told_as_the_service_tells_it(stage: Stage, fault: str, reason: str, begins: bool) -> None:
+    job = stage.submit(tags={outcomes.FAULT: fault})
+    stage.now += 100
+    [detail] = stage.client.describe_jobs(jobs=[job])["jobs"]
+    assert detail["container"]["reason"].startswith(reason)
+    assert "exitCode" not in detail["container"]
+    assert ("startedAt" in detail["attempts"][0], "logStreamName" in detail["container"]) == (begins, begins)
+
+
+def test_overrides_that_are_too_long_are_taken_and_fail_later(stage: Stage) -> None:
+    own = 4 * len('{"name":"AWS_BATCH_","value":""},') + 4 * 40 + len("JOB_IDJQ_NAMECE_NAMEJOB_ATTEMPT")
+    room = 8192 - own - len('{"command":[""],"environment":[]}') + 1
+    jobs = [stage.submit(command=("x" * length,)) for length in (room, room + 1)]
+    stage.now += 10
+    fits, more = stage.client.describe_jobs(jobs=jobs)["jobs"]
+    assert (fits["status"], more["status"], more["attempts"]) == ("SUCCEEDED", "FAILED", [])
+    assert more["statusReason"] == "Container Overrides length must be at most 8192"
+
+
+def test_a_reserved_log_group_keeps_containers_from_starting(stage: Stage) -> None:
+    options = {"logDriver": "awslogs", "options": {"awslogs-group": "aws/batch"}}
+    container = {**CONTAINER, "logConfiguration": options}
+    stage.client.register_job_definition(jobDefinitionName="d", type="container", containerProperties=container)
+    job = stage.submit()
+    stage.now += 10
+    [detail] = stage.client.describe_jobs(jobs=[job])["jobs"]
+    assert "reserved for AWS" in detail["container"]["reason"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"command": ["a", ""]},
+        {"environment": [{"name": "AWS_BATCH_X", "value": "x"}]},
+    ],
+)
+def test_definitions_that_the_service_refuses_are_refused(stage: Stage, wrong: dict[str, Any]) -> None:
+    with pytest.raises(ClientError) as error:
+        stage.client.register_job_definition(
+            jobDefinitionName="d", type="container", containerProperties={**CONTAINER, **wrong}
+        )
+    assert code(error) == ("ClientException", 400)
 
 
 def test_every_submission_is_a_new_job(stage: Stage) -> None:
@@ -206,6 +289,15 @@ def test_registering_a_name_again_makes_a_revision(stage: Stage) -> None:
         {"jobQueue": "jennah-fair"},
         {"jobQueue": "jennah-fargate"},
         {"tags": {"a": "*"}},
+        {"tags": {"a*": ""}},
+        {"tags": {"AWS:a": ""}},
+        {"containerOverrides": {"command": ["a", ""]}},
+        {"containerOverrides": {"environment": [{"name": "AWS_BATCH_X", "value": ""}]}},
+        {"retryStrategy": {"evaluateOnExit": [{"action": "RETRY", "onReason": "*"}]}},
+        {"retryStrategy": {"attempts": 2, "evaluateOnExit": [{"action": "RETRY"}]}},
+        {"retryStrategy": {"attempts": 2, "evaluateOnExit": [{"action": "RETRY", "onReason": "*x"}]}},
+        {"retryStrategy": {"attempts": 2, "evaluateOnExit": [{"action": "RETRY", "onReason": "(x)*"}]}},
+        {"retryStrategy": {"attempts": 2, "evaluateOnExit": [{"action": "EXIT", "onReason": "*"}] * 6}},
     ],
 )
 def test_what_the_service_refuses_is_refused(stage: Stage, wrong: dict[str, Any]) -> None:

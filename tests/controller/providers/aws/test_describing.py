@@ -9,8 +9,8 @@ from controller.domain.phases import Phase
 from controller.providers.aws import connection as connections
 from controller.providers.aws import describing, listing
 from controller.providers.aws.provider import AwsProvider
+from dev.emulators.aws.checks import ClientFault
 from dev.emulators.aws.server import failed
-from dev.emulators.aws.service import ClientFault
 from tests.controller.fakes import FakeClock
 from tests.controller.providers.aws.harness import Service, Wire, rewritten, submit_many
 

@@ -13,8 +13,9 @@ from controller.domain.errors import ConfigError, Forbidden, Permanent, Unavaila
 from controller.domain.phases import Phase
 from controller.ports import SubmitRequest
 from controller.providers.aws.provider import AwsProvider
+from dev.emulators.aws.checks import ClientFault
 from dev.emulators.aws.server import drop
-from dev.emulators.aws.service import ACCOUNT, ClientFault
+from dev.emulators.aws.service import ACCOUNT
 from tests.controller.providers.aws.harness import Service, Wire, noted, ref, refused, wanted
 
 CHANGES = (

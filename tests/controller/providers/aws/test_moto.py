@@ -4,8 +4,10 @@ moto has no states in between and no bulk termination (providers.md §2f): those
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 
@@ -16,6 +18,7 @@ from controller.domain.job import AwsOptions, Job, JobStatus, Metadata
 from controller.domain.phases import Phase
 from controller.providers.aws import logs
 from controller.providers.aws.provider import AwsProvider
+from dev.emulators.aws import outcomes
 from dev.emulators.aws.server import Emulator
 from tests.contract import moto_batch
 from tests.contract.moto_batch import REGION, client
@@ -149,6 +152,14 @@ def job(path: str | None, spec) -> Job:
     return Job(metadata=Metadata(name="job"), spec=spec, status=JobStatus(resource_path=path))
 
 
+def cloudwatch_of(moto: str) -> Any:
+    """A client; the service's own log group is there."""
+    found = client(moto, "logs")
+    with contextlib.suppress(found.exceptions.ResourceAlreadyExistsException):
+        found.create_log_group(logGroupName="/aws/batch/job")
+    return found
+
+
 async def test_the_lines_of_all_attempts_are_told_in_order(stage: Service, moto: str) -> None:
     provider = stage.provider()
     request = wanted("logs", command=("sh", "-c", "sleep 1; exit 1"), backoff_limit=1)
@@ -156,8 +167,7 @@ async def test_the_lines_of_all_attempts_are_told_in_order(stage: Service, moto:
     await provider.close()
     stage.advance(60)
     [stored] = stage.emulator.service.jobs.values()
-    cloudwatch = client(moto, "logs")
-    cloudwatch.create_log_group(logGroupName="/aws/batch/job")
+    cloudwatch = cloudwatch_of(moto)
     for number, run in enumerate(stored.life.runs):
         place = {"logGroupName": "/aws/batch/job", "logStreamName": run.stream}
         cloudwatch.create_log_stream(**place)
@@ -166,13 +176,63 @@ async def test_the_lines_of_all_attempts_are_told_in_order(stage: Service, moto:
     assert [line async for line in logs.lines(job(path, request.spec))] == ["0-0", "0-1", "1-0", "1-1"]
 
 
-async def test_an_array_has_a_line_for_each_task_and_missing_streams_have_none(stage: Service) -> None:
+async def told(path: str | None, spec) -> tuple[list[str], str]:
+    """The lines, and the words with which they ended."""
+    found: list[str] = []
+    try:
+        async for line in logs.lines(job(path, spec)):
+            found.append(line)
+    except NotFound as error:
+        return found, str(error)
+    return found, ""
+
+
+async def test_an_array_has_the_lines_of_its_tasks_and_says_which_ended_ones_have_none(
+    stage: Service, moto: str
+) -> None:
     provider = stage.provider()
-    request = wanted("logs", completions=3)
+    request = wanted("logs", completions=3, command=("sh", "-c", "sleep 1; exit 1"))
     path = (await provider.submit(request)).resource_path
     await provider.close()
-    stage.advance(10)
-    assert [line async for line in logs.lines(job(path, request.spec))] == []
+    [stored] = stage.emulator.service.jobs.values()
+    cloudwatch = cloudwatch_of(moto)
+    stage.advance(3)
+    assert await told(path, request.spec) == ([], "no task has a log yet")
+    stage.advance(60)
+    place = {"logGroupName": "/aws/batch/job", "logStreamName": stored.life.runs[0].stream}
+    cloudwatch.create_log_stream(**place)
+    cloudwatch.put_log_events(**place, logEvents=[{"timestamp": int(time.time() * 1000), "message": "line"}])
+    assert await told(path, request.spec) == (["[0] line", "[1] line", "[2] line"], "")
+    cloudwatch.delete_log_stream(**place)
+    lines, words = await told(path, request.spec)
+    assert (lines, words.startswith("[0] the log group /aws/batch/job ")) == ([], True)
+    assert words.endswith("(and of 2 tasks more)")
+
+
+async def test_logs_of_nothing_say_why(stage: Service) -> None:
+    provider = stage.provider()
+    request = wanted("logs", command=("true",), aws=AwsOptions(log_group="/acme/jobs"))
+    path = (await provider.submit(request)).resource_path
+    assert await told(path, request.spec) == ([], "there is no log: the job is SUBMITTED")
+    stage.advance(60)
+    lines, words = await told(path, request.spec)
+    assert (lines, words.startswith("the log group /acme/jobs does not exist (make it")) == ([], True)
+    never = wanted("never", labels={outcomes.FAULT: "ImagePull"})
+    path = (await provider.submit(never)).resource_path
+    stage.advance(60)
+    assert (await told(path, never.spec))[1] == (
+        "there is no log: the job is FAILED (CannotPullContainerError: Error response from daemon: manifest unknown; "
+        "Task failed to start)"
+    )
+    await provider.close()
+
+
+def test_a_missing_stream_is_told_from_a_missing_group() -> None:
+    # moto says the same of both
+    stream = logs._missing("/acme/jobs", "d/default/1", "The specified log stream does not exist.")
+    assert stream.startswith("the log group /acme/jobs has no stream d/default/1: ")
+    group = logs._missing("/acme/jobs", "d/default/1", "The specified log group does not exist.")
+    assert group.startswith("the log group /acme/jobs does not exist")
 
 
 async def test_a_job_that_is_not_there_has_no_logs(stage: Service) -> None:

@@ -75,7 +75,7 @@ def test_an_unknown_state_is_left_out() -> None:
         (
             {"status": "FAILED", "statusReason": "Host EC2 (instance i-0) terminated."},
             Phase.FAILED,
-            reasons.PREEMPTED,
+            reasons.MACHINE_FAILED,
         ),
         (
             {"status": "FAILED", "container": {"reason": 'exec: "nope": executable file not found in $PATH'}},
@@ -95,7 +95,12 @@ def test_states_and_texts_mean_phases_and_reasons(fields: dict, phase: Phase, re
         ({"isTerminated": True, "statusReason": "Jennah: user"}, None, "user"),
         ({"isCancelled": True, "statusReason": "by hand"}, reasons.DELETED_EXTERNALLY, "by hand"),
         ({"isTerminated": True}, reasons.DELETED_EXTERNALLY, ""),
-        ({"statusReason": "by hand"}, None, "by hand"),
+        ({"statusReason": "by hand"}, None, "the job failed: by hand"),
+        (
+            {"isCancelled": True, "statusReason": "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT"},
+            reasons.DELETED_EXTERNALLY,
+            "the queue's own limit for jobs that wait ended it: MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT",
+        ),
     ],
 )
 def test_what_was_ended_without_our_words_was_ended_by_somebody_else_unless_we_asked(
@@ -127,7 +132,7 @@ def test_a_start_counts_only_from_running_on() -> None:
     assert seen(status="RUNNING", startedAt=5000, stoppedAt=6000).completed_at is None
 
 
-def test_retries_are_attempts_beyond_the_first_whether_or_not_the_running_one_is_listed() -> None:
+def test_retries_are_attempts_that_ended_whether_or_not_the_running_one_is_listed() -> None:
     done, runs = {"stoppedAt": 1}, {"startedAt": 1}
     assert seen(status="RUNNING", attempts=[done, runs]).retries == 1
     assert seen(status="RUNNING", attempts=[done]).retries == 1
@@ -202,7 +207,7 @@ details = st.builds(
 
 @given(details, st.none() | details)
 def test_whatever_the_service_says_is_survived_and_adds_up(job: wire.Detail, task: wire.Detail | None) -> None:
-    one = observation.observation(job, "r", task)
+    one = observation.observation(job, "r", (task,) if task else ())
     if one is None:
         assert job.status not in {state.value for state in NativeState}
         return
@@ -211,4 +216,5 @@ def test_whatever_the_service_says_is_survived_and_adds_up(job: wire.Detail, tas
     assert min(counts.pending, counts.running, counts.succeeded, counts.failed) >= 0
     assert (one.reason is None) == (one.phase not in (Phase.FAILED, Phase.CANCELLED))
     assert one.has_ended or one.completed_at is None
-    assert one.retries >= 0
+    assert min(one.retries, one.preemptions) >= 0
+    assert one.exit_code != 0 or one.phase is not Phase.FAILED

@@ -10,7 +10,7 @@ from controller.domain.errors import Unavailable
 from controller.domain.job import AwsOptions
 from controller.domain.phases import Phase
 from controller.providers.aws.provider import AwsProvider
-from dev.emulators.aws.service import ClientFault
+from dev.emulators.aws.checks import ClientFault
 from tests.controller.providers.aws.harness import Service, Wire, dropped, garbage, ref, refused, submit_many, wanted
 
 
