@@ -7,16 +7,17 @@ from collections.abc import Sequence
 import msgspec
 
 from controller.domain import tenants
-from controller.domain.errors import Unavailable
+from controller.domain.errors import Throttled, Unavailable
 from controller.domain.tenants import JennahTenant, TenantPolicy
 from controller.kube import paths
-from controller.kube.client import KubeClient, Unserved, items_of
+from controller.kube.client import KubeClient, Object, Unserved, items_of
 from controller.ports import Clock
 
 log = logging.getLogger(__name__)
 
 REMEMBERED_SECONDS = 5.0
 """How soon a change of a policy holds."""
+THROTTLED_MOST_SECONDS = 2.0
 
 
 class TenantPolicies:
@@ -42,7 +43,7 @@ class TenantPolicies:
 
     async def _read(self) -> Sequence[JennahTenant]:
         try:
-            found = items_of(await self._client.get(paths.tenants()))
+            found = items_of(await self._list())
         except Unserved:
             if await self._is_installed():
                 raise
@@ -51,6 +52,13 @@ class TenantPolicies:
             return [tenants.parse(raw) for raw in found]
         except msgspec.ValidationError as error:
             raise Unavailable(f"a JennahTenant cannot be read, is its CRD of another version? {error}") from error
+
+    async def _list(self) -> Object:
+        try:
+            return await self._client.get(paths.tenants())
+        except Throttled as error:  # as of a kind that has just been installed
+            await self._clock.sleep(min(error.delay, THROTTLED_MOST_SECONDS))
+            return await self._client.get(paths.tenants())
 
     async def _is_installed(self) -> bool:
         """Whether the kind is, by the API server's own list. Where it is not the built-in policy holds."""

@@ -155,12 +155,5 @@ MEANINGS: Mapping[str, tuple[str, str, str]] = {
         f"{SERVICE} does not set BATCH_TASK_INDEX, which the job reads: its tasks find their index in "
         "AWS_BATCH_JOB_ARRAY_INDEX",
     ),
-    "gcp": ("gcp", reasons.NOT_SUPPORTED, f"the block gcp changes nothing: the job runs on {SERVICE}"),
-    "azure": ("azure", reasons.NOT_SUPPORTED, f"the block azure changes nothing: the job runs on {SERVICE}"),
-    "kubernetes": (
-        "kubernetes",
-        reasons.NOT_SUPPORTED,
-        f"the block kubernetes changes nothing: the job runs on {SERVICE}",
-    ),
 }
 """By word: the field, the reason, and what is told, with a {} for each of its numbers."""

@@ -98,9 +98,6 @@ def deviations(request: SubmitRequest, queue: Queue) -> Iterator[tuple[str, tupl
         yield "account", ()
     if environment.misses_index(request):
         yield "index", ()
-    for name, block in (("gcp", spec.gcp), ("azure", spec.azure), ("kubernetes", spec.kubernetes)):
-        if block is not None:
-            yield name, ()
     if spec.command:
         yield remarks.COMMAND, ()
     if is_spot:

@@ -23,7 +23,7 @@ def check(spec: JobSpec, resources: ResourceSet, sizing: Sizing, env: Mapping[st
 
     `env`: every variable, resolved; from the API those that it knows.
     """
-    program.check(spec, env)
+    program.check(spec, env, "aws")
     _check_words(spec)
     _check_names(env)
     _check_names(spec.cloud_secrets)

@@ -1,7 +1,7 @@
 """What the service makes of each field of the spec: its column of the table in docs/jennahjob.md."""
 
 from controller.domain import conditions
-from controller.domain.support import Cell, Column, Support, by_operator, honoured, not_honoured, rounded
+from controller.domain.support import Cell, Column, Support, by_operator, honoured, not_honoured, refused, rounded
 
 _ONLY_THERE = "only for that service"
 
@@ -41,10 +41,10 @@ COLUMN: Column = {
     "priority": not_honoured("priority", "honoured on queues with a scheduling policy"),
     "labels": rounded("labels", "tags, at most 43; characters that tags cannot have become `_`"),
     "provider": by_operator(),
-    "gcp": not_honoured("gcp", _ONLY_THERE),
+    "gcp": refused("the job goes to AWS Batch"),
     "aws": honoured(),
-    "azure": not_honoured("azure", _ONLY_THERE),
-    "kubernetes": not_honoured("kubernetes", _ONLY_THERE),
+    "azure": refused("the job goes to AWS Batch"),
+    "kubernetes": refused("the job goes to AWS Batch"),
     "displayName": honoured("the job's name begins with it"),
     "tenantId": honoured("a tag, and `JENNAH_TENANT_ID`"),
     "jobId": honoured("a tag, and `JENNAH_JOB_ID`"),

@@ -27,7 +27,7 @@ def check(spec: JobSpec, resources: ResourceSet, sizing: Sizing, env: Mapping[st
 
     `env`: every variable, resolved; from the API those that it knows.
     """
-    program.check(spec, env)
+    program.check(spec, env, "azure")
     azure = spec.azure or AzureOptions()
     if azure.pool:
         check_pool_id(azure.pool)
@@ -36,14 +36,6 @@ def check(spec: JobSpec, resources: ResourceSet, sizing: Sizing, env: Mapping[st
         raise program.invalid(
             "serviceAccount", "tasks have no identity of their own; give the pool one (its identity setting)"
         )
-    if spec.gcp is not None:
-        raise program.invalid(
-            "gcp", "the job goes to Azure Batch; network, disks and identities are settings of the pool"
-        )
-    if spec.aws is not None:
-        raise program.invalid("aws", "the job goes to Azure Batch; queues are pools there (azure.pool)")
-    if spec.kubernetes is not None:
-        raise program.invalid("kubernetes", "the job goes to Azure Batch; nodes are chosen by their pool (azure.pool)")
     for name in spec.cloud_secrets:
         raise program.invalid(
             f"env {name}",

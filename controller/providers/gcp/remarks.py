@@ -52,10 +52,6 @@ def _differences(request: SubmitRequest) -> Iterator[Difference]:
             message=f"{SERVICE} counts failures and lost machines together: a task is run again {spec.backoff_limit} "
             f"times at most (backoffLimit), for either; preemptionLimit {spec.preemption_limit} is not counted apart",
         )
-    for block in ("aws", "azure", "kubernetes"):
-        if getattr(spec, block) is not None:
-            message = f"{block} changes nothing: the job is at {SERVICE}"
-            yield Difference(field=block, reason=reasons.NOT_SUPPORTED, message=message)
     if changed := labels.changed(spec.labels or {}):
         told = [f"{written} is {became}" for written, became in list(changed.items())[:_LABELS_TOLD]]
         more = f" and {len(changed) - len(told)} more" if len(changed) > len(told) else ""

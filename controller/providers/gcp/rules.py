@@ -32,7 +32,7 @@ def check(spec: JobSpec, resources: ResourceSet, sizing: Sizing, env: Mapping[st
 
     `env`: every variable, resolved; from the API those that it knows.
     """
-    program.check(spec, env)
+    program.check(spec, env, "gcp")
     _check_size(spec, env)
     for name, secret in spec.cloud_secrets.items():
         _check_secret(f"env {name}", secret)

@@ -1,6 +1,6 @@
 """What the service makes of each field of the spec: its column of the table in docs/jennahjob.md."""
 
-from controller.domain.support import Column, by_operator, honoured, not_honoured, per_attempt, rounded
+from controller.domain.support import Column, by_operator, honoured, per_attempt, refused, rounded
 
 _BY_TEMPLATE = "not with gcp.instanceTemplate, which decides it"
 
@@ -49,9 +49,9 @@ COLUMN: Column = {
     "gcp.registryUsernameSecret": honoured("a version of Secret Manager"),
     "gcp.registryPasswordSecret": honoured("a version of Secret Manager"),
     "gcp.serviceAccountScopes": honoured(),
-    "aws": not_honoured("aws"),
-    "azure": not_honoured("azure"),
-    "kubernetes": not_honoured("kubernetes"),
+    "aws": refused("the job goes to Google Cloud Batch"),
+    "azure": refused("the job goes to Google Cloud Batch"),
+    "kubernetes": refused("the job goes to Google Cloud Batch"),
     "displayName": by_operator("the beginning of the cloud job's name"),
     "tenantId": by_operator("and a label of the cloud job"),
     "jobId": by_operator("and a label of the cloud job"),

@@ -12,4 +12,4 @@ def check(spec: JobSpec, resources: ResourceSet, sizing: Sizing, env: Mapping[st
 
     `env`: every variable, resolved; from the API those that it knows.
     """
-    program.check(spec, env)
+    program.check(spec, env, "kubernetes")

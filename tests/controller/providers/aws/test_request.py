@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from controller.domain import conditions, reasons
 from controller.domain.differences import Remark
-from controller.domain.job import AwsOptions, AzureOptions, GcpOptions, Gpu, JobSpec, Resources
+from controller.domain.job import AwsOptions, Gpu, JobSpec, Resources
 from controller.domain.resources import Sizing
 from controller.providers.aws import fargate, remarks, request, tags
 from controller.providers.aws.queues import Platform, Queue
@@ -277,8 +277,6 @@ def test_a_machine_type_of_unknown_size_is_told_and_one_that_chooses_nothing() -
             "aws.ephemeralStorageGiB says 60",
         ),
         (asked(resources={"shared_memory": "1Gi"}, aws=FARGATE), "sharedMemory of 1024 MiB is not honoured"),
-        (asked(gcp=GcpOptions(network="n")), "the block gcp changes nothing"),
-        (asked(azure=AzureOptions(pool="p")), "the block azure changes nothing"),
         (
             asked(service_account="arn:aws:iam::1:role/a", aws=AwsOptions(job_role_arn="arn:aws:iam::1:role/b")),
             "serviceAccount changes nothing",

@@ -108,14 +108,14 @@ def test_what_the_job_says_of_its_environment_goes_before_what_we_say() -> None:
     ("spec", "words"),
     [
         ({"service_account": "me@x"}, ("spec.serviceAccount", "pool")),
-        ({"gcp": GcpOptions(network="n")}, ("spec.gcp", "pool")),
-        ({"aws": AwsOptions(job_queue="q")}, ("spec.aws", "azure.pool")),
+        ({"gcp": GcpOptions(network="n")}, ("spec.gcp", "spec.provider")),
+        ({"aws": AwsOptions(job_queue="q")}, ("spec.aws", "spec.provider")),
         (
             {"env": (EnvVar(name="T", value_from=EnvVarSource(cloud_secret_ref=CloudSecretRef(name="s"))),)},
             ("spec.env T", "Key Vault"),
         ),
         ({"command": ("a\0b",)}, ("spec.command", "NUL")),
-        ({"kubernetes": KubernetesOptions(priority_class_name="p")}, ("spec.kubernetes", "azure.pool")),
+        ({"kubernetes": KubernetesOptions(priority_class_name="p")}, ("spec.kubernetes", "spec.provider")),
         ({"azure": AzureOptions(registry_server="r.example.com")}, ("registryIdentity",)),
         (
             {"azure": AzureOptions(registry_server="r.azurecr.io", registry_identity="/subscriptions/s/id")},

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from controller.domain import conditions, reasons
-from controller.domain.job import AzureOptions, GcpOptions, Gpu, JobSpec, Resources
+from controller.domain.job import GcpOptions, Gpu, JobSpec, Resources
 from tests.controller.providers.gcp.harness import World, request_for
 from tests.controller.providers.gcp.mapping import mapped
 
@@ -68,12 +68,6 @@ def test_nothing_is_told_where_nothing_differs(spec: dict[str, Any]) -> None:
             conditions.RETRIES_EXACT,
             reasons.NOT_SUPPORTED,
             ("2 times at most (backoffLimit)", "preemptionLimit 5"),
-        ),
-        (
-            {"azure": AzureOptions(pool="p")},
-            conditions.SPEC_HONOURED,
-            reasons.NOT_SUPPORTED,
-            ("azure changes nothing: the job is at Google Cloud Batch",),
         ),
         (
             {"labels": {"app.kubernetes.io/name": "Tool", "team": "data"}},
