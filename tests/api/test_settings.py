@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from api import cli
+from api.auth.settings import AuthSettings
 from api.settings import read_api
 from controller.domain.errors import ConfigError
 from controller.settings import DATABASES, PROVIDERS, read_operator
@@ -20,7 +21,7 @@ def test_defaults_are_the_originals() -> None:
     settings = read_api(NEEDED)
     assert (settings.host, settings.port, settings.namespace) == ("0.0.0.0", 8081, "default")
     assert (settings.cancel_wait_seconds, settings.max_request_bytes) == (5.0, 4 * 1024 * 1024)
-    assert (settings.auth, settings.allowed_origins) == ("none", ())
+    assert (settings.auth, settings.allowed_origins, settings.tls_files) == (AuthSettings(), (), None)
 
 
 def test_metrics_are_on_no_port_unless_asked_for_and_then_where_the_api_is() -> None:
@@ -30,7 +31,7 @@ def test_metrics_are_on_no_port_unless_asked_for_and_then_where_the_api_is() -> 
 
 def test_everything_can_be_set(tmp_path: Path) -> None:
     tokens = tmp_path / "tokens"
-    tokens.touch()
+    tokens.write_text(f"gateway {'0' * 64} *\n")
     settings = read_api(
         NEEDED
         | {"WORKER_PORT": "9000", "WORKER_HOST": "127.0.0.1", "JENNAH_NAMESPACE": "jobs", "CANCEL_WAIT_SECONDS": "0.5"}
@@ -39,7 +40,7 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
         | {"METRICS_PORT": "9100", "METRICS_HOST": "10.0.0.1", "BATCH_PROVIDER": "aws"}
     )
     assert (settings.provider, read_api(NEEDED).provider) == ("aws", "")
-    assert (settings.port, settings.namespace, settings.auth_tokens_file) == (9000, "jobs", tokens)
+    assert (settings.port, settings.namespace, settings.auth.tokens_file) == (9000, "jobs", tokens)
     assert settings.job_ttl_seconds == 3600
     assert (settings.metrics_port, settings.metrics_host) == (9100, "10.0.0.1")
     assert settings.allowed_origins == ("https://a.example", "http://localhost:3000")
@@ -130,7 +131,7 @@ def variables_read() -> set[str]:
     asked: set[str] = set()
     for provider in PROVIDERS:
         for database in DATABASES:
-            variables = Noted(BATCH_PROVIDER=provider, DB_PROVIDER=database, API_AUTH="token")
+            variables = Noted(BATCH_PROVIDER=provider, DB_PROVIDER=database, API_AUTH="token,kubernetes,oidc")
             for read in (read_operator, read_api):
                 with contextlib.suppress(ConfigError):
                     read(variables)
@@ -145,6 +146,6 @@ def test_help_and_the_page_on_configuration_have_every_variable_that_is_read(
         cli.main(["--help"])
     page = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
     read = variables_read()
-    assert {"ORPHANS", "LEASE_NAME", "AZURE_BATCH_POOL", "API_TOKENS_FILE"} <= read
+    assert {"ORPHANS", "LEASE_NAME", "AZURE_BATCH_POOL", "API_TOKENS_FILE", "OIDC_ISSUER"} <= read
     assert read - set(re.findall(r"[A-Z_]+", capsys.readouterr().out)) == {"POD_NAMESPACE"}  # the pod's own, not ours
     assert read - set(re.findall(r"`([A-Z_]+)`", page)) == set()

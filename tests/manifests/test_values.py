@@ -212,7 +212,7 @@ def _put_files(given: dict[str, str], objects: list[chart.Object], folder: Path)
         (folder / "profiles.json").write_text(own[0]["data"]["profiles.json"] if own else "{}")
         given["JOB_CONFIG_PATH"] = str(folder / "profiles.json")
     if "API_TOKENS_FILE" in given:
-        (folder / "tokens").write_text("0123456789abcdef\n")
+        (folder / "tokens").write_text(f"gateway {'0' * 64} *\n")
         given["API_TOKENS_FILE"] = str(folder / "tokens")
 
 
