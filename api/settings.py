@@ -99,11 +99,11 @@ def _check_reach_of_local_jobs(env: Environment, host: str) -> None:
 
 
 def _tls_files(env: Environment) -> tuple[Path, Path] | None:
-    cert, key = env.text(tls.CERT_VARIABLE, ""), env.text(tls.KEY_VARIABLE, "")
+    cert, key = env.text("API_TLS_CERT_FILE", ""), env.text("API_TLS_KEY_FILE", "")
     if not cert and not key:
         return None
     if not cert or not key:
-        env.faults.append(f"{tls.CERT_VARIABLE} and {tls.KEY_VARIABLE} go together: one of them is not set")
+        env.faults.append("API_TLS_CERT_FILE and API_TLS_KEY_FILE go together: one of them is not set")
         return None
     try:
         tls.read(Path(cert), Path(key))

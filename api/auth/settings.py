@@ -59,11 +59,12 @@ def _kinds(env: Environment) -> tuple[str, ...]:
         return ()
     if not kinds or set(kinds) - set(KINDS):
         env.faults.append(f"API_AUTH={text!r} is neither {NONE} nor some of {', '.join(KINDS)} with commas between")
+        return ()
     return kinds
 
 
 def _tokens_file(env: Environment) -> Path | None:
-    text = env.text(tokens.VARIABLE)
+    text = env.text("API_TOKENS_FILE")
     if not text:
         return None
     try:

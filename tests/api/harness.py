@@ -44,7 +44,7 @@ def api_settings(**changes: Any) -> ApiSettings:
         log_level="info",
     )
     auth = AuthSettings(**{name: changes.pop(name) for name in AuthSettings.__struct_fields__ if name in changes})
-    return ApiSettings(common=common, auth=auth, host="127.0.0.1", port=0, **{"cancel_wait_seconds": 0.0, **changes})
+    return ApiSettings(common=common, auth=auth, host="127.0.0.1", **{"port": 0, "cancel_wait_seconds": 0.0, **changes})
 
 
 @dataclass(frozen=True)

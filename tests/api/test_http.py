@@ -7,8 +7,9 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from api import metrics
 from api.app import PROBES, create_app, make_runner
-from api.main import serve
+from api.main import serve, tell_who_may_call
 from controller.clock import SystemClock
 from controller.kube.client import KubeClient
 from controller.stores.sqlite import SqliteStore
@@ -76,6 +77,17 @@ async def test_the_start_is_told_and_a_stop_lets_requests_end(
     await server
     with pytest.raises(OSError):
         await asyncio.open_connection(*url.removeprefix("http://").split(":"))
+
+
+def test_that_anybody_may_call_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    tell_who_may_call(api_settings(port=8081))
+    assert [each.getMessage() for each in caplog.records] == [
+        "API_AUTH=none: anybody who reaches port 8081 may act for every tenant"
+    ]
+    assert metrics.AUTHENTICATION_DISABLED._value.get() == 1
+    caplog.clear()
+    tell_who_may_call(api_settings(kinds=("kubernetes",)))
+    assert (caplog.records, metrics.AUTHENTICATION_DISABLED._value.get()) == ([], 0)
 
 
 async def test_callers_are_sent_away_while_it_stops(api: Api) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from api import cli
-from api.auth.settings import AuthSettings
+from api.auth.settings import AuthSettings, OidcSettings
 from api.settings import read_api
 from controller.domain.errors import ConfigError
 from controller.settings import DATABASES, PROVIDERS, read_operator
@@ -61,6 +61,11 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
         {"JOB_TTL_SECONDS": "-1"},
         {"API_AUTH": "maybe"},
         {"BATCH_PROVIDER": "gpc"},
+        {"API_AUTH": "none,token"},
+        {"API_AUTH": ","},
+        {"ALLOWED_HOSTS": "http://jennah.example.com"},
+        {"ALLOWED_HOSTS": "jennah.example.com:8081"},
+        {"JENNAH_ALLOW_REMOTE_SHELL": "perhaps"},
         {"ALLOWED_ORIGINS": "example.com"},
         {"DB_REDACT_ENV": "perhaps"},
     ],
@@ -70,6 +75,41 @@ def test_a_fault_names_its_variable(wrong: dict[str, str]) -> None:
         read_api(NEEDED | wrong)
     (fault,) = caught.value.faults
     assert fault.startswith(next(iter(wrong)))
+
+
+def test_several_kinds_of_callers_go_together(tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens"
+    tokens.write_text(f"gateway {'0' * 64} *\n")
+    given = NEEDED | {"API_TOKENS_FILE": str(tokens), "OIDC_ISSUER": "https://i.example.com", "OIDC_AUDIENCE": "jennah"}
+    found = read_api(given | {"API_AUTH": "token, oidc"}).auth
+    assert found.kinds == ("token", "oidc")
+    assert found.oidc == OidcSettings(issuer="https://i.example.com", audience="jennah")
+    assert read_api(given | {"API_AUTH": "kubernetes"}).auth == AuthSettings(kinds=("kubernetes",))
+    with pytest.raises(ConfigError) as caught:
+        read_api(NEEDED | {"API_AUTH": "oidc"})
+    assert [fault.split()[0] for fault in caught.value.faults] == ["OIDC_ISSUER", "OIDC_AUDIENCE"]
+
+
+def test_commands_of_the_local_provider_are_not_for_other_machines() -> None:
+    """`make run` listened on every address: anybody in the same network had a shell."""
+    local = NEEDED | {"BATCH_PROVIDER": "local"}
+    for host in ("127.0.0.1", "localhost", "::1"):
+        assert read_api(local | {"WORKER_HOST": host}).host == host
+    for given in ({}, {"WORKER_HOST": "192.0.2.2"}, {"WORKER_HOST": "::"}):
+        with pytest.raises(ConfigError, match=r"WORKER_HOST=.* JENNAH_ALLOW_REMOTE_SHELL=true"):
+            read_api(local | given)
+    assert read_api(local | {"JENNAH_ALLOW_REMOTE_SHELL": "true"}).host == "0.0.0.0"
+
+
+def test_a_file_of_plain_tokens_stops_the_start_together_with_other_faults(tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens"
+    tokens.write_text("a-plain-token-of-before\n")
+    with pytest.raises(ConfigError) as caught:
+        read_api(NEEDED | {"API_AUTH": "token", "API_TOKENS_FILE": str(tokens), "WORKER_PORT": "x"})
+    port, file = sorted(caught.value.faults, reverse=True)
+    assert port.startswith("WORKER_PORT")
+    assert "plain tokens are not taken any more" in file
+    assert "a-plain-token" not in file
 
 
 def test_tokens_need_their_file() -> None:
