@@ -27,7 +27,7 @@ async def run(settings: ApiSettings) -> None:
     open_files.prepare()
     clock, stop = SystemClock(), asyncio.Event()
     stop_on_signals(stop)
-    tls_context = tls.server_context(*settings.tls_files, clock) if settings.tls_files else None
+    tls_context = _tls_context(settings, clock)
     tell_who_may_call(settings)
     async with contextlib.AsyncExitStack() as stack:
         told = health.exposing(metrics.REGISTRY, settings.metrics_port, host=settings.metrics_host)
@@ -46,12 +46,18 @@ async def run(settings: ApiSettings) -> None:
     LOG.info("stopped")
 
 
+def _tls_context(settings: ApiSettings, clock: Clock) -> ssl.SSLContext | None:
+    if settings.tls_files is None:
+        return None
+    return tls.server_context(*settings.tls_files, clock, metrics.RELOAD_FAILING.labels(tls.CERT_VARIABLE).set)
+
+
 def tell_who_may_call(settings: ApiSettings) -> None:
     """That anybody may call is never silent: a line in the log, and a metric for as long as it is so."""
     is_anybody = not settings.auth.kinds
     metrics.AUTHENTICATION_DISABLED.set(is_anybody)
     if is_anybody:
-        LOG.warning("API_AUTH=none: anybody who reaches port %d may act for every tenant", settings.port)
+        LOG.warning("API_AUTH=none: anybody who reaches %s:%d may act for every tenant", settings.host, settings.port)
 
 
 async def serve(

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, Generic, TypeVar
 
-from api import metrics
 from controller.domain.errors import ConfigError
 from controller.ports import Clock
 
@@ -24,8 +23,19 @@ Signature = tuple[tuple[int, ...] | None, ...]
 class Reloaded(Generic[Contents]):
     """The contents of files. Those that cannot be read any more, or are wrong, leave the former contents in force."""
 
-    def __init__(self, variable: str, paths: Sequence[Path], read: Callable[[], Contents], clock: Clock) -> None:
-        """`variable`: the setting that names the files. `read` raises ConfigError; the first time it is passed on."""
+    def __init__(
+        self,
+        variable: str,
+        paths: Sequence[Path],
+        read: Callable[[], Contents],
+        *,
+        clock: Clock,
+        failing: Callable[[int], None],
+    ) -> None:
+        """`read` raises ConfigError; the first time it is passed on.
+
+        `variable`: the setting that names the files. `failing` is told 1 when they cannot be read, 0 when they can.
+        """
         self._variable = variable
         self._paths = paths
         self._read = read
@@ -33,8 +43,8 @@ class Reloaded(Generic[Contents]):
         self._looked = clock.monotonic()
         self._seen = _signature(paths)
         self._contents = read()
-        self._failing = metrics.RELOAD_FAILING.labels(variable)
-        self._failing.set(0)
+        self._failing = failing
+        failing(0)
 
     def get(self) -> Contents:
         now = self._clock.monotonic()
@@ -50,13 +60,13 @@ class Reloaded(Generic[Contents]):
         try:
             contents = self._read()
         except ConfigError as error:
-            self._failing.set(1)
+            self._failing(1)
             LOG.error("%s; what was read before stays in force", error)
         else:
             if _signature(self._paths) != found:
                 return  # changed meanwhile: the next look reads it
             self._contents = contents
-            self._failing.set(0)
+            self._failing(0)
             LOG.info("%s was read again", self._variable)
         self._seen = found
 

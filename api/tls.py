@@ -1,6 +1,7 @@
 """TLS on the API's port (API_TLS_CERT_FILE, API_TLS_KEY_FILE). Renewed files are taken up by the next connection."""
 
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -12,9 +13,13 @@ CERT_VARIABLE: Final = "API_TLS_CERT_FILE"
 KEY_VARIABLE: Final = "API_TLS_KEY_FILE"
 
 
-def server_context(cert_file: Path, key_file: Path, clock: Clock) -> ssl.SSLContext:
-    """For a listening socket. Raises ConfigError where the two files are no certificate and its key."""
-    newest = Reloaded(CERT_VARIABLE, (cert_file, key_file), lambda: read(cert_file, key_file), clock)
+def server_context(cert_file: Path, key_file: Path, clock: Clock, failing: Callable[[int], None]) -> ssl.SSLContext:
+    """For a listening socket; `failing` as `Reloaded` has it.
+
+    Raises ConfigError where the two files are no certificate and its key.
+    """
+    paths = (cert_file, key_file)
+    newest = Reloaded(CERT_VARIABLE, paths, lambda: read(*paths), clock=clock, failing=failing)
     context = read(cert_file, key_file)
 
     def take_newest(connection: ssl.SSLSocket | ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:

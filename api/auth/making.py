@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 
+from api import metrics
 from api.auth.cluster import ClusterTokens
 from api.auth.gate import Gate
 from api.auth.principal import Authenticator
 from api.auth.settings import AuthSettings, OidcSettings
-from api.auth.tokens import FileTokens
+from api.auth.tokens import VARIABLE, FileTokens
 from api.hosts import KnownHosts
 from controller.domain.errors import ConfigError
 from controller.kube.client import KubeClient
@@ -21,7 +22,7 @@ def make(settings: AuthSettings, *, hosts: KnownHosts, client: KubeClient, clock
 def _authenticators(settings: AuthSettings, client: KubeClient, clock: Clock) -> Iterator[Authenticator]:
     """Those that ask no other program come first."""
     if settings.tokens_file is not None:
-        yield FileTokens(settings.tokens_file, clock)
+        yield FileTokens(settings.tokens_file, clock, metrics.RELOAD_FAILING.labels(VARIABLE).set)
     if settings.oidc is not None:
         yield _oidc(settings.oidc, clock)
     if "kubernetes" in settings.kinds:

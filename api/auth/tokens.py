@@ -6,7 +6,7 @@ One token a line: ``NAME SHA256 tenant[,tenant]``, or ``*`` for all tenants. Emp
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -35,9 +35,9 @@ Tokens = Mapping[str, Named]
 class FileTokens:
     """The tokens of a file; a change of it counts within a second."""
 
-    def __init__(self, path: Path, clock: Clock) -> None:
-        """Raises ConfigError."""
-        self._tokens: Reloaded[Tokens] = Reloaded(VARIABLE, (path,), lambda: read(path), clock)
+    def __init__(self, path: Path, clock: Clock, failing: Callable[[int], None]) -> None:
+        """`failing`: as `Reloaded` has it. Raises ConfigError."""
+        self._tokens: Reloaded[Tokens] = Reloaded(VARIABLE, (path,), lambda: read(path), clock=clock, failing=failing)
 
     async def identify(self, token: str, remote: str) -> Named | None:
         if len(token) < TOKEN_MIN:

@@ -82,7 +82,7 @@ async def test_the_start_is_told_and_a_stop_lets_requests_end(
 def test_that_anybody_may_call_is_told(caplog: pytest.LogCaptureFixture) -> None:
     tell_who_may_call(api_settings(port=8081))
     assert [each.getMessage() for each in caplog.records] == [
-        "API_AUTH=none: anybody who reaches port 8081 may act for every tenant"
+        "API_AUTH=none: anybody who reaches 127.0.0.1:8081 may act for every tenant"
     ]
     assert metrics.AUTHENTICATION_DISABLED._value.get() == 1
     caplog.clear()

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -213,21 +214,13 @@ async def token_of(admin: KubeClient, account: str, *audiences: str) -> str:
 
 
 async def grant(admin: KubeClient, account: str, tenant: str) -> None:
-    """As docs/install.md shows it."""
-    rule = {
-        "apiGroups": ["jennah.alphaus.cloud"],
-        "resources": ["jennahtenants"],
-        "resourceNames": [tenant],
-        "verbs": ["act"],
-    }
-    of = {"apiVersion": "rbac.authorization.k8s.io/v1", "metadata": {"name": "acts"}}
-    await admin.post(f"{RBAC}/clusterroles", {**of, "kind": "ClusterRole", "rules": [rule]})
-    binding = {
-        **of,
-        "kind": "ClusterRoleBinding",
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "acts"},
-        "subjects": [{"kind": "ServiceAccount", "namespace": "default", "name": account}],
-    }
+    """The role of docs/install.md."""
+    guide = (CRD.parents[1] / "docs" / "install.md").read_text()
+    (block,) = (each for each in re.findall(r"```yaml\n(.*?)```", guide, re.S) if "jennahtenants" in each)
+    role, binding = yaml.safe_load_all(block)
+    role["rules"][0]["resourceNames"] = [tenant]
+    binding["subjects"][0] |= {"namespace": "default", "name": account}
+    await admin.post(f"{RBAC}/clusterroles", role)
     await admin.post(f"{RBAC}/clusterrolebindings", binding)
 
 
