@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,12 @@ import pytest
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from api.auth import jwks
+from api.auth import jwks, making
 from api.auth.jwks import FRESH_SECONDS, KEPT_SECONDS, PAUSE_SECONDS
 from api.auth.oidc import OidcTokens
 from api.auth.settings import OidcSettings
 from api.connect.errors import Code, ConnectError
+from api.hosts import KnownHosts
 from api.settings import read_api
 from controller.domain.errors import ConfigError
 from controller.kube.client import KubeClient
@@ -279,3 +281,12 @@ def test_a_file_without_authorities_stops_the_start(tmp_path: Path) -> None:
     for each in (path, tmp_path / "missing"):
         with pytest.raises(ConfigError, match="OIDC_CA_FILE"):
             OidcTokens(OidcSettings(issuer="https://i", audience="a", ca_file=each), FakeClock())
+
+
+def test_without_its_extra_the_start_says_what_to_install(kube: KubeClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("api.auth.oidc", "api.auth.jwks"):
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, "jwt", None)
+    settings = api_settings(kinds=("oidc",), oidc=OidcSettings(issuer="https://i", audience="a")).auth
+    with pytest.raises(ConfigError, match=r"pip install 'jennah-controller\[oidc\]'"):
+        making.make(settings, hosts=KnownHosts("0.0.0.0", ()), client=kube, clock=FakeClock())
