@@ -16,8 +16,9 @@ from controller.domain.errors import NotFound, Unavailable
 from controller.kube.client import KubeClient
 from controller.stores.sqlite import SqliteStore
 from dev.kubeapi.server import KubeApiServer
+from dev.stack import ROOT
 from tests.api.auth.callers import NOW, claims, made_up
-from tests.api.conftest import CRD, CRDS, configuration_of
+from tests.api.conftest import configuration_of, install_crds
 from tests.api.harness import Api, api_settings, serving
 from tests.controller.fakes import FakeClock, settle
 
@@ -192,8 +193,8 @@ async def admin(tmp_path: Path) -> AsyncIterator[KubeClient]:
     server = KubeApiServer(tmp_path / "kube", has_rbac=True)
     await server.start()
     try:
+        await install_crds(server.kubeconfig)
         async with KubeClient(await configuration_of(server.kubeconfig)) as client:
-            await client.post(CRDS, yaml.safe_load(CRD.read_text()))
             yield client
     finally:
         await server.stop()
@@ -215,7 +216,7 @@ async def token_of(admin: KubeClient, account: str, *audiences: str) -> str:
 
 async def grant(admin: KubeClient, account: str, tenant: str) -> None:
     """The role of docs/install.md."""
-    guide = (CRD.parents[1] / "docs" / "install.md").read_text()
+    guide = (ROOT / "docs" / "install.md").read_text()
     (block,) = (each for each in re.findall(r"```yaml\n(.*?)```", guide, re.S) if "jennahtenants" in each)
     role, binding = yaml.safe_load_all(block)
     role["rules"][0]["resourceNames"] = [tenant]
