@@ -83,19 +83,15 @@ def read_api(variables: Mapping[str, str] | None = None) -> ApiSettings:
     )
     if settings.port and settings.metrics_port == settings.port:
         env.faults.append("METRICS_PORT is WORKER_PORT: metrics have a port of their own, which callers need not reach")
-    _check_reach_of_local_jobs(env, host)
-    env.done()
-    return settings
-
-
-def _check_reach_of_local_jobs(env: Environment, host: str) -> None:
-    """Jobs of the local provider are commands that run as its user: their API is for this machine alone."""
     is_meant = env.flag("JENNAH_ALLOW_REMOTE_SHELL")
-    if env.text("BATCH_PROVIDER", "") == "local" and not proxies.is_loopback(host) and not is_meant:
+    if settings.provider == "local" and not proxies.is_loopback(host) and not is_meant:
+        # Jobs of the local provider are commands that run as its user.
         env.faults.append(
             f"WORKER_HOST={host!r} with BATCH_PROVIDER=local: anybody who reaches that address can run commands here; "
             "listen on 127.0.0.1, or set JENNAH_ALLOW_REMOTE_SHELL=true"
         )
+    env.done()
+    return settings
 
 
 def _tls_files(env: Environment) -> tuple[Path, Path] | None:

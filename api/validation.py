@@ -4,7 +4,6 @@ Pure: each raises `Invalid`, which the caller gets as invalid_argument, and whos
 """
 
 import re
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 

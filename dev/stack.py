@@ -174,8 +174,11 @@ class Stack:
                     await client.post(_CRDS, crd)
                 except AlreadyExists:
                     await client.merge_patch(f"{_CRDS}/{crd['metadata']['name']}", {"spec": crd["spec"]})
-            with contextlib.suppress(Throttled):  # the first list of a kind comes too early: ours, not the programs'
-                await client.get(paths.jobs(), limit="1")
+            for kind in (paths.jobs(), paths.tenants()):
+                with contextlib.suppress(
+                    Throttled
+                ):  # the first list of a kind comes too early: ours, not the programs'
+                    await client.get(kind, limit="1")
 
 
 @contextlib.contextmanager

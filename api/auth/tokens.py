@@ -88,7 +88,7 @@ def _fault(words: list[str]) -> str | None:
         return "has the SHA-256 of an empty token"
     if tenants != ALL_TENANTS:
         for tenant in tenants.split(","):
-            if fault := names.tenant_fault(tenant):
+            if fault := names.api_tenant_fault(tenant):
                 return f"has a tenant that {fault}"
     return None
 
