@@ -13,7 +13,7 @@ COPY pyproject.toml README.md requirements-image.lock ./
 COPY controller/ controller/
 COPY api/ api/
 # Extras of pyproject.toml: the clouds and databases that this image can talk to.
-ARG EXTRAS=aws,azure,cosmosdb,dynamodb,gcp,gcp-logs,postgres,spanner
+ARG EXTRAS=aws,azure,cosmosdb,dynamodb,gcp,gcp-logs,oidc,postgres,spanner
 # The lock holds every package that any extra needs, so as a constraint it decides all versions and their hashes.
 # Wheels only: nothing is compiled, and nothing of a package runs here. Byte code now, as the root will be read-only.
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir /tmp/dist . \

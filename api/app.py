@@ -7,10 +7,11 @@ from typing import Final, Protocol
 
 from aiohttp import hdrs, http_exceptions, web
 
-from api import auth
 from api.admission import Admission
+from api.auth import making
 from api.connect.endpoint import Endpoint
 from api.cors import Cors
+from api.hosts import KnownHosts
 from api.jobs import Jobs
 from api.objects import JobObjects
 from api.probes import Probes
@@ -82,11 +83,12 @@ def create_app(
         provider=settings.provider,
         new_id=new_id,
     )
-    authorize = auth.make(settings.auth, tokens_file=settings.auth_tokens_file, client=client, clock=clock)
-    endpoint = Endpoint(PATH, service.methods(), max_bytes=settings.max_request_bytes, authorize=authorize)
+    hosts = KnownHosts(settings.host, settings.allowed_hosts)
+    gate = making.make(settings.auth, hosts=hosts, client=client, clock=clock)
+    endpoint = Endpoint(PATH, service.methods(), max_bytes=settings.max_request_bytes, admit=gate.admit)
     probes = Probes({"kubernetes": objects.check, "database": lambda: store.get_tenant("readyz")})
     cors = Cors(settings.allowed_origins, endpoint.handle)
-    return _application(cors, endpoint.paths, probes, (submissions, recorder, writer))
+    return _application(cors, endpoint.paths, probes, (submissions, recorder, writer, gate))
 
 
 def make_runner(app: web.Application, *, grace_seconds: float = 30.0) -> web.AppRunner:

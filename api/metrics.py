@@ -3,7 +3,7 @@
 import functools
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from controller import metrics
 
@@ -26,6 +26,17 @@ REQUEST_SECONDS = Histogram(
     "From a call's headers to its answer",
     ["method"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),  # CancelJob waits, no call over 60 s
+    registry=REGISTRY,
+)
+AUTHENTICATION_DISABLED = Gauge(
+    "jennah_api_authentication_disabled",
+    "1 where anybody who reaches the API may act for every tenant (API_AUTH=none), else 0",
+    registry=REGISTRY,
+)
+RELOAD_FAILING = Gauge(
+    "jennah_api_reload_failing",
+    "1 while a file that has changed cannot be read, and what was in it before counts; by the variable that names it",
+    ["variable"],
     registry=REGISTRY,
 )
 

@@ -17,6 +17,8 @@ from controller.domain.resources import Profiles
 from controller.ports import JobStore
 
 PATH: Final = "/jennah.v1.DeploymentService/"
+CHANGES: Final = frozenset({"SubmitJob", "CancelJob", "DeleteJob", "AckNotification"})
+"""The methods that change something."""
 
 
 class DeploymentService:
@@ -63,15 +65,21 @@ class DeploymentService:
             "AckNotification": self.ack_notification,
         }
         return [
-            Method(name=method.name, request=getattr(pb, method.input_type.name), call=calls[method.name])
+            Method(
+                name=method.name,
+                request=getattr(pb, method.input_type.name),
+                call=calls[method.name],
+                is_audited=method.name in CHANGES,
+            )
             for method in service.methods
         ]
 
     async def submit_job(self, context: Context, request: pb.SubmitJobRequest) -> pb.SubmitJobResponse:
-        tenant_id = validation.tenant_id(context.headers)
+        tenant_id = context.tenant_id
         checks.fields(request)
         key = None if request.job_id else validation.idempotency_key(context.headers)
         job_id = request.job_id or (mapping.idempotent_job_id(tenant_id, key) if key else self._new_id())
+        context.subject["job"] = job_id
         secret_name = names.env_secret_name(job_id, self._new_id()[:8])
         spec = mapping.job_spec(
             request, tenant_id=tenant_id, job_id=job_id, secret_name=secret_name, ttl_seconds=self._job_ttl_seconds
@@ -112,35 +120,33 @@ class DeploymentService:
         return await self._submissions.submit(submission)
 
     async def list_jobs(self, context: Context, request: pb.ListJobsRequest) -> pb.ListJobsResponse:
-        tenant_id = validation.tenant_id(context.headers)
         filters = Filters(
             page_size=validation.page_size(request.page_size),
             page_token=request.page_token,
             status=validation.status(request.status),
             created_after=validation.created_after(request.created_after),
         )
-        page = await self._jobs.list_page(tenant_id, filters)
+        page = await self._jobs.list_page(context.tenant_id, filters)
         return pb.ListJobsResponse(jobs=map(self._message, page.jobs), next_page_token=page.next_token)
 
     async def get_job(self, context: Context, request: pb.GetJobRequest) -> pb.GetJobResponse:
-        tenant_id = validation.tenant_id(context.headers)
-        row = await self._jobs.get(tenant_id, validation.job_id(request.job_id))
+        row = await self._jobs.get(context.tenant_id, validation.job_id(request.job_id))
         return pb.GetJobResponse(job=self._message(row))
 
     async def cancel_job(self, context: Context, request: pb.CancelJobRequest) -> pb.CancelJobResponse:
-        tenant_id = validation.tenant_id(context.headers)
-        phase = await self._jobs.cancel(tenant_id, validation.job_id(request.job_id))
+        context.subject["job"] = validation.job_id(request.job_id)
+        phase = await self._jobs.cancel(context.tenant_id, request.job_id)
         return pb.CancelJobResponse(job_id=request.job_id, status=phase.wire)
 
     async def delete_job(self, context: Context, request: pb.DeleteJobRequest) -> pb.DeleteJobResponse:
-        tenant_id = validation.tenant_id(context.headers)
-        await self._jobs.delete(tenant_id, validation.job_id(request.job_id))
+        context.subject["job"] = validation.job_id(request.job_id)
+        await self._jobs.delete(context.tenant_id, request.job_id)
         return pb.DeleteJobResponse(job_id=request.job_id, message=f"job {request.job_id} deleted")
 
     async def get_current_tenant(
         self, context: Context, request: pb.GetCurrentTenantRequest
     ) -> pb.GetCurrentTenantResponse:
-        tenant_id = validation.tenant_id(context.headers)
+        tenant_id = context.tenant_id
         row = await self._store.get_tenant(tenant_id)
         if row is None:
             raise NotFound(f"tenant {tenant_id} not found")
@@ -149,7 +155,7 @@ class DeploymentService:
     async def list_notifications(
         self, context: Context, request: pb.ListNotificationsRequest
     ) -> pb.ListNotificationsResponse:
-        tenant_id = validation.tenant_id(context.headers)
+        tenant_id = context.tenant_id
         limit = validation.notification_limit(request.limit)
         rows = await self._store.list_notifications(tenant_id, limit=limit)
         unread = await self._store.count_unread(tenant_id)
@@ -158,8 +164,8 @@ class DeploymentService:
     async def ack_notification(
         self, context: Context, request: pb.AckNotificationRequest
     ) -> pb.AckNotificationResponse:
-        tenant_id = validation.tenant_id(context.headers)
         notification_id = validation.notification_id(request.notification_id)
-        if not await self._store.ack_notification(tenant_id, notification_id):
+        context.subject["notification"] = notification_id
+        if not await self._store.ack_notification(context.tenant_id, notification_id):
             raise NotFound(f"notification {notification_id} not found")
         return pb.AckNotificationResponse(success=True)

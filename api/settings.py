@@ -3,15 +3,17 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
 
 import msgspec
 
+from api import tls
+from api.auth.settings import AuthSettings, read_auth
+from controller import proxies
+from controller.domain.errors import ConfigError
 from controller.settings import PROVIDERS, CommonSettings, read_api_namespace, read_common, read_watch_namespaces
 from controller.variables import Environment
 
-AUTH_KINDS: Final = ("none", "token", "kubernetes")
-
+_HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?|[0-9a-f:.]*:[0-9a-f:.]*")
 _ORIGIN = re.compile(r"https?://[^/\s,*]+")
 
 
@@ -43,10 +45,14 @@ class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):
     """STOP_DELAY_SECONDS: between SIGTERM and closing the port, for the load balancer to see /health say no."""
     stop_grace_seconds: float = 30.0
     """STOP_GRACE_SECONDS: for the requests that are in flight when the port closes."""
-    auth: str = "none"
-    """API_AUTH: none, token (bearer tokens from a file) or kubernetes (TokenReview)."""
-    auth_tokens_file: Path | None = None
-    """API_TOKENS_FILE: one token a line; for API_AUTH=token."""
+    auth: AuthSettings = AuthSettings()
+    """Who may call, for which tenants."""
+    tls_files: tuple[Path, Path] | None = None
+    """API_TLS_CERT_FILE and API_TLS_KEY_FILE: the certificate of the port, with those that lead to its authority, and
+    its key; None: no TLS."""
+    allowed_hosts: tuple[str, ...] = ()
+    """ALLOWED_HOSTS: comma-separated names that the header Host may have, beside this machine's own. Without them an
+    API that listens on loopback answers to this machine's own names alone, any other one to all."""
     allowed_origins: tuple[str, ...] = ()
     """ALLOWED_ORIGINS: comma-separated origins whose pages may call (CORS); "*" for all, empty for none."""
 
@@ -55,7 +61,6 @@ def read_api(variables: Mapping[str, str] | None = None) -> ApiSettings:
     """The API's settings. Raises ConfigError with every fault."""
     env = Environment(variables)
     namespace = read_api_namespace(env)
-    auth = env.choice("API_AUTH", AUTH_KINDS, "none")
     host = env.text("WORKER_HOST", "0.0.0.0")  # noqa: S104
     settings = ApiSettings(
         common=read_common(env),
@@ -71,23 +76,44 @@ def read_api(variables: Mapping[str, str] | None = None) -> ApiSettings:
         max_request_bytes=env.integer("MAX_REQUEST_BYTES", 4 * 1024 * 1024, least=1024, most=64 * 1024 * 1024),
         stop_delay_seconds=env.number("STOP_DELAY_SECONDS", 5, least=0, most=300),
         stop_grace_seconds=env.number("STOP_GRACE_SECONDS", 30, least=0, most=300),
-        auth=auth,
-        auth_tokens_file=_tokens_file(env) if auth == "token" else None,
+        auth=read_auth(env),
+        tls_files=_tls_files(env),
+        allowed_hosts=_hosts(env),
         allowed_origins=_origins(env),
     )
     if settings.port and settings.metrics_port == settings.port:
         env.faults.append("METRICS_PORT is WORKER_PORT: metrics have a port of their own, which callers need not reach")
+    is_meant = env.flag("JENNAH_ALLOW_REMOTE_SHELL")
+    if settings.provider == "local" and not proxies.is_loopback(host) and not is_meant:
+        # Jobs of the local provider are commands that run as its user.
+        env.faults.append(
+            f"WORKER_HOST={host!r} with BATCH_PROVIDER=local: anybody who reaches that address can run commands here; "
+            "listen on 127.0.0.1, or set JENNAH_ALLOW_REMOTE_SHELL=true"
+        )
     env.done()
     return settings
 
 
-def _tokens_file(env: Environment) -> Path | None:
-    path = env.text("API_TOKENS_FILE")
-    if not path:
+def _tls_files(env: Environment) -> tuple[Path, Path] | None:
+    cert, key = env.text("API_TLS_CERT_FILE", ""), env.text("API_TLS_KEY_FILE", "")
+    if not cert and not key:
         return None
-    if not Path(path).is_file():
-        env.check("API_TOKENS_FILE", f"{path!r} is not a file")
-    return Path(path)
+    if not cert or not key:
+        env.faults.append("API_TLS_CERT_FILE and API_TLS_KEY_FILE go together: one of them is not set")
+        return None
+    try:
+        tls.read(Path(cert), Path(key))
+    except ConfigError as error:
+        env.faults += error.faults
+    return Path(cert), Path(key)
+
+
+def _hosts(env: Environment) -> tuple[str, ...]:
+    hosts = tuple(h.strip().lower() for h in env.text("ALLOWED_HOSTS", "").split(",") if h.strip())
+    for host in hosts:
+        if not _HOST.fullmatch(host):
+            env.check("ALLOWED_HOSTS", f"{host!r} is not the name of a host, without a port")
+    return hosts
 
 
 def _origins(env: Environment) -> tuple[str, ...]:

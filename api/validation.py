@@ -4,10 +4,12 @@ Pure: each raises `Invalid`, which the caller gets as invalid_argument, and whos
 """
 
 import re
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
+from multidict import MultiMapping
+
+from api.connect.headers import single
 from controller.domain import names
 from controller.domain.errors import Invalid
 from controller.domain.phases import Phase
@@ -18,12 +20,12 @@ IDEMPOTENCY_HEADER: Final = "Idempotency-Key"
 
 PAGE_MAX: Final = 10_000
 
-_IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
+_IDEMPOTENCY_KEY = re.compile(r"[!-+\--~]{1,255}")  # two headers that a proxy joins have a comma between
 
 
-def tenant_id(headers: Mapping[str, str]) -> str:
-    """The tenant of a call. Raises Invalid."""
-    tenant = headers.get(TENANT_HEADER, "").strip()
+def tenant_id(headers: MultiMapping[str]) -> str:
+    """The tenant of a call. Raises Invalid, and ConnectError for two of them."""
+    tenant = single(headers, TENANT_HEADER)
     if not tenant:
         raise Invalid(f"{TENANT_HEADER} header is required")
     if fault := names.api_tenant_fault(tenant):
@@ -40,13 +42,13 @@ def job_id(value: str) -> str:
     return value
 
 
-def idempotency_key(headers: Mapping[str, str]) -> str | None:
-    """The caller's own key for a submission without a job id. Raises Invalid."""
-    key = headers.get(IDEMPOTENCY_HEADER, "").strip()
+def idempotency_key(headers: MultiMapping[str]) -> str | None:
+    """The caller's own key for a submission without a job id. Raises Invalid, and ConnectError for two of them."""
+    key = single(headers, IDEMPOTENCY_HEADER)
     if not key:
         return None
     if not _IDEMPOTENCY_KEY.fullmatch(key):
-        raise Invalid(f"{IDEMPOTENCY_HEADER} must be 1 to 255 printable ASCII characters without spaces")
+        raise Invalid(f"{IDEMPOTENCY_HEADER} must be 1 to 255 printable ASCII characters without spaces and commas")
     return key
 
 

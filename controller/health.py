@@ -1,6 +1,7 @@
 """/livez and /readyz for the kubelet, /metrics for Prometheus: small servers beside what a program does."""
 
 import contextlib
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from aiohttp import web
@@ -11,7 +12,12 @@ Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 @contextlib.asynccontextmanager
 async def serving(
-    port: int, is_ready: Callable[[], bool], *, host: str | None = None, registry: CollectorRegistry | None = None
+    port: int,
+    is_ready: Callable[[], bool],
+    *,
+    host: str | None = None,
+    registry: CollectorRegistry | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[None]:
     """Answer probes on that port (of all addresses, or of one) while the block runs; 0 means no port at all.
 
@@ -34,7 +40,7 @@ async def serving(
     if registry is not None:
         app.router.add_get("/metrics", _metrics_of(registry))
     app.router.add_route("*", "/{path:.*}", others)
-    async with _listening(app, port, host):
+    async with _listening(app, port, host, tls):
         yield
 
 
@@ -55,14 +61,16 @@ def _metrics_of(registry: CollectorRegistry) -> Handler:
 
 
 @contextlib.asynccontextmanager
-async def _listening(app: web.Application, port: int, host: str | None) -> AsyncIterator[None]:
+async def _listening(
+    app: web.Application, port: int, host: str | None, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[None]:
     if not port:
         yield
         return
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
-        await web.TCPSite(runner, host, port).start()
+        await web.TCPSite(runner, host, port, ssl_context=tls).start()
         yield
     finally:
         await runner.cleanup()

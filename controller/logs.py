@@ -65,11 +65,17 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         when = datetime.fromtimestamp(record.created, UTC).strftime("%H:%M:%S.%f")[:-3]
-        fields = " ".join(f"{name}={value}" for name, value in _fields(record).items())
+        fields = " ".join(f"{name}={_one_word(value)}" for name, value in _fields(record).items())
         line = f"{when} {record.levelname:<7} {record.getMessage()}" + (f"  {fields}" if fields else "")
         trace = self.formatException(record.exc_info).split("\n") if record.exc_info else ()
         lines = [line, *(f"  {one}" for one in trace)]
         return "\n".join(map(_printable, lines))
+
+
+def _one_word(value: object) -> str:
+    """In quotes where it could be taken for more than one field."""
+    text = str(value)
+    return json.dumps(text, ensure_ascii=False) if any(one in text for one in ' ="') else text
 
 
 def _printable(line: str) -> str:

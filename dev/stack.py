@@ -44,7 +44,6 @@ class Stack:
         *,
         api_port: int,
         kube_port: int,
-        host: str = "127.0.0.1",
         on_line: Callable[[str], None] = print,
         env: Mapping[str, str] | None = None,
         kubeapi_options: Sequence[str] = (),
@@ -52,7 +51,6 @@ class Stack:
         self.data_dir = data_dir
         self.api_port = api_port
         self.kube_port = kube_port
-        self.host = host
         self.kubeconfig = data_dir / "kubeconfig"
         self.database = data_dir / "jennah.db"
         self._on_line = on_line
@@ -75,7 +73,7 @@ class Stack:
             "BATCH_PROVIDER": "local",
             "JENNAH_ALLOW_LOCAL_PROVIDER": "true",
             "DB_PROVIDER": "sqlite",
-            "WORKER_HOST": self.host,
+            "WORKER_HOST": "127.0.0.1",
             "STOP_DELAY_SECONDS": "0",  # no load balancer in front
             "STOP_GRACE_SECONDS": "2",
             # A killed operator's successor waits for the end of its lease.
@@ -176,8 +174,11 @@ class Stack:
                     await client.post(_CRDS, crd)
                 except AlreadyExists:
                     await client.merge_patch(f"{_CRDS}/{crd['metadata']['name']}", {"spec": crd["spec"]})
-            with contextlib.suppress(Throttled):  # the first list of a kind comes too early: ours, not the programs'
-                await client.get(paths.jobs(), limit="1")
+            for kind in (paths.jobs(), paths.tenants()):
+                with contextlib.suppress(
+                    Throttled
+                ):  # the first list of a kind comes too early: ours, not the programs'
+                    await client.get(kind, limit="1")
 
 
 @contextlib.contextmanager
@@ -231,7 +232,6 @@ async def run() -> int:
         Path(os.environ.get("JENNAH_DATA_DIR", "") or ".jennah"),
         api_port=port_from_environment("WORKER_PORT", 8081),
         kube_port=port_from_environment("KUBE_API_PORT", 6443),
-        host="0.0.0.0",
         on_line=lambda line: print(line, flush=True),
     )
     stop = asyncio.Event()

@@ -39,7 +39,7 @@ KEPT = ("KUBE_CONTRACT_URL", "KUBE_CONTRACT_TOKEN")
 """The suite's own, like all that begin with DB_TEST_ and E2E_."""
 
 
-_LEADS_TO_MORE = {"API_AUTH": "token", "AZURE_REGISTRY_SERVER": "r", "ORPHANS": "cancel"}
+_LEADS_TO_MORE = {"API_AUTH": "token,oidc", "AZURE_REGISTRY_SERVER": "r", "ORPHANS": "cancel"}
 """Settings with which others are read."""
 
 

@@ -1,19 +1,20 @@
 """One unary call from its HTTP request to its HTTP answer. Called by aiohttp for every path of the service.
 
 The order of the checks is the original's: path (404), HTTP method (405), content type (415), then the
-protocol's headers, who calls, the body, the message, the method. An error is always JSON, never compressed.
+protocol's headers, who calls for which tenant, the body, the message, the method. An error is always JSON, never
+compressed.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Final
 
 from aiohttp import hdrs, http_exceptions, web
 from google.protobuf.message import Message
 
-from api import errors, metrics
+from api import audit, errors, metrics
 from api.connect import codecs, compression, headers
 from api.connect.errors import Code, ConnectError
 from api.connect.methods import Context, Method
@@ -28,17 +29,20 @@ LARGE: Final = 256 * 1024
 LARGE_REQUEST: Final = 64 * 1024
 """The same for requests that are decoded: 4 MiB of JSON, a few kilobytes as gzip, can take more than a second."""
 
-Authorize = Callable[[Mapping[str, str]], Awaitable[None]]
+Admit = Callable[[Context], Awaitable[None]]
 
 
 class Endpoint:
     """The methods of one service behind one path prefix."""
 
-    def __init__(self, prefix: str, methods: Sequence[Method], *, max_bytes: int, authorize: Authorize) -> None:
-        """`authorize` raises ConnectError for a caller who may not call; `max_bytes` bounds a request, inflated."""
+    def __init__(self, prefix: str, methods: Sequence[Method], *, max_bytes: int, admit: Admit) -> None:
+        """`admit` raises for a call that may not be made, and notes in it who calls for which tenant.
+
+        `max_bytes` bounds a request, inflated.
+        """
         self._methods = {prefix + method.name: method for method in methods}
         self._max_bytes = max_bytes
-        self._authorize = authorize
+        self._admit = admit
 
     @property
     def paths(self) -> Collection[str]:
@@ -62,33 +66,40 @@ class Endpoint:
         if codec is None:
             error = ConnectError(Code.INVALID_ARGUMENT, f"the content type must be one of: {codecs.ACCEPT_POST}")
             return _error(error, status=415, **{"Accept-Post": codecs.ACCEPT_POST})
+        call = Context(headers=request.headers, target=request.raw_path, remote=request.remote or "")
+        result: str = Code.CANCELED
         try:
-            answer = await self._within_time(request, method, codec)
-            return await _answer(answer, codec, request.headers.get(hdrs.ACCEPT_ENCODING, "")), metrics.OK
+            answer = await self._within_time(request, method, codec, call)
+            result = metrics.OK
+            return await _answer(answer, codec, request.headers.get(hdrs.ACCEPT_ENCODING, "")), result
         except Exception as error:
-            return _error(_connect_error(error, method.name))
+            response, result = _error(_connect_error(error, method.name))
+            return response, result
+        finally:
+            if method.is_audited:
+                audit.write(call, method.name, result)
 
-    async def _within_time(self, request: web.Request, method: Method, codec: codecs.Codec) -> Message:
+    async def _within_time(self, request: web.Request, method: Method, codec: codecs.Codec, call: Context) -> Message:
         headers.check_version(request.headers)
         asked = headers.timeout_seconds(request.headers)
         seconds = CALL_SECONDS if asked is None else min(asked, CALL_SECONDS)
         limit = asyncio.timeout(seconds)
         try:
             async with limit:
-                return await self._call(request, method, codec)
+                return await self._call(request, method, codec, call)
         except TimeoutError:
             if limit.expired():
                 raise ConnectError(Code.DEADLINE_EXCEEDED, f"no answer within {seconds:g} s") from None
             raise
 
-    async def _call(self, request: web.Request, method: Method, codec: codecs.Codec) -> Message:
-        await self._authorize(request.headers)
+    async def _call(self, request: web.Request, method: Method, codec: codecs.Codec, call: Context) -> Message:
+        await self._admit(call)
         data = await self._read(request)
         if len(data) > LARGE_REQUEST:
             message = await asyncio.to_thread(codec.decode, data, method.request)
         else:
             message = codec.decode(data, method.request)
-        return await method.call(Context(headers=request.headers), message)
+        return await method.call(call, message)
 
     async def _read(self, request: web.Request) -> bytes:
         """The body, inflated. Raises ConnectError."""

@@ -1,16 +1,29 @@
 """What a service gives to the endpoint: its methods, each a message in and a message out."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 
 import msgspec
 from google.protobuf.message import Message
+from multidict import MultiMapping
+
+from api.auth.principal import Principal
 
 
-class Context(msgspec.Struct, frozen=True, kw_only=True):
-    """What a method may know of its call beside the message."""
+class Context(msgspec.Struct, kw_only=True):
+    """What is known of a call beside its message. The gate and the method note in it what they find out."""
 
-    headers: Mapping[str, str]
+    headers: MultiMapping[str]
     """The request's headers; looked up without regard to case."""
+    target: str = "/"
+    """The request's target, as it was sent."""
+    remote: str = ""
+    """The address that the connection comes from; that of a proxy, where there is one."""
+    principal: Principal | None = None
+    """Who calls; None until that is known."""
+    tenant_id: str = ""
+    """For which tenant; "" until the principal is known."""
+    subject: dict[str, str] = {}
+    """What a call changes, for its line in the audit log: names and ids that were found valid."""
 
 
 class Method(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,3 +32,5 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     request: type[Message]
     call: Callable[[Context, Message], Awaitable[Message]]
+    is_audited: bool = False
+    """Whether each call of it is a line in the audit log."""

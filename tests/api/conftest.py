@@ -44,7 +44,7 @@ def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     thread.start()
     server = KubeApiServer(folder)
     asyncio.run_coroutine_threadsafe(server.start(), loop).result(30)
-    asyncio.run_coroutine_threadsafe(_install_crd(server.kubeconfig), loop).result(30)
+    asyncio.run_coroutine_threadsafe(install_crds(server.kubeconfig), loop).result(30)
     yield server.kubeconfig
     asyncio.run_coroutine_threadsafe(server.stop(), loop).result(30)
     loop.call_soon_threadsafe(loop.stop)
@@ -103,7 +103,7 @@ async def opened(folder: Path) -> AsyncIterator[SqliteStore]:
         await store.close()
 
 
-async def _install_crd(kubeconfig: Path) -> None:
+async def install_crds(kubeconfig: Path) -> None:
     async with KubeClient(await configuration_of(kubeconfig)) as client:
         for crd in sorted(CRD_FOLDER.glob("*.yaml")):
             await client.post(CRDS, yaml.safe_load(crd.read_text()))

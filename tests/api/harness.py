@@ -14,6 +14,7 @@ import msgspec
 from aiohttp import web
 
 from api.app import create_app, make_runner
+from api.auth.settings import AuthSettings
 from api.settings import ApiSettings
 from controller.clock import SystemClock
 from controller.domain import names
@@ -42,7 +43,8 @@ def api_settings(**changes: Any) -> ApiSettings:
         log_format="text",
         log_level="info",
     )
-    return ApiSettings(common=common, host="127.0.0.1", port=0, **{"cancel_wait_seconds": 0.0, **changes})
+    auth = AuthSettings(**{name: changes.pop(name) for name in AuthSettings.__struct_fields__ if name in changes})
+    return ApiSettings(common=common, auth=auth, host="127.0.0.1", **{"port": 0, "cancel_wait_seconds": 0.0, **changes})
 
 
 @dataclass(frozen=True)

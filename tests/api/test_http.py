@@ -1,27 +1,21 @@
 """Beside the service: probes, CORS, who may call, and the stop."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp import web
 
-from api import auth
+from api import metrics
 from api.app import PROBES, create_app, make_runner
-from api.connect.errors import ConnectError
-from api.main import serve
+from api.main import serve, tell_who_may_call
 from controller.clock import SystemClock
-from controller.domain.errors import ConfigError
 from controller.kube.client import KubeClient
 from controller.stores.sqlite import SqliteStore
 from tests.api.harness import SERVICE, TENANT, Api, api_settings, serving
-from tests.controller.fakes import FakeClock
 
 ORIGIN = "https://jennah.example.com"
-TOKEN = "0123456789abcdef-token"
 
 
 async def test_health_is_as_the_original_until_it_stops(api: Api) -> None:
@@ -57,58 +51,6 @@ async def test_a_page_of_an_allowed_origin_may_call(kube: KubeClient, store: Sql
         assert (await api.raw(SERVICE + "GetJob", None, method="OPTIONS", **foreign)).status == 405
 
 
-@pytest.fixture
-async def guarded(kube: KubeClient, store: SqliteStore, tmp_path: Path) -> AsyncIterator[Api]:
-    tokens = tmp_path / "tokens"
-    tokens.write_text(f"# ours\n\nanother-long-token-1\n{TOKEN}\n")
-    async with serving(kube, store, api_settings(auth="token", auth_tokens_file=tokens)) as running:
-        yield running
-
-
-async def test_a_token_of_the_file_lets_in(guarded: Api) -> None:
-    for scheme in ("Bearer", "bearer"):
-        assert (await guarded.call("ListJobs", Authorization=f"{scheme} {TOKEN}")).status == 200
-    for header in ("", "Bearer", "Bearer ", f"Basic {TOKEN}", f"Bearer {TOKEN}x", TOKEN, "Bearer ä", "Bearer # ours"):
-        reply = await guarded.call("SubmitJob", {"image_uri": "i"}, Authorization=header)
-        assert (reply.status, reply.code) == (401, "unauthenticated"), header
-    assert (await guarded.call("ListJobs")).status == 401
-    assert await guarded.objects() == []
-    assert (await guarded.raw("/health", None, method="GET")).status == 200
-
-
-@pytest.mark.parametrize("content", ["", "# none\n", "short\n", "\udcff"])
-def test_a_file_without_usable_tokens_stops_the_start(tmp_path: Path, content: str) -> None:
-    path = tmp_path / "tokens"
-    path.write_text(content, errors="surrogateescape")
-    with pytest.raises(ConfigError, match="API_TOKENS_FILE") as caught:
-        auth.read_tokens(path)
-    assert "short" not in str(caught.value)
-
-
-class Reviewer:
-    """A cluster that knows one token."""
-
-    def __init__(self) -> None:
-        self.reviews = 0
-
-    async def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        self.reviews += 1
-        return {"status": {"authenticated": body["spec"]["token"] == TOKEN}}
-
-
-async def test_the_cluster_is_asked_once_a_minute_for_a_token() -> None:
-    reviewer, clock = Reviewer(), FakeClock()
-    check = auth.make("kubernetes", tokens_file=None, client=reviewer, clock=clock)  # type: ignore[arg-type]
-    for _ in range(3):
-        await check({"Authorization": f"Bearer {TOKEN}"})
-        with pytest.raises(ConnectError):
-            await check({"Authorization": "Bearer wrong"})
-    assert reviewer.reviews == 2
-    await clock.advance(61)
-    await check({"Authorization": f"Bearer {TOKEN}"})
-    assert reviewer.reviews == 3
-
-
 async def test_the_start_is_told_and_a_stop_lets_requests_end(
     kube: KubeClient, store: SqliteStore, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -135,6 +77,17 @@ async def test_the_start_is_told_and_a_stop_lets_requests_end(
     await server
     with pytest.raises(OSError):
         await asyncio.open_connection(*url.removeprefix("http://").split(":"))
+
+
+def test_that_anybody_may_call_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    tell_who_may_call(api_settings(port=8081))
+    assert [each.getMessage() for each in caplog.records] == [
+        "API_AUTH=none: anybody who reaches 127.0.0.1:8081 may act for every tenant"
+    ]
+    assert metrics.AUTHENTICATION_DISABLED._value.get() == 1
+    caplog.clear()
+    tell_who_may_call(api_settings(kinds=("kubernetes",)))
+    assert (caplog.records, metrics.AUTHENTICATION_DISABLED._value.get()) == ([], 0)
 
 
 async def test_callers_are_sent_away_while_it_stops(api: Api) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from api import cli
+from api.auth.settings import AuthSettings, OidcSettings
 from api.settings import read_api
 from controller.domain.errors import ConfigError
 from controller.settings import DATABASES, PROVIDERS, read_operator
@@ -20,7 +21,7 @@ def test_defaults_are_the_originals() -> None:
     settings = read_api(NEEDED)
     assert (settings.host, settings.port, settings.namespace) == ("0.0.0.0", 8081, "default")
     assert (settings.cancel_wait_seconds, settings.max_request_bytes) == (5.0, 4 * 1024 * 1024)
-    assert (settings.auth, settings.allowed_origins) == ("none", ())
+    assert (settings.auth, settings.allowed_origins, settings.tls_files) == (AuthSettings(), (), None)
 
 
 def test_metrics_are_on_no_port_unless_asked_for_and_then_where_the_api_is() -> None:
@@ -30,7 +31,7 @@ def test_metrics_are_on_no_port_unless_asked_for_and_then_where_the_api_is() -> 
 
 def test_everything_can_be_set(tmp_path: Path) -> None:
     tokens = tmp_path / "tokens"
-    tokens.touch()
+    tokens.write_text(f"gateway {'0' * 64} *\n")
     settings = read_api(
         NEEDED
         | {"WORKER_PORT": "9000", "WORKER_HOST": "127.0.0.1", "JENNAH_NAMESPACE": "jobs", "CANCEL_WAIT_SECONDS": "0.5"}
@@ -39,7 +40,7 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
         | {"METRICS_PORT": "9100", "METRICS_HOST": "10.0.0.1", "BATCH_PROVIDER": "aws"}
     )
     assert (settings.provider, read_api(NEEDED).provider) == ("aws", "")
-    assert (settings.port, settings.namespace, settings.auth_tokens_file) == (9000, "jobs", tokens)
+    assert (settings.port, settings.namespace, settings.auth.tokens_file) == (9000, "jobs", tokens)
     assert settings.job_ttl_seconds == 3600
     assert (settings.metrics_port, settings.metrics_host) == (9100, "10.0.0.1")
     assert settings.allowed_origins == ("https://a.example", "http://localhost:3000")
@@ -60,6 +61,11 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
         {"JOB_TTL_SECONDS": "-1"},
         {"API_AUTH": "maybe"},
         {"BATCH_PROVIDER": "gpc"},
+        {"API_AUTH": "none,token"},
+        {"API_AUTH": ","},
+        {"ALLOWED_HOSTS": "http://jennah.example.com"},
+        {"ALLOWED_HOSTS": "jennah.example.com:8081"},
+        {"JENNAH_ALLOW_REMOTE_SHELL": "perhaps"},
         {"ALLOWED_ORIGINS": "example.com"},
         {"DB_REDACT_ENV": "perhaps"},
     ],
@@ -69,6 +75,41 @@ def test_a_fault_names_its_variable(wrong: dict[str, str]) -> None:
         read_api(NEEDED | wrong)
     (fault,) = caught.value.faults
     assert fault.startswith(next(iter(wrong)))
+
+
+def test_several_kinds_of_callers_go_together(tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens"
+    tokens.write_text(f"gateway {'0' * 64} *\n")
+    given = NEEDED | {"API_TOKENS_FILE": str(tokens), "OIDC_ISSUER": "https://i.example.com", "OIDC_AUDIENCE": "jennah"}
+    found = read_api(given | {"API_AUTH": "token, oidc"}).auth
+    assert found.kinds == ("token", "oidc")
+    assert found.oidc == OidcSettings(issuer="https://i.example.com", audience="jennah")
+    assert read_api(given | {"API_AUTH": "kubernetes"}).auth == AuthSettings(kinds=("kubernetes",))
+    with pytest.raises(ConfigError) as caught:
+        read_api(NEEDED | {"API_AUTH": "oidc"})
+    assert [fault.split()[0] for fault in caught.value.faults] == ["OIDC_ISSUER", "OIDC_AUDIENCE"]
+
+
+def test_commands_of_the_local_provider_are_not_for_other_machines() -> None:
+    """`make run` listened on every address: anybody in the same network had a shell."""
+    local = NEEDED | {"BATCH_PROVIDER": "local"}
+    for host in ("127.0.0.1", "localhost", "::1"):
+        assert read_api(local | {"WORKER_HOST": host}).host == host
+    for given in ({}, {"WORKER_HOST": "192.0.2.2"}, {"WORKER_HOST": "::"}):
+        with pytest.raises(ConfigError, match=r"WORKER_HOST=.* JENNAH_ALLOW_REMOTE_SHELL=true"):
+            read_api(local | given)
+    assert read_api(local | {"JENNAH_ALLOW_REMOTE_SHELL": "true"}).host == "0.0.0.0"
+
+
+def test_a_file_of_plain_tokens_stops_the_start_together_with_other_faults(tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens"
+    tokens.write_text("a-plain-token-of-before\n")
+    with pytest.raises(ConfigError) as caught:
+        read_api(NEEDED | {"API_AUTH": "token", "API_TOKENS_FILE": str(tokens), "WORKER_PORT": "x"})
+    port, file = sorted(caught.value.faults, reverse=True)
+    assert port.startswith("WORKER_PORT")
+    assert "plain tokens are not taken any more" in file
+    assert "a-plain-token" not in file
 
 
 def test_tokens_need_their_file() -> None:
@@ -130,7 +171,7 @@ def variables_read() -> set[str]:
     asked: set[str] = set()
     for provider in PROVIDERS:
         for database in DATABASES:
-            variables = Noted(BATCH_PROVIDER=provider, DB_PROVIDER=database, API_AUTH="token")
+            variables = Noted(BATCH_PROVIDER=provider, DB_PROVIDER=database, API_AUTH="token,kubernetes,oidc")
             for read in (read_operator, read_api):
                 with contextlib.suppress(ConfigError):
                     read(variables)
@@ -145,6 +186,6 @@ def test_help_and_the_page_on_configuration_have_every_variable_that_is_read(
         cli.main(["--help"])
     page = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
     read = variables_read()
-    assert {"ORPHANS", "LEASE_NAME", "AZURE_BATCH_POOL", "API_TOKENS_FILE"} <= read
+    assert {"ORPHANS", "LEASE_NAME", "AZURE_BATCH_POOL", "API_TOKENS_FILE", "OIDC_ISSUER"} <= read
     assert read - set(re.findall(r"[A-Z_]+", capsys.readouterr().out)) == {"POD_NAMESPACE"}  # the pod's own, not ours
     assert read - set(re.findall(r"`([A-Z_]+)`", page)) == set()

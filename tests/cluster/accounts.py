@@ -51,12 +51,12 @@ def render(namespace: str, values: Mapping[str, Any]) -> list[Object]:
         )
 
 
-async def token(client: KubeClient, namespace: str, account: str) -> str:
-    """A token of that account, by the TokenRequest API."""
+async def token(client: KubeClient, namespace: str, account: str, *audiences: str) -> str:
+    """A token of that account, by the TokenRequest API; for the API server itself where no audience is given."""
     body = {
         "apiVersion": "authentication.k8s.io/v1",
         "kind": "TokenRequest",
-        "spec": {"expirationSeconds": TOKEN_SECONDS},
+        "spec": {"expirationSeconds": TOKEN_SECONDS, "audiences": list(audiences)},
     }
     path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token"
     return str((await client.post(path, body))["status"]["token"])

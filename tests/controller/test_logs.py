@@ -30,6 +30,11 @@ def test_what_can_be_read_is_left_as_it_is() -> None:
     )
 
 
+def test_a_field_cannot_be_taken_for_two() -> None:
+    line = TextFormatter().format(record("audit", principal="oidc:me tenant=theirs", tenant="ours", code="a=b"))
+    assert line.endswith('audit  principal="oidc:me tenant=theirs" tenant=ours code="a=b"')
+
+
 def test_the_lines_of_a_traceback_cannot_be_taken_for_records() -> None:
     try:
         raise ValueError(FORGED)

@@ -26,7 +26,6 @@ def environment(data_dir: Path, **more: str) -> dict[str, str]:
     return {
         **os.environ,
         "JENNAH_DATA_DIR": str(data_dir),
-        "WORKER_HOST": "127.0.0.1",
         "WORKER_PORT": str(free_port(0)),
         "KUBE_API_PORT": str(free_port(0)),
         **more,

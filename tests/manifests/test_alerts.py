@@ -49,6 +49,8 @@ def test_alerts_about_the_api_are_there_where_the_api_is() -> None:
     assert {rule["alert"] for rule in RULES} - {rule["alert"] for rule in group["rules"]} == {
         "JennahApiFailing",
         "JennahApiSlow",
+        "JennahApiWithoutAuthentication",
+        "JennahApiReloadFailing",
     }
 
 

@@ -29,7 +29,7 @@ LEASE = {
 KUBERNETES_JOBS = {"batch/jobs: get list watch create patch delete", "pods: list watch", "secrets: get create"}
 API_WATCHED = {f"{JOBS}: get list patch delete", "namespaces: get"}
 API_JOBS = {f"{JOBS}: create", "secrets: get create"}
-REVIEWS = {"authentication.k8s.io/tokenreviews: create"}
+REVIEWS = {"authentication.k8s.io/tokenreviews: create", "authorization.k8s.io/subjectaccessreviews: create"}
 
 EXPECTED = {
     "the least": {

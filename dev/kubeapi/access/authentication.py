@@ -43,10 +43,10 @@ class Authenticator:
         return user
 
     def of_token(self, token: str, audiences: list[str]) -> User | None:
-        """Whose token it is, as a TokenReview answers."""
+        """Whose token it is, as a TokenReview answers. The administrator's is for the API server alone."""
         if hmac.compare_digest(token.encode(), self._admin_token):
-            return ADMIN
-        return self._tokens.user_of(token, audiences or [ISSUER])
+            return ADMIN if ISSUER in audiences else None
+        return self._tokens.user_of(token, audiences)
 
     def _impersonated(self, user: User, headers: Headers) -> User:
         name = headers.get("Impersonate-User")

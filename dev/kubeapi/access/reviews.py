@@ -53,11 +53,13 @@ class Reviews:
         return self._access(asked_for, spec)
 
     def _token_status(self, spec: JsonObject) -> JsonObject:
-        audiences = spec.get("audiences") or []
-        user = self._authenticator.of_token(str(spec.get("token") or ""), audiences)
+        token = str(spec.get("token") or "")
+        users = {each: self._authenticator.of_token(token, [each]) for each in spec.get("audiences") or [ISSUER]}
+        meant = [audience for audience, user in users.items() if user is not None]
+        user = users[meant[0]] if meant else None
         if user is None:
             return {"user": {}, "error": "invalid bearer token"}
-        return {"authenticated": True, "user": user.info(), "audiences": audiences or [ISSUER]}
+        return {"authenticated": True, "user": user.info(), "audiences": meant}
 
     def _access(self, user: User, spec: JsonObject) -> JsonObject:
         return {"allowed": self._authorizer.allows(user, _attributes(spec))}

@@ -55,10 +55,13 @@
   verbs: [get]
 {{- end -}}
 
-{{/* API_AUTH=kubernetes */}}
+{{/* API_AUTH=kubernetes: who a caller is, and whether it may act for the tenant. Neither has a namespace. */}}
 {{- define "jennah.api.authRules" -}}
 - apiGroups: [authentication.k8s.io]
   resources: [tokenreviews]
+  verbs: [create]
+- apiGroups: [authorization.k8s.io]
+  resources: [subjectaccessreviews]
   verbs: [create]
 {{- end -}}
 

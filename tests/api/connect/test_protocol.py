@@ -16,7 +16,6 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from api import errors
 from api.app import make_runner
-from api.auth import allow_all
 from api.connect.endpoint import LARGE_REQUEST, Endpoint
 from api.connect.errors import HTTP_STATUS, Code, ConnectError
 from api.connect.methods import Context, Method
@@ -61,14 +60,16 @@ class Echo:
             return Reply(response.status, response.headers, await response.read())
 
 
+async def anybody(_: Context) -> None:
+    """Lets every call in."""
+
+
 @pytest.fixture
 async def echo() -> AsyncIterator[Echo]:
     echo = Echo()
     methods = [Method(name="Echo", request=pb.GetJobRequest, call=echo.call)]
     app = web.Application()
-    app.router.add_route(
-        "*", "/{path:.*}", Endpoint("/x.Service/", methods, max_bytes=LIMIT, authorize=allow_all).handle
-    )
+    app.router.add_route("*", "/{path:.*}", Endpoint("/x.Service/", methods, max_bytes=LIMIT, admit=anybody).handle)
     runner = make_runner(app, grace_seconds=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -312,7 +313,7 @@ async def test_a_large_request_is_decoded_beside_the_event_loop() -> None:
 
     methods = [Method(name="Count", request=message, call=count)]  # type: ignore[arg-type]
     app = web.Application()
-    app.router.add_post("/{path:.*}", Endpoint("/", methods, max_bytes=LIMIT * 2, authorize=allow_all).handle)
+    app.router.add_post("/{path:.*}", Endpoint("/", methods, max_bytes=LIMIT * 2, admit=anybody).handle)
     async with TestClient(TestServer(app)) as client:
         for words in (10, LARGE_REQUEST // 4 + 10):
             body = json.dumps({"commands": [""] * words}).encode()
