@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     proxies.settle()
     try:
         if command == "migrate":
-            return _migrate(dry_run=found.dry_run)
+            return _migrate(redact=found.redact, dry_run=found.dry_run)
         if command == "logs":
             return _logs(found.namespace, found.job)
         if command == "tenant":
@@ -87,7 +87,16 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("operator", help="run the controller: turns JennahJob resources into cloud jobs")
     commands.add_parser("api", help="run the API: DeploymentService over Connect, for the Gateway, the CLI and curl")
     migrate = commands.add_parser("migrate", help="create the database's schema, or bring it up to date")
-    migrate.add_argument("--dry-run", action="store_true", help="print the statements and run none")
+    migrate.add_argument(
+        "--redact",
+        action="store_true",
+        help="blank the values of environment variables in the record's rows instead; the names stay",
+    )
+    migrate.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="print the statements and run none; with --redact: count the rows and change none",
+    )
     logs = commands.add_parser("logs", help="print what a job has written so far")
     logs.add_argument("job", metavar="JOB", help="the name of the JennahJob, or its job id")
     logs.add_argument(
@@ -131,12 +140,13 @@ def _api() -> int:
     return 0
 
 
-def _migrate(*, dry_run: bool) -> int:
+def _migrate(*, redact: bool, dry_run: bool) -> int:
     from controller import logs, migrate, settings
 
     found = settings.read_for_migration()
     logs.set_up(found.log_level, found.log_format)
-    return asyncio.run(migrate.run(found.database, dry_run=dry_run))
+    run = migrate.redact if redact else migrate.run
+    return asyncio.run(run(found.database, dry_run=dry_run))
 
 
 def _logs(namespace: str, job: str) -> int:

@@ -4,7 +4,7 @@
 All calls raise errors of `domain.errors` only, and end within a time limit that is shorter than the lease.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence, Set
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence, Set
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
@@ -385,6 +385,20 @@ class Migrations(Protocol):
 
     async def apply(self) -> Sequence[str]:
         """Run them, and say which were run. Safe to run twice, and by two replicas at once."""
+        ...
+
+    def redact(self, *, dry_run: bool) -> AsyncIterator[int]:
+        """Blank the values in EnvVarsJson of every row that has any (`records.blanked`); the number of rows of each
+        batch. With `dry_run` they are counted and nothing is written. Called once; `close` ends what it opened.
+
+        - A batch that was told is done. Cut short and called again it goes on, and where no row has values it writes
+          nothing.
+        - Operators and the API may write meanwhile: that column alone is written, a row that another changed after it
+          was read is read again first, and no transition brings back values that its writer had read before.
+        - What a program with DB_REDACT_ENV=false writes afterwards has values again.
+
+        Raises Unavailable, or ConfigError for a schema that is missing or not this release's.
+        """
         ...
 
     async def close(self) -> None: ...

@@ -159,7 +159,7 @@ def blanked(env_vars_json: str | None) -> str | None:
         return env_vars_json
     try:
         names = json.loads(env_vars_json)
-    except ValueError:
+    except (ValueError, RecursionError):  # no JSON: written by others
         return None
     return _env_json(dict.fromkeys(names, "")) if isinstance(names, dict) else None
 

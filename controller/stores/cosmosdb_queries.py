@@ -1,4 +1,4 @@
-"""The queries of Cosmos DB, all of one tenant's partition: pure. `INDEXING_POLICY` is made for them.
+"""The queries of Cosmos DB, all but VARIABLES of one tenant's partition: pure. `INDEXING_POLICY` is made for them.
 
 A list begins its ORDER BY with what it filters by equality: so one composite index serves the filter and the
 order (learn.microsoft.com/azure/cosmos-db/index-policy#composite-indexes). The ids are put into documents as
@@ -22,6 +22,9 @@ NOTIFICATIONS = (
     "ORDER BY c.type DESC, c.occurredAt DESC, c.notificationId ASC"
 )
 UNREAD = "SELECT VALUE COUNT(1) FROM c WHERE c.tenantId = @tenant AND c.type = 'notification' AND c.isRead = false"
+
+VARIABLES = "SELECT c.id, c.tenantId, c.envVarsJson, c._etag FROM c WHERE c.type = 'job' AND IS_DEFINED(c.envVarsJson)"
+"""Of all tenants: only a filter, which the service answers in pages with tokens. A tombstone has no variables."""
 
 
 def _composite(*paths: str) -> list[dict[str, str]]:

@@ -7,7 +7,7 @@ them there and writes the version only.
 """
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from azure.cosmos import PartitionKey
 from azure.cosmos.aio import ContainerProxy
 
 from controller.domain.errors import AlreadyExists, ConfigError, Conflict, NotFound, Unavailable
+from controller.stores import cosmosdb_blanking
 from controller.stores.cosmosdb_client import CONTAINER, PARTITION_KEY, CosmosConnection
 from controller.stores.cosmosdb_errors import AccessRefused, ContainerMissing
 from controller.stores.cosmosdb_queries import INDEXING_POLICY
@@ -80,6 +81,13 @@ class CosmosMigrations:
             if await self._take(missing[0]):
                 done.append(str(missing[0]))
         raise Unavailable("the Cosmos DB schema is being changed by others")
+
+    async def redact(self, *, dry_run: bool) -> AsyncIterator[int]:
+        if not self._db.is_open:
+            await self._db.open()
+        await check_version(self._db)
+        async for count in cosmosdb_blanking.redact(self._db, dry_run=dry_run):
+            yield count
 
     async def close(self) -> None:
         await self._db.close()

@@ -6,10 +6,11 @@ A version is an item of the table. Statements are printed as commands of the AWS
 import asyncio
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from controller.domain.errors import ConfigError, Unavailable
+from controller.stores import dynamodb_blanking
 from controller.stores.dynamodb_calls import Calls, begin
 from controller.stores.dynamodb_connection import DynamoConnection, Refused
 from controller.stores.dynamodb_keys import Item, Key
@@ -83,6 +84,13 @@ class DynamoMigrations:
         if await self._put_version():
             done.append(self._version_statement)
         return done
+
+    async def redact(self, *, dry_run: bool) -> AsyncIterator[int]:
+        await self._open()
+        async with begin(self._connection) as calls:
+            await check(calls, self._connection)
+        async for count in dynamodb_blanking.redact(self._connection, dry_run=dry_run):
+            yield count
 
     async def close(self) -> None:
         await self._connection.close()

@@ -1,11 +1,11 @@
 """PostgreSQL's schema: numbered files, applied in one transaction under a lock, counted in the table schema_version."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 import psycopg
 
 from controller.domain.errors import ConfigError
-from controller.stores import migration_files
+from controller.stores import migration_files, postgres_blanking
 from controller.stores.migration_files import Migration
 from controller.stores.postgres_connection import Connection, PostgresConnections
 
@@ -37,8 +37,13 @@ class PostgresMigrations:
                 await _run(connection, statement)
             return statements
 
+    async def redact(self, *, dry_run: bool) -> AsyncIterator[int]:
+        await self._connections.open(check)
+        async for count in postgres_blanking.redact(self._connections, dry_run=dry_run):
+            yield count
+
     async def close(self) -> None:
-        """Nothing to do: each call has a connection of its own."""
+        await self._connections.close()
 
 
 async def check(connection: Connection) -> None:

@@ -84,4 +84,17 @@ COUNT_UNREAD = "SELECT count(*) FROM notifications WHERE tenant_id = %s AND NOT 
 ACK_NOTIFICATION = "UPDATE notifications SET is_read = true WHERE tenant_id = %s AND notification_id = %s"
 SELECT_OWNER = "SELECT uid FROM jobs WHERE tenant_id = %s AND job_id = %s"
 DELETE_JOB = "DELETE FROM jobs WHERE tenant_id = %s AND job_id = %s AND uid = %s RETURNING uid"
+# All rows, also those without variables: a batch reads so many rows and no more.
+SELECT_VARIABLES = (
+    "SELECT tenant_id, job_id, env_vars_json FROM jobs WHERE (tenant_id, job_id) > (%s, %s) "
+    "ORDER BY tenant_id, job_id LIMIT %s"
+)
+LOCK_VARIABLES = (
+    f"SELECT jobs.tenant_id, jobs.job_id, jobs.env_vars_json FROM jobs JOIN {_unfolded(_KEY)} "
+    "USING (tenant_id, job_id) ORDER BY jobs.tenant_id, jobs.job_id FOR UPDATE OF jobs"
+)
+UPDATE_VARIABLES = (
+    f"UPDATE jobs SET env_vars_json = new.env_vars_json FROM {_unfolded((*_KEY, 'env_vars_json'))} "
+    "WHERE jobs.tenant_id = new.tenant_id AND jobs.job_id = new.job_id"
+)
 DELETE_NOTIFICATION = "DELETE FROM notifications WHERE tenant_id = %s AND notification_id = %s"

@@ -6,7 +6,7 @@ schema; its emulator refuses one while another is under way, which is tried agai
 """
 
 import concurrent.futures
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 from google.api_core import exceptions as google
@@ -15,7 +15,7 @@ from google.cloud.spanner_admin_database_v1 import DatabaseAdminClient
 from google.cloud.spanner_admin_database_v1.services.database_admin.transports import DatabaseAdminGrpcTransport
 
 from controller.domain.errors import ConfigError, Unavailable
-from controller.stores import spanner_errors
+from controller.stores import spanner_blanking, spanner_errors
 from controller.stores.spanner_connection import ADMIN_SCOPE, DATA_SCOPE, SpannerConnection
 from controller.stores.spanner_sessions import Sessions
 from controller.stores.spanner_transaction import CALL_SECONDS, Deadline
@@ -68,6 +68,12 @@ class SpannerMigrations:
         return await self._connection.run(
             lambda sessions, time: self._apply(admin, sessions, time), seconds=DDL_SECONDS
         )
+
+    async def redact(self, *, dry_run: bool) -> AsyncIterator[int]:
+        await self._open()
+        await self._connection.run(check)
+        async for count in spanner_blanking.redact(self._connection, dry_run=dry_run):
+            yield count
 
     async def close(self) -> None:
         self._admin = None

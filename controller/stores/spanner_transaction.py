@@ -82,6 +82,11 @@ class Transaction:
         if rows:
             self._mutations.append(api.Mutation(insert_or_update=_write(table, columns, rows)))
 
+    def update(self, table: str, columns: Sequence[str], rows: Sequence[ListValue]) -> None:
+        """Rows that must exist; the columns that are not named stay as they are."""
+        if rows:
+            self._mutations.append(api.Mutation(update=_write(table, columns, rows)))
+
     def delete(self, table: str, keys: api.KeySetPB) -> None:
         """Rows that may exist."""
         self._mutations.append(api.Mutation(delete=api.Mutation.Delete(table=table, key_set=keys)))

@@ -3,11 +3,11 @@
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from controller.domain.errors import ConfigError, Unavailable
-from controller.stores import migration_files
+from controller.stores import migration_files, sqlite_blanking
 from controller.stores.migration_files import Migration
 from controller.stores.sqlite_connection import SqliteConnection, error_name, is_not_ours, transaction
 
@@ -19,6 +19,7 @@ class SqliteMigrations:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._connection: SqliteConnection | None = None
 
     async def pending(self) -> Sequence[str]:
         """Looks only: a file that is not there is not made."""
@@ -31,14 +32,28 @@ class SqliteMigrations:
         await connection.close()
         return applied
 
+    async def redact(self, *, dry_run: bool) -> AsyncIterator[int]:
+        if not await asyncio.to_thread(self._path.exists):  # else it would be made
+            raise ConfigError([f"there is no database at {self._path}"])
+        self._connection = SqliteConnection(self._path, check)
+        await self._connection.open()
+        async for count in sqlite_blanking.redact(self._connection, dry_run=dry_run):
+            yield count
+
     async def close(self) -> None:
-        """Nothing to do: each call has a connection of its own."""
+        if self._connection is not None:
+            await self._connection.close()
 
 
 def ensure(db: sqlite3.Connection) -> None:
     """Fill an empty file. Raises ConfigError for a schema that is not the one of this release."""
     if version(db) == 0:
         _migrate(db)
+    check(db)
+
+
+def check(db: sqlite3.Connection) -> None:
+    """Raises ConfigError for a schema that is not the one of this release, or is missing."""
     migration_files.check(MIGRATIONS, version(db))
 
 

@@ -36,11 +36,11 @@ OpenStore = Callable[..., Awaitable[JobStore]]
 @pytest.fixture(params=sorted(DATABASES))
 async def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[OpenStore]:
     """Opens the same database again and again, as several processes do."""
-    async with DATABASES[request.param](tmp_path) as make:
+    async with DATABASES[request.param](tmp_path) as database:
         opened: list[JobStore] = []
 
         async def open_one(**more: object) -> JobStore:
-            store = make(**more)
+            store = database.store(**more)
             await store.open()
             opened.append(store)
             return store

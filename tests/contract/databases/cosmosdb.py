@@ -13,16 +13,16 @@ import shutil
 import subprocess
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from controller.ports import JobStore
 from controller.stores.cosmosdb import CosmosStore
 from controller.stores.cosmosdb_schema import CosmosMigrations
 from dev.processes import ProcessFailed, output
 from tests import outside
+from tests.contract.databases import Fresh
 
 PACKAGE, VERSION = "@vercel/cosmosdb-server", "1.0.1"
 KEY = "bm90IGEgc2VjcmV0"
@@ -68,14 +68,17 @@ def emulator() -> Emulator:
 
 
 @contextlib.asynccontextmanager
-async def fresh(folder: Path) -> AsyncIterator[Callable[..., JobStore]]:
+async def fresh(folder: Path) -> AsyncIterator[Fresh]:
     endpoint, database = emulator().endpoint, f"test-{uuid.uuid4()}"
     migrations = CosmosMigrations(endpoint, database, key=KEY)
     try:
         await migrations.apply()
     finally:
         await migrations.close()
-    yield lambda **more: CosmosStore(endpoint, database, key=KEY, **more)
+    yield Fresh(
+        store=lambda **more: CosmosStore(endpoint, database, key=KEY, **more),
+        migrations=lambda: CosmosMigrations(endpoint, database, key=KEY),
+    )
 
 
 @functools.cache

@@ -14,14 +14,14 @@ import importlib.util
 import subprocess
 import sys
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
-from controller.ports import JobStore
 from controller.stores.dynamodb import DynamoStore
 from controller.stores.dynamodb_schema import DynamoMigrations
+from tests.contract.databases import Fresh
 
 REGION = "eu-west-1"
 _ROOT = Path(__file__).parents[3]
@@ -37,11 +37,14 @@ _DUMMY = {
 
 
 @contextlib.asynccontextmanager
-async def fresh(_: Path) -> AsyncIterator[Callable[..., JobStore]]:
+async def fresh(_: Path) -> AsyncIterator[Fresh]:
     endpoint, table = server(), new_table_name()
     with credentials():
         await migrate(table, endpoint)
-        yield lambda **more: DynamoStore(REGION, table, endpoint=endpoint, **more)
+        yield Fresh(
+            store=lambda **more: DynamoStore(REGION, table, endpoint=endpoint, **more),
+            migrations=lambda: DynamoMigrations(REGION, table, endpoint=endpoint),
+        )
 
 
 @functools.cache

@@ -8,26 +8,26 @@ import contextlib
 import functools
 import itertools
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
 
-from controller.ports import JobStore
 from controller.stores.postgres import PostgresStore
 from controller.stores.postgres_schema import PostgresMigrations
 from dev import postgres
+from tests.contract.databases import Fresh
 
 _TEMPLATE = f"jennah_template_{os.getpid()}"
 _numbers = itertools.count()
 
 
 @contextlib.asynccontextmanager
-async def fresh(folder: Path) -> AsyncIterator[Callable[..., JobStore]]:
+async def fresh(folder: Path) -> AsyncIterator[Fresh]:
     async with fresh_url() as url:
-        yield lambda **more: PostgresStore(url, **more)
+        yield Fresh(store=lambda **more: PostgresStore(url, **more), migrations=lambda: PostgresMigrations(url))
 
 
 @contextlib.asynccontextmanager

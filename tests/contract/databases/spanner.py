@@ -13,7 +13,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import grpc
@@ -24,9 +24,9 @@ from google.cloud.spanner_admin_database_v1.services.database_admin.transports i
 from google.cloud.spanner_admin_instance_v1 import InstanceAdminClient
 from google.cloud.spanner_admin_instance_v1.services.instance_admin.transports import InstanceAdminGrpcTransport
 
-from controller.ports import JobStore
 from controller.stores.spanner import SpannerStore
 from controller.stores.spanner_schema import SpannerMigrations
+from tests.contract.databases import Fresh
 
 PROJECT, INSTANCE = "jennah-tests", "jennah-tests"
 GIVEN = "DB_TEST_SPANNER_EMULATOR"
@@ -40,13 +40,16 @@ _numbers = itertools.count(1)
 
 
 @contextlib.asynccontextmanager
-async def fresh(folder: Path) -> AsyncIterator[Callable[..., JobStore]]:
+async def fresh(folder: Path) -> AsyncIterator[Fresh]:
     """An empty database with our schema."""
     with database() as name:
         migrations = SpannerMigrations(PROJECT, INSTANCE, name)
         await migrations.apply()
         await migrations.close()
-        yield lambda **more: SpannerStore(PROJECT, INSTANCE, name, **more)
+        yield Fresh(
+            store=lambda **more: SpannerStore(PROJECT, INSTANCE, name, **more),
+            migrations=lambda: SpannerMigrations(PROJECT, INSTANCE, name),
+        )
 
 
 @contextlib.contextmanager

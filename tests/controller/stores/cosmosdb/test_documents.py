@@ -36,8 +36,8 @@ def transition(
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[CosmosStore]:
-    async with cosmosdb.fresh(tmp_path) as make:
-        store = make()
+    async with cosmosdb.fresh(tmp_path) as database:
+        store = database.store()
         assert isinstance(store, CosmosStore)
         await store.open()
         yield store
