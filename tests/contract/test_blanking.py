@@ -2,16 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from controller.domain.errors import Unavailable
 from controller.domain.phases import Phase
 from controller.domain.records import JobRow, Recorded
 from controller.ports import JobStore
-from controller.stores import blanking
+from controller.stores import blanking, sqlite_connection
 from tests.contract.databases import Fresh
 from tests.contract.test_stores import DATABASES, FULL, JOB, OTHER_UID, TENANT, life, row, transition
 
@@ -142,6 +144,40 @@ async def test_a_run_that_was_cut_short_goes_on_with_the_next(
     assert (await variables(store)).count(BLANK) == first
     assert await redact(database) == 10 - first
     assert sorted(map(str, await variables(store))) == ["None"] * 4 + [BLANK] * 10
+
+
+async def test_a_row_that_changes_after_it_was_read_is_not_overwritten_with_what_it_was(
+    database: Fresh, store: JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a lock keeps others from changing it in between (SQLite), it cannot."""
+    monkeypatch.setattr(sqlite_connection, "BUSY_SECONDS", 0.0)
+    await record_jobs(store, [JOB], '{"OLD":"x"}')
+    refused: list[Unavailable] = []
+
+    async def replace() -> None:
+        other = database.store()
+        await other.open()
+        try:
+            assert await other.delete_job(TENANT, JOB, uid=f"uid-{JOB}")
+            await other.record([transition(0, row(env_vars_json='{"NEW":"x"}'), uid=OTHER_UID)])
+        except Unavailable as error:
+            refused.append(error)
+        finally:
+            await other.close()
+
+    has_values, looks = blanking.has_values, 0
+
+    def look(env_vars_json: str | None) -> bool:
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            with ThreadPoolExecutor() as elsewhere:
+                elsewhere.submit(asyncio.run, replace()).result()
+        return has_values(env_vars_json)
+
+    monkeypatch.setattr(blanking, "has_values", look)
+    assert await redact(database) == 1
+    assert await variables(store) == (['{"OLD":""}'] if refused else ['{"NEW":""}'])
 
 
 async def test_operators_write_meanwhile_and_nothing_of_either_is_lost(

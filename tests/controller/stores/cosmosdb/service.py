@@ -1,7 +1,7 @@
 """A stand-in for Cosmos DB's REST API over HTTP: real transactional batches, and faults on demand.
 
-It knows the requests that the store makes to write (a query by ids, a batch) and to open, and answers them as
-the service does: a batch that fails changes nothing, and its reply is HTTP 207 with the operation's own status
+It knows the requests that the store makes to write (a query by ids, a batch), to open, and to blank variables (a
+query over all partitions, in pages of two; a patch), and answers them as the service does: a batch that fails changes nothing, and its reply is HTTP 207 with the operation's own status
 and 424 for all others. Unlike the emulator it can fail: a fault is taken from `faults` by the next request of
 its kind.
 """
@@ -33,7 +33,7 @@ class Service:
         self.refused: dict[str, int] = {}
         """Status by document id: operations that write it always fail with that."""
         self.faults: dict[str, deque[Fault]] = defaultdict(deque)
-        """For the next requests, by kind: account, database, databases, batch, query, read."""
+        """For the next requests, by kind: account, database, databases, batch, query, scan, read, patch."""
         self.always: dict[str, Fault] = {}
         """Faults that never end, by kind."""
         self.batches: list[list[Document]] = []
@@ -66,6 +66,29 @@ class Service:
         ids = [p["value"] for p in (json.loads(await request.read()))["parameters"] if p["name"].startswith("@id")]
         found = [self.documents[key] for id in ids if (key := (_partition(request), id)) in self.documents]
         return web.json_response({"Documents": found, "_count": len(found)})
+
+    async def scan(self, request: web.Request) -> web.StreamResponse:
+        """The rows that have variables, whatever is asked for of them."""
+        found = [document for document in self.of_type("job") if "envVarsJson" in document]
+        start = int(request.headers.get("x-ms-continuation", "0"))
+        page = found[start : start + 2]
+        # The answer has an etag of its own, which is no token.
+        headers = {"etag": "no-token"} | ({"x-ms-continuation": str(start + 2)} if found[start + 2 :] else {})
+        return web.json_response({"Documents": page, "_count": len(page)}, headers=headers)
+
+    async def patch(self, request: web.Request) -> web.StreamResponse:
+        key = _partition(request), request.match_info["id"]
+        document = self.documents.get(key)
+        if document is None:
+            return web.json_response({}, status=404)
+        if request.headers.get("if-match") != document["_etag"]:
+            return web.json_response({}, status=412)
+        [operation] = json.loads(await request.read())["operations"]
+        assert operation["op"] == "set"
+        self._etags += 1
+        changed = {operation["path"].removeprefix("/"): operation["value"], "_etag": f'"{self._etags}"'}
+        self.documents[key] = {**document, **changed}
+        return web.json_response({})
 
     async def batch(self, request: web.Request) -> web.StreamResponse:
         operations = json.loads(await request.read())
@@ -178,10 +201,12 @@ async def serve() -> AsyncIterator[Service]:
 
         return handle
 
-    query, batch = guarded("query", service.query), guarded("batch", service.batch)
+    query, scan, batch = guarded("query", service.query), guarded("scan", service.scan), guarded("batch", service.batch)
 
     async def post(request: web.Request) -> web.StreamResponse:
-        return await (batch if "x-ms-cosmos-is-batch-request" in request.headers else query)(request)
+        if "x-ms-cosmos-is-batch-request" in request.headers:
+            return await batch(request)
+        return await (query if "x-ms-documentdb-partitionkey" in request.headers else scan)(request)
 
     container = "/dbs/jennah/colls/records"
     app = web.Application()
@@ -191,6 +216,7 @@ async def serve() -> AsyncIterator[Service]:
     app.router.add_get(f"{container}/", service.read_container)
     app.router.add_post(f"{container}/docs/", post)
     app.router.add_get(f"{container}/docs/{{id}}/", guarded("read", service.read))
+    app.router.add_patch(f"{container}/docs/{{id}}/", guarded("patch", service.patch))
     runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
