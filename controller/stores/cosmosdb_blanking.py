@@ -13,7 +13,7 @@ from typing import Any
 from azure.core import MatchConditions
 from azure.cosmos.aio import ContainerProxy
 
-from controller.domain.errors import Conflict, NotFound
+from controller.domain.errors import Conflict, NotFound, Unavailable
 from controller.domain.records import blanked
 from controller.stores import blanking
 from controller.stores import cosmosdb_queries as queries
@@ -22,6 +22,8 @@ from controller.stores.cosmosdb_rows import Document
 
 _AT_ONCE = 10
 """Patches at a time: the request units are also the operators'."""
+_LOOKS = 10
+"""At a row that others write meanwhile."""
 
 
 async def redact(db: CosmosConnection, *, dry_run: bool) -> AsyncIterator[int]:
@@ -72,19 +74,19 @@ async def _blank(db: CosmosConnection, found: Document) -> bool:
         guard: dict[str, Any] = {"etag": document["_etag"], "match_condition": MatchConditions.IfNotModified}
         await container.patch_item(**place, patch_operations=[_operation(document)], **guard)
 
-    try:
-        while blanking.has_values(_text(document)):
-            tries = 0
+    for _ in range(_LOOKS):
+        tries = 0
+        try:
             try:
                 await db.run(patch)
+                return True
             except Conflict:
                 document = await db.run(lambda container: container.read_item(**place))
-            else:
-                return True
-    except NotFound:
-        return False
-    # Blank at another look: by another, or by a try of ours whose reply was lost.
-    return tries > 1
+        except NotFound:
+            return False
+        if not blanking.has_values(_text(document)):
+            return tries > 1  # by a try of ours whose reply was lost, else by another
+    raise Unavailable("a row is being written by others all the time")
 
 
 def _operation(document: Document) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """A stand-in for Cosmos DB's REST API over HTTP: real transactional batches, and faults on demand.
 
-It knows the requests that the store makes to write (a query by ids, a batch), to open, and to blank variables (a
-query over all partitions, in pages of two; a patch), and answers them as the service does: a batch that fails changes nothing, and its reply is HTTP 207 with the operation's own status
-and 424 for all others. Unlike the emulator it can fail: a fault is taken from `faults` by the next request of
-its kind.
+It knows the requests that the store makes to write (a query by ids, a batch), to open, and to blank variables (a query
+over all partitions, in pages of two; a patch), and answers them as the service does: a batch that fails changes
+nothing, and its reply is HTTP 207 with the operation's own status and 424 for all others. Unlike the emulator it can
+fail: a fault is taken from `faults` by the next request of its kind.
 """
 
 import asyncio
@@ -81,7 +81,7 @@ class Service:
         document = self.documents.get(key)
         if document is None:
             return web.json_response({}, status=404)
-        if request.headers.get("if-match") != document["_etag"]:
+        if request.headers.get("if-match", document["_etag"]) != document["_etag"]:
             return web.json_response({}, status=412)
         [operation] = json.loads(await request.read())["operations"]
         assert operation["op"] == "set"

@@ -1,4 +1,4 @@
-"""`jennah migrate --redact`: pages, throttling, lost replies. The laws are in tests/contract/test_blanking.py."""
+"""`jennah migrate --redact`: pages, throttling, lost replies. Laws: tests/contract/test_blanking.py."""
 
 import pytest
 

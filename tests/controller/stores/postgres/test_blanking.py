@@ -1,4 +1,4 @@
-"""`jennah migrate --redact`: locks, and commits whose answer is lost. The laws are in tests/contract/test_blanking.py."""
+"""`jennah migrate --redact`: locks, and a commit whose answer is lost. Laws: tests/contract/test_blanking.py."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""`jennah migrate --redact`: lost replies, and the original's rows. The laws are in tests/contract/test_blanking.py."""
+"""`jennah migrate --redact`: lost replies, and the original's rows. Laws: tests/contract/test_blanking.py."""
 
 import grpc
 import pytest
