@@ -2,8 +2,8 @@
 
 The rows are found by a query over all partitions, which filters only: such a query the service answers page by page,
 each with the token of the next, so that a page that failed is asked for again and the query not begun again. A row is
-a patch of one property, guarded by the etag: whoever replaces the row with what was read before is refused and merges
-again.
+a patch of one property, guarded by the etag: a writer that replaces the row with what it read before is refused, and
+merges again.
 """
 
 import asyncio
@@ -85,7 +85,7 @@ async def _blank(db: CosmosConnection, found: Document) -> bool:
         except NotFound:
             return False
         if not blanking.has_values(_text(document)):
-            return tries > 1  # by a try of ours whose reply was lost, else by another
+            return tries > 1  # by an earlier try whose reply was lost, else by another
     raise Unavailable("a row is being written by others all the time")
 
 

@@ -62,7 +62,7 @@ async def _blank(calls: Calls, found: Item) -> bool:
         except Refused as refused:
             if refused.code != "ConditionalCheckFailedException":
                 raise
-            item = await calls.get(key)  # somebody else wrote, or it was this update, whose reply was lost
+            item = await calls.get(key)  # another wrote, or it was this update and its reply was lost
         else:
             return True
     return item is not None and item["write_id"]["S"] == mine
