@@ -1,15 +1,20 @@
 """What machine types have: CPUs, memory and GPUs, from tables that ``dev/machines`` makes of public data. Pure.
 
 A table is ``machine_types/<cloud>.json``: ``{"source", "date", "types": {name: [cpus, memory in MiB, GPUs, type of
-GPU]}}``, the last two left out where there are none. Names of the three clouds do not overlap.
+GPU]}}``, the last two left out where there are none. Names of the three clouds do not overlap. GPUs are those of
+NVIDIA: no service hands others to a container by a count. A part of a GPU counts as one: it is one device.
 """
 
 import functools
+import re
 from importlib import resources as files
 
 import msgspec
 
 CLOUDS = ("gcp", "aws", "azure")
+
+_CUSTOM = re.compile(r"(?:(?:n[124][ad]?|e2)-)?custom-(\d{1,3})-(\d{1,8})(?:-ext)?")
+"""Google's types of any size say in their name what they have: CPUs and memory in MiB."""
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +51,8 @@ def find(name: str | None) -> Machine | None:
         key = name.lower() if cloud == "azure" else name
         if key in types:
             return _machine(key, cloud, types[key])
-    return None
+    custom = _CUSTOM.fullmatch(name)
+    return _machine(name, "gcp", (int(custom[1]), int(custom[2]))) if custom else None
 
 
 def of_cloud(cloud: str) -> list[Machine]:

@@ -1,0 +1,165 @@
+"""Azure's VM sizes, in lower case: Azure takes any, and `controller.domain.machines` lowers what it looks up."""
+
+from dev.machines.series import Series
+
+SOURCE = "series of the documentation of Azure's virtual machines: sizes"
+DATE = "2026-12-01"
+
+_D = "2 4 8 16 32 48 64"
+_E = "2 4 8 16 20 32 48"
+_E_FEWER = "4-2 8-2 8-4 16-4 16-8 32-8 32-16"
+_E64 = f"{_E} 64 {_E_FEWER} 64-16 64-32"
+_E96 = f"{_E64} 96=672 96-24=24/672 96-48=48/672"
+_EV7 = f"2 4 8 16 32 48 64 96 128 160 {_E_FEWER} 64-16 64-32 96-24 96-48 128-32 128-64"
+_OLD_D = "1=1/3.5 2=2/7 3=4/14 4=8/28 11=2/14 12=4/28 13=8/56 14=16/112"
+_OLD_DV2 = f"{_OLD_D} 5=16/56 15=20/140"
+_OLD_DS_FEWER = "11-1=1/14 12-1=1/28 12-2=2/28 13-2=2/56 13-4=4/56 14-4=4/112 14-8=8/112"
+_F = "1 2 4 8 16 32 48 64 80"
+_FX = "2 4 8 12 16 24 32 48 64 96=1832 4-2 8-2 8-4 12-6 16-4 16-8 24-6 24-12 32-8 32-16 48-12 48-24 64-16 64-32"
+_FX_FEWER = "96-24=24/1832 96-48=48/1832"
+_L = "8 16 32 48 64 80"
+_M = "8=218.75 16=437.5 32=875 64=1792 128=3892"
+_M_FEWER = "8-2=2/218.75 8-4=4/218.75 16-4=4/437.5 16-8=8/437.5 32-8=8/875 32-16=16/875 64-16=16/1792 64-32=32/1792"
+
+SERIES = (
+    # General purpose.
+    Series("standard_a", "_v2", 2, "1 2 4 8"),
+    Series("standard_a", "m_v2", 8, "2 4 8"),
+    Series("standard_b", "ls", 0, "1=0.5"),
+    Series("standard_b", "s", 0, "1=1 2=4"),
+    Series("standard_b", "ms", 4, "1=2 2 4 8 12 16 20"),
+    Series("standard_b", "s_v2 as_v2", 4, "2 4 8 16 32"),
+    Series("standard_b", "ps_v2", 4, "2 4 8 16"),
+    Series("standard_b", "ls_v2 als_v2", 2, "2 4 8 16 32"),
+    Series("standard_b", "pls_v2", 2, "2 4 8 16"),
+    Series("standard_b", "ts_v2 ats_v2 pts_v2", 0, "2=1"),
+    Series("standard_d", "", 0, _OLD_D),
+    Series("standard_ds", "", 0, _OLD_D),
+    Series("standard_d", "_v2 _v2_promo", 0, _OLD_DV2),
+    Series("standard_ds", "_v2 _v2_promo", 0, f"{_OLD_DV2} {_OLD_DS_FEWER}"),
+    Series("standard_d", "_v3 s_v3 _v4 s_v4 d_v4 ds_v4", 4, _D),
+    Series("standard_d", "a_v4 as_v4", 4, f"{_D} 96"),
+    Series("standard_d", "_v5 s_v5 d_v5 ds_v5 as_v5 ads_v5 as_v6 ads_v6 ps_v6 pds_v6", 4, f"{_D} 96"),
+    Series("standard_d", "s_v6 ds_v6", 4, f"{_D} 96 128 192"),
+    Series("standard_d", "as_v7 ads_v7", 4, f"{_D} 96 128 160"),
+    Series("standard_d", "ps_v5 pds_v5", 4, "2 4 8 16 32 48 64=208"),
+    Series("standard_d", "ls_v5 lds_v5 als_v6 alds_v6 pls_v6 plds_v6", 2, f"{_D} 96"),
+    Series("standard_d", "pls_v5 plds_v5", 2, _D),
+    Series("standard_d", "ls_v6 lds_v6", 2, f"{_D} 96 128"),
+    Series("standard_d", "als_v7 alds_v7", 2, f"{_D} 96 128 160"),
+    Series("standard_dc", "s_v2", 4, "1 2 4"),
+    Series("standard_dc", "_v2", 4, "8"),
+    Series("standard_dc", "s_v3 ds_v3", 8, "1 2 4 8 16 24 32 48"),
+    Series("standard_dc", "as_v5 ads_v5 as_v6 ads_v6 es_v5 eds_v5", 4, f"{_D} 96"),
+    Series("standard_dc", "es_v6 eds_v6", 4, f"{_D} 96 128"),
+    Series("standard_dc", "as_cc_v5 ads_cc_v5", 4, "4 8 16 32 48 64 96"),
+    # For computing.
+    Series("standard_f", "", 2, "1 2 4 8 16"),
+    Series("standard_f", "s", 2, "1 2 4 8 16"),
+    Series("standard_f", "s_v2", 2, f"{_D} 72"),
+    Series("standard_f", "as_v6", 4, _D),
+    Series("standard_f", "als_v6", 2, _D),
+    Series("standard_f", "ams_v6", 8, _D),
+    Series("standard_f", "as_v7 ads_v7", 4, _F),
+    Series("standard_f", "als_v7 alds_v7", 2, _F),
+    Series("standard_f", "ams_v7 amds_v7", 8, f"{_F} 2-1 4-1 4-2 8-2 8-4 16-4 16-8 32-8 32-16 64-16 64-32"),
+    Series("standard_fx", "mds", 21, "4 12 24 36 48"),
+    Series("standard_fx", "ms_v2 mds_v2", 21, f"{_FX} {_FX_FEWER}"),
+    Series("standard_hb", "rs_v2 rs_v3", 0, "120=456 120-16=456 120-32=456 120-64=456 120-96=456"),
+    Series("standard_hb", "rs_v4", 0, "176=768 176-24=768 176-48=768 176-96=768 176-144=768"),
+    Series(
+        "standard_hb",
+        "rs_v5",
+        0,
+        "368=448 368-48=448 368-96=448 368-144=448 368-192=448 368-240=448 368-288=448 368-336=448",
+    ),
+    Series("standard_hc", "rs", 8, "44 44-16 44-32"),
+    Series("standard_hx", "rs", 8, "176 176-24 176-48 176-96 176-144"),
+    # For memory.
+    Series("standard_e", "_v3", 8, f"{_E} 64=432 64i=432"),
+    Series("standard_e", "s_v3", 8, f"{_E} {_E_FEWER} 64=432 64i=432 64-16=16/432 64-32=32/432"),
+    Series("standard_e", "_v4 d_v4", 8, f"{_E} 64=504"),
+    Series("standard_e", "s_v4 ds_v4", 8, f"{_E} {_E_FEWER} 64=504 64-16=16/504 64-32=32/504 80i=504"),
+    Series("standard_e", "a_v4", 8, f"{_E} 64 96=672"),
+    Series("standard_e", "as_v4", 8, f"{_E96} 96i=672"),
+    Series("standard_e", "_v5 d_v5", 8, f"{_E} 64 96=672 104i=672"),
+    Series("standard_e", "s_v5 ds_v5", 8, f"{_E96} 104i=672"),
+    Series("standard_e", "as_v5 ads_v5", 8, f"{_E96} 112i=672"),
+    Series("standard_e", "bs_v5 bds_v5", 8, f"{_D} 96=672 112i=672"),
+    Series("standard_e", "ps_v5 pds_v5", 8, "2 4 8 16 20 32=208"),
+    Series("standard_e", "s_v6 ds_v6", 8, f"{_E64} 96 96-24 96-48 128 128-32 128-64 192i=1832"),
+    Series("standard_e", "as_v6", 8, f"{_E} 64 96=672"),
+    Series("standard_e", "ads_v6", 8, f"{_E} 64 96=672 96-24=24/672 96-48=48/672"),
+    Series("standard_e", "ps_v6 pds_v6", 8, f"{_D} 96=672"),
+    Series("standard_e", "as_v7 ads_v7", 8, _EV7),
+    Series("standard_ec", "as_v5 ads_v5", 8, "2 4 8 16 20 32=192 48 64 96=672"),
+    Series("standard_ec", "ias_v5 iads_v5", 0, "96=672"),
+    Series("standard_ec", "as_cc_v5 ads_cc_v5", 8, "4 8 16 20 32=192 48 64 96=672"),
+    Series("standard_ec", "es_v5 eds_v5", 8, f"{_D} 128=768"),
+    Series("standard_ec", "ies_v5 ieds_v5", 0, "128=768"),
+    Series("standard_ec", "as_v6 ads_v6", 8, f"{_D} 96=672"),
+    Series("standard_ec", "es_v6 eds_v6", 8, _D),
+    Series("standard_g", "", 0, "1=2/28 2=4/56 3=8/112 4=16/224 5=32/448"),
+    Series("standard_gs", "", 0, "1=2/28 2=4/56 3=8/112 4=16/224 4-4=4/224 4-8=8/224 5=32/448 5-8=8/448 5-16=16/448"),
+    Series("standard_m", "", 0, "64=1024 128=2048"),
+    Series("standard_m", "s", 0, "64=1024 128=2048"),
+    Series("standard_m", "m", 0, "64=1792 128=3892"),
+    Series("standard_m", "ls", 8, "32 64"),
+    Series("standard_m", "ts", 6, "32"),
+    Series("standard_m", "ms", 0, f"{_M} {_M_FEWER} 128-32=32/3892 128-64=64/3892"),
+    Series("standard_m", "s_v2", 0, "64=1024 128=2048 192i=2048 208=2850 416=5700 416-208=5700"),
+    Series("standard_m", "ds_v2", 0, "64=1024 128=2048 192i=2048"),
+    Series("standard_m", "ms_v2", 0, "32=875 64=1792 128=3892 192i=4096 208=5700 416=11400 416-208=11400"),
+    Series("standard_m", "dms_v2", 0, "32=875 64=1792 128=3892 192i=4096"),
+    Series("standard_m", "s_8_v2", 0, "416=7600"),
+    Series("standard_m", "s_9_v2", 0, "416=8568"),
+    Series("standard_m", "s_10_v2", 0, "416=9496"),
+    Series("standard_m", "s_v3 ds_v3", 20, "12 24"),
+    Series("standard_m", "s_1_v3 ds_1_v3", 0, "48=974 96=974"),
+    Series("standard_m", "s_2_v3 ds_2_v3", 0, "96=1946"),
+    Series("standard_m", "s_3_v3 ds_3_v3", 0, "176=2794"),
+    Series("standard_m", "s_4_v3 ds_4_v3", 0, "176=3892"),
+    Series("standard_m", "s_6_v3 ds_6_v3", 0, "416=5696"),
+    Series("standard_m", "s_8_v3 ds_8_v3", 0, "416=7600"),
+    Series("standard_m", "s_12_v3 ds_12_v3", 0, "624=11400 832=11400"),
+    Series("standard_m", "s_16_v3 ds_16_v3", 0, "832i=15200"),
+    Series("standard_m", "bs_v3 bds_v3", 8, "16 32 48 64 96 128 128-64=64/1024 176=1536 176-88=88/1536"),
+    Series("standard_m", "bs_v3", 0, "416=3800"),
+    Series("standard_m", "bds_1_v3", 0, "64=1397 64-32=1397"),
+    Series("standard_m", "bds_2_v3", 0, "96=1946 96-48=1946"),
+    Series("standard_m", "bds_3_v3", 0, "128=2794 128-64=2794"),
+    Series("standard_m", "bds_4_v3", 0, "176=3892 176-88=3892"),
+    # For local disks.
+    Series("standard_l", "s", 8, "4 8 16 32"),
+    Series("standard_l", "s_v2 s_v3 as_v3", 8, _L),
+    Series("standard_l", "s_v4 as_v4", 8, f"2 4 {_L} 96"),
+    Series("standard_l", "aos_v4", 8, "2 4 8 12 16 24 32"),
+    # With GPUs. A part of a GPU counts as one: the machine has one device.
+    Series("standard_nc", "s_v3", 0, "6=6/112/1 12=12/224/2 24=24/448/4", "v100"),
+    Series("standard_nc", "rs_v3", 0, "24=24/448/4", "v100"),
+    Series("standard_nc", "as_t4_v3", 0, "4=4/28/1 8=8/56/1 16=16/110/1 64=64/440/4", "t4"),
+    Series("standard_nc", "ads_a10_v4", 0, "8=8/100/1 16=16/200/1 32=32/400/2", "a10"),
+    Series("standard_nc", "ads_a100_v4", 0, "24=24/220/1 48=48/440/2 96=96/880/4", "a100"),
+    Series("standard_nc", "ads_h100_v5", 0, "40=40/320/1", "h100"),
+    Series("standard_nc", "adis_h100_v5", 0, "80=80/640/2", "h100"),
+    Series("standard_ncc", "ads_h100_v5", 0, "40=40/320/1", "h100"),
+    Series("standard_nd", "rs_v2", 0, "40=40/672/8", "v100"),
+    Series("standard_nd", "asr_v4", 0, "96=96/900/8", "a100"),
+    Series("standard_nd", "amsr_a100_v4", 0, "96=96/1800/8", "a100"),
+    Series("standard_nd", "isr_h100_v5", 0, "96=96/1900/8", "h100"),
+    Series("standard_nd", "isr_h200_v5", 0, "96=96/1850/8", "h200"),
+    Series("standard_nd", "isr_ndr_gb200_v6", 0, "128=128/864/4", "gb200"),
+    Series("standard_nd", "isr_gb300_v6", 0, "128=128/864/4", "gb300"),
+    Series("standard_nv", "s_v2", 0, "6=6/112/1 12=12/224/2 24=24/448/4", "m60"),
+    Series("standard_nv", "s_v3", 0, "12=12/112/1 24=24/224/2 48=48/448/4", "m60"),
+    Series("standard_nv", "ads_a10_v5", 0, "6=6/55/1 12=12/110/1 18=18/220/1 36=36/440/1 72=72/880/2", "a10"),
+    Series("standard_nv", "adms_a10_v5", 0, "36=36/880/1", "a10"),
+    # With accelerators of others than NVIDIA, which are not counted.
+    Series("standard_nd", "isr_mi300x_v5 is_mi300x_v5", 0, "96=1850"),
+    Series("standard_ng", "ads_v620_v1", 2, "8 16 32"),
+    Series("standard_ng", "adms_v620_v1", 0, "32=176"),
+    Series("standard_np", "s", 16.8, "10 20 40"),
+    Series("standard_nv", "as_v4", 3.5, "4 8 16 32"),
+    Series("standard_nv", "ads_v710_v5", 0, "4=16 8=32 12=64 24=128"),
+    Series("standard_nv", "adms_v710_v5", 0, "28=160"),
+)

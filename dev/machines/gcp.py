@@ -1,0 +1,115 @@
+"""Google Compute Engine's predefined machine types. Custom ones say their size in their name: no table has them."""
+
+from dev.machines.series import Series
+
+SOURCE = "series of the documentation of Compute Engine: machine families, GPUs"
+DATE = "2026-12-01"
+
+_N2 = "2 4 8 16 32 48 64 80"
+_C3 = "4 8 22 44 88 176"
+_C4 = "8 16 24 32 48 96 144 192 288"
+_C4A = "4 8 16 32 48 64 72"
+_C4N = "8 16 24 48 96 192"
+_C4D = "8=31 16=62 32=124 48=186 64=248 96=372 192=744 384=1488"
+_C4D_HIGHMEM = "8=63 16=126 32=252 48=378 64=504 96=756 192=1512 384=3024"
+
+SERIES = (
+    # General purpose. Shared cores count as the API counts them.
+    Series("f1-", "", 0, "micro=1/0.6"),
+    Series("g1-", "", 0, "small=1/1.7"),
+    Series("e2-", "", 0, "micro=2/1 small=2/2 medium=2/4"),
+    Series("e2-standard-", "", 4, "2 4 8 16 32"),
+    Series("e2-highmem-", "", 8, "2 4 8 16"),
+    Series("e2-highcpu-", "", 1, "2 4 8 16 32"),
+    Series("n1-standard-", "", 3.75, "1 2 4 8 16 32 64 96"),
+    Series("n1-highmem-", "", 6.5, "2 4 8 16 32 64 96"),
+    Series("n1-highcpu-", "", 0.9, "2 4 8 16 32 64 96"),
+    Series("n2-standard-", "", 4, f"{_N2} 96 128"),
+    Series("n2-highmem-", "", 8, f"{_N2} 96 128=864"),
+    Series("n2-highcpu-", "", 1, f"{_N2} 96"),
+    Series("n2d-standard-", "", 4, f"{_N2} 96 128 224"),
+    Series("n2d-highmem-", "", 8, f"{_N2} 96"),
+    Series("n2d-highcpu-", "", 1, f"{_N2} 96 128 224"),
+    Series("n4-standard-", "", 4, _N2),
+    Series("n4-highmem-", "", 8, _N2),
+    Series("n4-highcpu-", "", 2, _N2),
+    Series("n4a-standard-", "", 4, "1 2 4 8 16 32 48 64"),
+    Series("n4a-highmem-", "", 8, "1 2 4 8 16 32 48 64"),
+    Series("n4a-highcpu-", "", 2, "1 2 4 8 16 32 48 64"),
+    Series("n4d-standard-", "", 4, f"{_N2} 96"),
+    Series("n4d-highmem-", "", 8, f"{_N2} 96"),
+    Series("n4d-highcpu-", "", 2, f"{_N2} 96"),
+    Series("t2d-standard-", "", 4, "1 2 4 8 16 32 48 60"),
+    Series("t2a-standard-", "", 4, "1 2 4 8 16 32 48"),
+    # For computing.
+    Series("c2-standard-", "", 4, "4 8 16 30 60"),
+    Series("c2d-standard-", "", 4, "2 4 8 16 32 56 112"),
+    Series("c2d-highmem-", "", 8, "2 4 8 16 32 56 112"),
+    Series("c2d-highcpu-", "", 2, "2 4 8 16 32 56 112"),
+    Series("c3-standard-", "", 4, f"{_C3} 192-metal=192/768"),
+    Series("c3-standard-", "-lssd", 4, _C3),
+    Series("c3-highmem-", "", 8, f"{_C3} 192-metal=192/1536"),
+    Series("c3-highcpu-", "", 2, f"{_C3} 192-metal=192/512"),
+    Series("c3d-standard-", "", 4, "4 8 16 30 60 90 180 360"),
+    Series("c3d-standard-", "-lssd", 4, "8 16 30 60 90 180 360"),
+    Series("c3d-highmem-", "", 8, "4 8 16 30 60 90 180 360"),
+    Series("c3d-highmem-", "-lssd", 8, "8 16 30 60 90 180 360"),
+    Series("c3d-highcpu-", "", 2, "4 8 16 30=59 60=118 90=177 180=354 360=708"),
+    Series("c4-standard-", "", 3.75, f"2=7 4 {_C4} 288-metal=288/1080 288-lssd-metal=288/1080"),
+    Series("c4-standard-", "-lssd", 3.75, f"4 {_C4}"),
+    Series("c4-highmem-", "", 7.75, f"2=15 4 {_C4} 288-metal=288/2232 288-lssd-metal=288/2232"),
+    Series("c4-highmem-", "-lssd", 7.75, f"4 {_C4}"),
+    Series("c4-highcpu-", "", 2, f"2 4 {_C4} 288-metal=288/576"),
+    Series("c4a-standard-", "", 4, f"1 2 {_C4A}"),
+    Series("c4a-standard-", "-lssd", 4, _C4A),
+    Series("c4a-highmem-", "", 8, f"1 2 {_C4A} 96-metal=96/768"),
+    Series("c4a-highmem-", "-lssd", 8, _C4A),
+    Series("c4a-highcpu-", "", 2, f"1 2 {_C4A}"),
+    Series("c4d-standard-", "", 4, f"2=7 4=15 {_C4D} 384-metal=384/1536"),
+    Series("c4d-standard-", "-lssd", 4, _C4D),
+    Series("c4d-highmem-", "", 8, f"2=15 4=31 {_C4D_HIGHMEM} 384-metal=384/3072"),
+    Series("c4d-highmem-", "-lssd", 8, _C4D_HIGHMEM),
+    Series("c4d-highcpu-", "", 1.875, "2=3 4=7 8 16 32 48 64 96 192 384 384-metal=384/768"),
+    Series("c4n-standard-", "", 3.75, f"2=7 4 {_C4N}"),
+    Series("c4n-highmem-", "", 7.75, f"2=15 4 {_C4N}"),
+    Series("c4n-highcpu-", "", 2, f"2 4 {_C4N}"),
+    Series("h3-standard-", "", 4, "88"),
+    Series("h4d-standard-", "", 0, "192=720"),
+    Series("h4d-highmem-", "", 0, "192=1488 192-lssd=192/1488"),
+    # For memory and for local disks.
+    Series("m1-megamem-", "", 0, "96=1433.6"),
+    Series("m1-ultramem-", "", 0, "40=961 80=1922 160=3844"),
+    Series("m2-megamem-", "", 0, "416=5888"),
+    Series("m2-ultramem-", "", 0, "208=5888 416=11776"),
+    Series("m2-hypermem-", "", 0, "416=8832"),
+    Series("m3-megamem-", "", 0, "64=976 128=1952"),
+    Series("m3-ultramem-", "", 0, "32=976 64=1952 128=3904"),
+    Series("m4-megamem-", "", 0, "28=372 56=744 112=1488 224=2976"),
+    Series("m4-ultramem-", "", 0, "56=1488 112=2976 224=5952"),
+    Series("m4-hypermem-", "", 0, "16=248 32=496 64=992"),
+    Series("m4n-megamem-", "", 0, "28=372 56=744 112=1488"),
+    Series("m4n-ultramem-", "", 0, "56=1488 112=2976"),
+    Series("m4n-hypermem-", "", 0, "16=248 32=496 64=992"),
+    Series("z3-highmem-", "-standardlssd", 8, "14 22 44 88 176"),
+    Series("z3-highmem-", "-highlssd", 8, "8 16 22 32 36 44 88"),
+    Series("z3-highmem-", "", 8, "8 14 22 30 36 44 88 176 192-highlssd-metal=192/1536"),
+    # With GPUs, which are part of the machine.
+    Series("a2-highgpu-", "", 0, "1g=12/85/1 2g=24/170/2 4g=48/340/4 8g=96/680/8", "nvidia-tesla-a100"),
+    Series("a2-megagpu-", "", 0, "16g=96/1360/16", "nvidia-tesla-a100"),
+    Series("a2-ultragpu-", "", 0, "1g=12/170/1 2g=24/340/2 4g=48/680/4 8g=96/1360/8", "nvidia-a100-80gb"),
+    Series("a3-highgpu-", "", 0, "1g=26/234/1 2g=52/468/2 4g=104/936/4 8g=208/1872/8", "nvidia-h100-80gb"),
+    Series("a3-edgegpu-", "", 0, "8g=208/1872/8", "nvidia-h100-80gb"),
+    Series("a3-edgegpu-", "-nolssd", 0, "8g=208/1872/8", "nvidia-h100-80gb"),
+    Series("a3-megagpu-", "", 0, "8g=208/1872/8", "nvidia-h100-mega-80gb"),
+    Series("a3-ultragpu-", "", 0, "8g=224/2952/8", "nvidia-h200-141gb"),
+    Series("a4-highgpu-", "", 0, "8g=224/3968/8", "nvidia-b200"),
+    Series("a4x-highgpu-", "", 0, "4g=140/884/4", "nvidia-gb200"),
+    Series(
+        "g2-standard-",
+        "",
+        0,
+        "4=4/16/1 8=8/32/1 12=12/48/1 16=16/64/1 24=24/96/2 32=32/128/1 48=48/192/4 96=96/384/8",
+        "nvidia-l4",
+    ),
+    Series("g4-standard-", "", 0, "48=48/180/1 96=96/360/2 192=192/720/4 384=384/1440/8", "nvidia-rtx-pro-6000"),
+)
