@@ -71,7 +71,7 @@ e2e: $(DEV_STAMP) ## Run the end-to-end suite on a cluster: KUBECONFIG=FILE; E2E
 kind: $(DEV_STAMP) ## Install the chart on a kind cluster and run the suite against it; KEEP=1 keeps the cluster
 	@$(BIN)/python -m dev.kind
 
-manifests: $(DEV_STAMP) ## Make what is derived from the chart and the CRD: the chart's README, manifests/install.yaml
+manifests: $(DEV_STAMP) ## Make what is derived: the CRD's descriptions, the tables of its page, the chart's README, manifests/install.yaml
 	@$(BIN)/python -m dev.manifests
 
 bench: $(DEV_STAMP) ## Measure all (25 min), or ARGS="life --jobs 500"; results go to bench/results

@@ -7,7 +7,9 @@ from dev.manifests import files, helm
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m dev.manifests", description="The files derived from the chart.")
+    parser = argparse.ArgumentParser(
+        prog="python -m dev.manifests", description="The files derived from the chart and the fields."
+    )
     parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 where one is not current")
     arguments = parser.parse_args()
     try:

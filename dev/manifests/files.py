@@ -3,12 +3,13 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from dev.manifests import helm, values
+from dev.manifests import descriptions, fields, helm, values
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "manifests" / "chart"
 CRD = ROOT / "crds" / "jennahjob.yaml"
 TENANT_CRD = ROOT / "crds" / "jennahtenant.yaml"
+PAGE = ROOT / "docs" / "jennahjob.md"
 INSTALL_VALUES = ROOT / "manifests" / "install-values.yaml"
 RELEASE, NAMESPACE = "jennah", "jennah-system"
 
@@ -35,7 +36,7 @@ def check() -> list[Path]:
 
 
 def _stale(*, writes: bool) -> Iterator[Path]:
-    # One after the other: what is rendered last holds the CRD's copy.
+    # One after the other: the CRD is copied into the chart, and what is rendered last holds that copy.
     for path, make in _FILES.items():
         text = make()
         if not path.exists() or path.read_text() != text:
@@ -43,6 +44,14 @@ def _stale(*, writes: bool) -> Iterator[Path]:
                 path.parent.mkdir(exist_ok=True)
                 path.write_text(text)
             yield path
+
+
+def _crd() -> str:
+    return descriptions.described(CRD.read_text(), fields.descriptions())
+
+
+def _page() -> str:
+    return fields.with_tables(PAGE.read_text())
 
 
 def _readme() -> str:
@@ -55,6 +64,8 @@ def _install() -> str:
 
 
 _FILES: dict[Path, Callable[[], str]] = {
+    CRD: _crd,
+    PAGE: _page,
     CHART / "files" / CRD.name: CRD.read_text,
     CHART / "files" / TENANT_CRD.name: TENANT_CRD.read_text,
     CHART / "README.md": _readme,

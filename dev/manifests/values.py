@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 import yaml
 
+from dev.manifests import marks
+
 BEGIN = "<!-- values: made from values.yaml by `make manifests` -->"
 END = "<!-- end of values -->"
 
@@ -25,12 +27,8 @@ class Value(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def with_tables(readme: str, text: str) -> str:
-    """The README with its tables made anew. Raises ValueError where it has no place for them."""
-    before, begin, rest = readme.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the README has no {BEGIN} … {END}")
-    return f"{before}{BEGIN}\n{tables(text)}{END}{after}"
+    """The README with its tables of today. Raises ValueError where it has no place for them."""
+    return marks.replaced(readme, BEGIN, END, tables(text))
 
 
 def tables(text: str) -> str:

@@ -48,7 +48,7 @@ def test_tables_hold_what_the_comments_say() -> None:
     ]
     assert values.undocumented(text + "g:\n  h: 2\n") == ["g.h"]
     assert '| `a.c.d` | `{"e": "x\\|y"}` |' in values.tables(text)
-    with pytest.raises(ValueError, match="the README has no"):
+    with pytest.raises(ValueError, match="the text has no"):
         values.with_tables("no place", text)
 
 
