@@ -3,9 +3,9 @@
 import pytest
 
 from controller.domain.errors import Invalid
-from controller.domain.job import JobSpec, Resources
+from controller.domain.job import Gpu, JobSpec, Resources
 from controller.domain.records import routing
-from controller.domain.resources import Profiles, ResourceSet, cpu_millis, memory_mib, resolve
+from controller.domain.resources import Profiles, ResourceSet, Sizing, cpu_millis, memory_mib, resolve, size
 
 
 def figures(spec: JobSpec, profiles: Profiles | None = None) -> tuple[int, int, int]:
@@ -82,3 +82,107 @@ def test_routing_labels(machine_type: str | None, resources: ResourceSet, comple
     assert route.complexity_level == level
     assert (route.assigned_service == "CLOUD_BATCH") == (level == "COMPLEX")
     assert route.reason
+
+
+def sizing(
+    machine_type: str | None = None, resources: Resources | None = None, profiles: Profiles | None = None
+) -> Sizing:
+    return size(JobSpec(image="i", machine_type=machine_type, resources=resources), profiles or Profiles())
+
+
+@pytest.mark.parametrize(
+    ("machine_type", "expected"),
+    [
+        ("n1-highmem-16", (16000, 106496, 3600)),
+        ("n1-standard-1", (1000, 3840, 3600)),
+        ("c2-standard-60", (60000, 245760, 3600)),
+        ("r5.xlarge", (4000, 32768, 3600)),
+        ("Standard_D2s_v3", (2000, 8192, 3600)),
+        ("x-unknown-1", (2000, 4096, 3600)),
+    ],
+)
+def test_a_machine_type_alone_is_all_of_that_machine(machine_type: str, expected: tuple[int, int, int]) -> None:
+    assert figures(JobSpec(image="i", machine_type=machine_type)) == expected
+
+
+def test_a_machine_type_goes_before_the_profile_and_after_what_was_asked_for() -> None:
+    spec = JobSpec(image="i", machine_type="n1-standard-4", resources=Resources(profile="xlarge", cpu="500m"))
+    assert figures(spec) == (500, 15360, 14400)
+
+
+def test_what_the_settings_say_of_a_machine_type_goes_before_the_table() -> None:
+    profiles = Profiles(machine_type_resources={"e2-standard-4": ResourceSet(cpu_millis=3500)})
+    assert figures(JobSpec(image="i", machine_type="e2-standard-4"), profiles) == (3500, 16384, 3600)
+    told = sizing("e2-standard-4", profiles=profiles)
+    assert (told.takes_all_cpu, told.takes_all_memory) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("resources", "words"),
+    [
+        (
+            Resources(memory="16Gi"),
+            r"resources\.memory: 16384 MiB do not fit on the machine type n1-standard-4.* 15360",
+        ),
+        (Resources(cpu="4001m"), r"resources\.cpu: 4001m do not fit on the machine type n1-standard-4.* 4000m"),
+        (Resources(cpu="1", memory="15361Mi"), r"resources\.memory: 15361 MiB do not fit"),
+    ],
+)
+def test_more_than_the_machine_has_is_refused(resources: Resources, words: str) -> None:
+    with pytest.raises(Invalid, match=words):
+        figures(JobSpec(image="i", machine_type="n1-standard-4", resources=resources))
+
+
+def test_exactly_what_the_machine_has_is_taken() -> None:
+    wanted = Resources(cpu=4, memory="15Gi")
+    assert figures(JobSpec(image="i", machine_type="n1-standard-4", resources=wanted))[:2] == (4000, 15360)
+
+
+def test_the_sizing_of_a_job_without_a_machine_type() -> None:
+    assert sizing() == sizing(resources=Resources(cpu="1")) == Sizing()
+
+
+def test_the_sizing_of_a_machine_type_alone() -> None:
+    told = sizing("n1-standard-4")
+    assert told.machine is not None
+    assert (told.machine.name, told.takes_all_cpu, told.takes_all_memory) == ("n1-standard-4", True, True)
+    assert (told.is_unknown_machine, told.gpu, told.shared_memory_mib) == (False, None, 0)
+
+
+def test_what_was_asked_for_is_not_the_machines() -> None:
+    told = sizing("n1-standard-4", Resources(cpu="1"))
+    assert (told.takes_all_cpu, told.takes_all_memory) == (False, True)
+    told = sizing("n1-standard-4", Resources(memory="1Gi"))
+    assert (told.takes_all_cpu, told.takes_all_memory) == (True, False)
+    told = sizing("n1-standard-4", Resources(profile="large"))
+    assert (told.takes_all_cpu, told.takes_all_memory) == (True, True), "a profile comes after the machine type"
+
+
+def test_a_machine_type_that_neither_the_tables_nor_the_settings_know_is_told() -> None:
+    assert sizing("x-unknown-1").is_unknown_machine
+    known = Profiles(machine_type_resources={"x-unknown-1": ResourceSet(memory_mib=1)})
+    assert not sizing("x-unknown-1", profiles=known).is_unknown_machine
+
+
+def test_gpus_of_the_machine_type_are_implied_unless_some_are_asked_for() -> None:
+    told = sizing("a2-highgpu-2g")
+    assert (told.gpu, told.is_gpu_implied) == (Gpu(count=2, type="nvidia-tesla-a100"), True)
+    told = sizing("a2-highgpu-2g", Resources(gpu=Gpu(count=1)))
+    assert (told.gpu, told.is_gpu_implied) == (Gpu(count=1), False)
+    told = sizing(None, Resources(gpu=Gpu(count=1, type="t4")))
+    assert (told.gpu, told.is_gpu_implied) == (Gpu(count=1, type="t4"), False)
+
+
+def test_shared_memory_is_what_is_asked_for_else_half_of_the_memory_with_gpus() -> None:
+    assert sizing(None, Resources(shared_memory="1Gi", memory="4Gi")).shared_memory_mib == 1024
+    assert sizing(None, Resources(memory="4Gi", gpu=Gpu(count=1))).shared_memory_mib == 2048
+    assert sizing("g2-standard-4").shared_memory_mib == 8192
+    assert sizing("g2-standard-4", Resources(shared_memory="100Mi")).shared_memory_mib == 100
+
+
+def test_all_of_the_memory_can_be_shared_and_no_more() -> None:
+    assert sizing(None, Resources(shared_memory="4Gi", memory="4Gi")).shared_memory_mib == 4096
+    with pytest.raises(Invalid, match=r"resources\.sharedMemory: 4097 MiB are more than the memory of 4096 MiB"):
+        sizing(None, Resources(shared_memory="4097Mi", memory="4Gi"))
+    with pytest.raises(Invalid, match=r"^resources\.sharedMemory: 'much' is not"):
+        sizing(None, Resources(shared_memory="much"))
