@@ -12,7 +12,7 @@ UV_COMPILE := $(BIN)/uv pip compile --generate-hashes --universal --python-versi
 unexport $(filter-out PYTHON,$(filter PYTHON% PYTEST_%,$(.VARIABLES)))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run test e2e kind check lint types imports format proto manifests bench bench-quick soak lock clean
+.PHONY: help install demo run test e2e kind check lint types imports format proto manifests golden bench bench-quick soak lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ kind: $(DEV_STAMP) ## Install the chart on a kind cluster and run the suite agai
 
 manifests: $(DEV_STAMP) ## Make what is derived: the CRD's descriptions, the tables of its page, the chart's README, manifests/install.yaml
 	@$(BIN)/python -m dev.manifests
+
+golden: $(DEV_STAMP) ## Write what each service is sent for the specs in tests/controller/providers/real_specs; review the difference
+	@$(BIN)/python -m tests.controller.providers.golden
 
 bench: $(DEV_STAMP) ## Measure all (25 min), or ARGS="life --jobs 500"; results go to bench/results
 	@$(BIN)/python -m dev.bench $(ARGS)

@@ -73,6 +73,9 @@ async def test_defaults_are_filled_in(client: KubeClient) -> None:
         ({"jobId": "Upper"}, "spec.jobId"),
         ({"deletionPolicy": "Keep"}, "spec.deletionPolicy"),
         ({"args": "not a list"}, "spec.args"),
+        ({"command": ["sh", "x" * 131_072]}, "spec.command[1]"),
+        ({"args": ["x" * 131_072]}, "spec.args[0]"),
+        ({"env": [{"name": "A", "value": "x" * 131_070}]}, "spec.env[0].value"),
     ],
 )
 async def test_what_cannot_be_meant_is_refused(client: KubeClient, spec: dict[str, Any], message: str) -> None:
@@ -80,6 +83,12 @@ async def test_what_cannot_be_meant_is_refused(client: KubeClient, spec: dict[st
         await client.post(paths.jobs("default"), job(**spec))
     assert message in str(refused.value)
     assert (await client.get(paths.jobs("default")))["items"] == []
+
+
+async def test_the_longest_words_that_linux_takes_are_taken(client: KubeClient) -> None:
+    longest = {"command": ["x" * 131_071], "args": ["x" * 131_071], "env": [{"name": "A", "value": "x" * 131_069}]}
+    created = await client.post(paths.jobs("default"), job(**longest))
+    assert {name: created["spec"][name] for name in longest} == longest
 
 
 FULL = {
