@@ -53,11 +53,11 @@ def sentences(path: str) -> list[str]:
 
 
 def _words(cell: Cell) -> str:
-    if cell.support is Support.BY_OPERATOR:
-        return ""  # alike on all services: the field's meaning says it
+    """As plain text: `kubectl explain` shows no Markdown. "" where there is nothing to add to the field's meaning."""
+    how = cell.how.replace("`", "")
     if cell.support in (Support.NOT_HONOURED, Support.REFUSED):
-        return f"{cell.support.value}{': ' + cell.how if cell.how else ''}"
-    return cell.how or ("" if cell.support is Support.HONOURED else cell.support.value)
+        return f"{cell.support.value}{': ' + how if how else ''}"
+    return how or ("" if cell.support in (Support.HONOURED, Support.BY_OPERATOR) else cell.support.value)
 
 
 def with_tables(page: str) -> str:

@@ -98,7 +98,12 @@ def test_what_services_do_otherwise_is_said_once_for_all_that_do(monkeypatch: py
     field = "activeDeadlineSeconds"
     columns: dict[str, Column] = {
         "gcp": {field: honoured(), "spot": not_honoured("spot"), "gcp.network": honoured("by its full name")},
-        "aws": {field: rounded(field, "at least 60 s"), "spot": honoured("by the queue"), "suspend": by_operator()},
+        "aws": {
+            field: rounded(field, "at least 60 s"),
+            "spot": honoured("by the queue"),
+            "suspend": by_operator(),
+            "pendingDeadlineSeconds": by_operator("at most `2 days`"),
+        },
         "azure": {field: per_attempt(), "spot": refused("the pool decides")},
         "kubernetes": {field: per_attempt(), "gcp": refused("not Google's")},
         "local": {},
@@ -110,6 +115,7 @@ def test_what_services_do_otherwise_is_said_once_for_all_that_do(monkeypatch: py
         "AWS Batch: by the queue.",
         "Azure Batch: refused: the pool decides.",
     ]
+    assert fields.sentences("pendingDeadlineSeconds") == ["AWS Batch: at most 2 days."]
     assert fields.sentences("suspend") == fields.sentences("gcp") == []
     page = fields.with_tables(f"before\n{fields.BEGIN}\nof yesterday\n{fields.END}\nafter\n")
     assert page.startswith(f"before\n{fields.BEGIN}\n| field |")
