@@ -13,7 +13,7 @@ import msgspec
 
 CLOUDS = ("gcp", "aws", "azure")
 
-_CUSTOM = re.compile(r"(?:(?:n[124][ad]?|e2)-)?custom-(\d{1,3})-(\d{1,8})(?:-ext)?")
+_CUSTOM = re.compile(r"(?:(?:n[124][ad]?|e2)-)?custom-([1-9]\d{0,2})-([1-9]\d{0,7})(?:-ext)?")
 """Google's types of any size say in their name what they have: CPUs and memory in MiB."""
 
 

@@ -34,7 +34,7 @@ COLUMN: Column = {
     "parallelism": rounded("parallelism", "5,000 at most"),
     "priority": honoured("higher first, among the project's jobs in the region"),
     "labels": rounded("labels", "lower case letters, digits, _ and -, 63 at most; others become legal"),
-    "provider": honoured(),
+    "provider": by_operator(),
     "gcp": honoured(),
     "gcp.network": honoured(f"a name or a path; {_BY_TEMPLATE}"),
     "gcp.subnetwork": honoured(f"a name or a path; {_BY_TEMPLATE}"),
