@@ -120,6 +120,8 @@ def test_each_type_of_a_family_with_gpus_has_them(cloud: str, family: str) -> No
     assert [name for name, row in rows.items() if len(row) == 2 and "mi300x" not in name] == []
 
 
-@pytest.mark.parametrize("name", ["", None, "e2-standard-5", "E2-STANDARD-4", "custom-x-1", "custom-0-4096", "g2-custom-4-16384"])
+@pytest.mark.parametrize(
+    "name", ["", None, "e2-standard-5", "E2-STANDARD-4", "custom-x-1", "custom-0-4096", "g2-custom-4-16384"]
+)
 def test_what_is_not_known_is_none(name: str | None) -> None:
     assert machines.find(name) is None
