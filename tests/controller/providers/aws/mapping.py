@@ -22,7 +22,7 @@ SETTINGS = AwsSettings(
     job_queues={
         "spot": "jennah-spot",
         "gpu": "jennah-gpu",
-        "a100": "jennah-gpu",
+        "a100": "jennah-a100",
         "g5.xlarge": "jennah-gpu",
         "r5.xlarge": "jennah-r5",
         "x9.none": "jennah-x9",
