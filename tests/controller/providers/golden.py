@@ -1,6 +1,7 @@
 """What each adapter makes of the real specs, in files that a person reviews. ``make golden`` writes them."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ import yaml
 from controller.domain.errors import Invalid, Permanent
 from controller.domain.job import Job, parse
 from tests.controller.providers.mapped import PROVIDERS, mapped
+
+_NUMBERS = re.compile(r"\[\s+(?:\d+,\s+)*\d+\s+\]")
+"""Lists of numbers, such as exit codes, are one line each."""
 
 HERE = Path(__file__).parent
 SPECS = sorted((HERE / "real_specs").glob("*.yaml"))
@@ -26,7 +30,8 @@ def job(spec: Path) -> Job:
 
 def text(provider: str, spec: Path) -> str:
     """What is sent and remarked, or with which words it is refused."""
-    return json.dumps(_made(provider, job(spec)), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    lines = json.dumps(_made(provider, job(spec)), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    return _NUMBERS.sub(lambda numbers: " ".join(numbers[0].split()), lines)
 
 
 def _made(provider: str, wanted: Job) -> dict[str, Any]:
