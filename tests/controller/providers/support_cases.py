@@ -137,6 +137,10 @@ OVERRIDES: Mapping[tuple[str, str], Case] = {
         base={"resources": {"cpu": 4, "memory": "28Gi", "gpu": {"count": 1}}},
         path="resources",
     ),
+    ("kubernetes", "serviceAccount"): Case("batch"),
+    ("kubernetes", "labels"): Case({"app.kubernetes.io/name": "tool"}),
+    ("local", "resources.cpu"): Case("1500m", base={"resources": {}}),
+    ("local", "resources.memory"): Case("3500Mi", base={"resources": {}}),
 }
 """What a service must be given in another form."""
 
