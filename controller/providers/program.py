@@ -4,15 +4,14 @@ from collections.abc import Mapping
 
 from controller.domain import program, reasons
 from controller.domain.errors import Invalid, Permanent
+from controller.domain.fields import BLOCKS
 from controller.domain.job import JobSpec
-
-_BLOCKS = ("gcp", "aws", "azure", "kubernetes")
 
 
 def check(spec: JobSpec, env: Mapping[str, str], provider: str) -> None:
     """Raises Permanent(INVALID_SPEC) for an image's name that is none, for what Linux starts no program with, and for
     the block of another service than the one that the job goes to: whoever wrote it wants the job there."""
-    for block in _BLOCKS:
+    for block in BLOCKS:
         if block != provider and getattr(spec, block) is not None:
             raise invalid(block, f"the job goes to {provider}: leave the block out, or set spec.provider to {block}")
     try:

@@ -6,7 +6,7 @@ import pytest
 
 from controller.domain import program, reasons
 from controller.domain.errors import Invalid, Permanent
-from controller.domain.job import JobSpec
+from controller.domain.job import AwsOptions, JobSpec
 from controller.providers import program as rules
 
 LONGEST = 131_071
@@ -89,9 +89,14 @@ def test_callers_name_the_parts_as_they_know_them() -> None:
 
 
 def test_rules_of_services_begin_with_it() -> None:
-    rules.check(JobSpec(image="busybox", command=("sh",), args=("-c",)), {"A": "1"})
+    rules.check(JobSpec(image="busybox", command=("sh",), args=("-c",)), {"A": "1"}, "gcp")
     with pytest.raises(Permanent, match=r"^spec\.args\[0\] has") as error:
-        rules.check(JobSpec(image="busybox", args=("x" * 200_000,)), {})
+        rules.check(JobSpec(image="busybox", args=("x" * 200_000,)), {}, "gcp")
+    assert error.value.reason == reasons.INVALID_SPEC
+    for_aws = JobSpec(image="busybox", aws=AwsOptions(job_queue="q"))
+    rules.check(for_aws, {}, "aws")
+    with pytest.raises(Permanent, match=r"^spec\.aws: the job goes to gcp") as error:
+        rules.check(for_aws, {}, "gcp")
     assert error.value.reason == reasons.INVALID_SPEC
     refused = rules.invalid("resources.gpu", "Fargate has none")
     assert (str(refused), refused.reason) == ("spec.resources.gpu: Fargate has none", reasons.INVALID_SPEC)
