@@ -25,6 +25,7 @@ LIMIT_SECONDS = 60.0
 VALUES: dict[str, Any] = {
     "provider": {"name": "gcp", "region": "r", "gcp": {"projectId": "p"}},
     "database": {"provider": "postgres", "endpointSecret": {"name": "unused"}},
+    "api": {"auth": {"tokensSecret": {"name": "unused"}}},
 }
 
 

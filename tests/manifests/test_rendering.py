@@ -134,7 +134,7 @@ def test_what_a_pod_refers_to_is_there(case: str) -> None:
     """Volumes of mounts, ports of probes; accounts and ConfigMaps, unless they are the user's own."""
     objects = render(case)
     made = {(found["kind"], found["metadata"]["name"]) for found in objects}
-    own = {"mine", "mine-too", "my-profiles", "database-ca"}
+    own = {"mine", "mine-too", "my-profiles", "database-ca", "issuer-ca"}
     for workload in chart.workloads(objects):
         spec = chart.pod_spec(workload)
         account = spec["serviceAccountName"]
@@ -185,7 +185,7 @@ def test_services_and_policies_open_ports_that_the_pods_have(case: str) -> None:
         name = found["metadata"]["name"].removesuffix("-metrics")
         if found["kind"] == "Service":
             assert {port["targetPort"] for port in found["spec"]["ports"]} <= ports[name]
-        if found["kind"] == "NetworkPolicy":
+        if found["kind"] == "NetworkPolicy" and found["metadata"]["namespace"] == chart.NAMESPACE:
             assert {port["port"] for rule in found["spec"]["ingress"] for port in rule["ports"]} <= ports[name]
 
 

@@ -31,62 +31,52 @@ API_WATCHED = {f"{JOBS}: get list patch delete", "namespaces: get"}
 API_JOBS = {f"{JOBS}: create", "secrets: get create"}
 REVIEWS = {"authentication.k8s.io/tokenreviews: create", "authorization.k8s.io/subjectaccessreviews: create"}
 
+CONFINED = {
+    "jennah-controller in jennah-jobs": OPERATOR,
+    "jennah-controller in jennah-system": LEASE,
+    "jennah-api in jennah-jobs": API_JOBS | API_WATCHED,
+}
+"""By default nothing is granted but in the namespace of jobs, and the lease beside the programs."""
+CLUSTER_WIDE = {
+    "jennah-controller in *": OPERATOR,
+    "jennah-controller in jennah-system": LEASE,
+    "jennah-api in *": API_WATCHED,
+    "jennah-api in jennah-jobs": API_JOBS,
+}
+
 EXPECTED = {
-    "the least": {
-        "jennah-controller in *": OPERATOR,
-        "jennah-controller in jennah-system": LEASE,
-        "jennah-api in *": API_WATCHED,
-        "jennah-api in jennah-jobs": API_JOBS,
-    },
+    "the least": CONFINED,
+    "all namespaces": CLUSTER_WIDE,
     "a few namespaces": {
-        "jennah-controller in jennah-jobs": OPERATOR,
+        **CONFINED,
         "jennah-controller in team-a": OPERATOR,
-        "jennah-controller in jennah-system": LEASE,
-        "jennah-api in jennah-jobs": API_JOBS | API_WATCHED,
         "jennah-api in team-a": API_WATCHED,
     },
     "kubernetes jobs in the jobs' own namespaces": {
-        "jennah-controller in *": OPERATOR | KUBERNETES_JOBS,
-        "jennah-controller in jennah-system": LEASE,
-        "jennah-api in *": API_WATCHED,
-        "jennah-api in jennah-jobs": API_JOBS,
+        **CONFINED,
+        "jennah-controller in jennah-jobs": OPERATOR | KUBERNETES_JOBS,
     },
-    "kubernetes jobs in one namespace": {
-        "jennah-controller in *": OPERATOR,
-        "jennah-controller in batch": KUBERNETES_JOBS,
-        "jennah-controller in jennah-system": LEASE,
-        "jennah-api in *": API_WATCHED,
-        "jennah-api in jennah-jobs": API_JOBS,
-    },
-    "kubernetes jobs in another cluster": {
-        "jennah-controller in *": OPERATOR,
-        "jennah-controller in jennah-system": LEASE,
-        "jennah-api in *": API_WATCHED,
-        "jennah-api in jennah-jobs": API_JOBS,
-    },
+    "kubernetes jobs in all namespaces": {**CLUSTER_WIDE, "jennah-controller in *": OPERATOR | KUBERNETES_JOBS},
+    "kubernetes jobs in one namespace": {**CONFINED, "jennah-controller in batch": KUBERNETES_JOBS},
+    "kubernetes jobs in another cluster": CONFINED,
     "kubernetes jobs in a few namespaces": {
+        **CONFINED,
         "jennah-controller in jennah-jobs": OPERATOR | KUBERNETES_JOBS,
         "jennah-controller in team-a": OPERATOR | KUBERNETES_JOBS,
-        "jennah-controller in jennah-system": LEASE,
-        "jennah-api in jennah-jobs": API_JOBS | API_WATCHED,
         "jennah-api in team-a": API_WATCHED,
     },
-    "accounts of the cluster may call": {
-        "jennah-controller in *": OPERATOR,
-        "jennah-controller in jennah-system": LEASE,
-        "jennah-api in *": API_WATCHED | REVIEWS,
-        "jennah-api in jennah-jobs": API_JOBS,
-    },
+    "accounts of the cluster may call": {**CONFINED, "jennah-api in *": REVIEWS},
+    "tokens of an issuer, and of a file": CONFINED,
     "no API": {
-        "jennah-controller in *": OPERATOR,
+        "jennah-controller in jennah-jobs": OPERATOR,
         "jennah-controller in jennah-system": LEASE,
     },
     "the API on Cloud Run": {
-        "jennah-controller in *": OPERATOR,
+        "jennah-controller in jennah-jobs": OPERATOR,
         "jennah-controller in jennah-system": LEASE,
-        "api@my-project.iam.gserviceaccount.com in *": API_WATCHED,
-        "api@my-project.iam.gserviceaccount.com in jennah-jobs": API_JOBS,
+        "api@my-project.iam.gserviceaccount.com in jennah-jobs": API_JOBS | API_WATCHED,
     },
+    "the environment from elsewhere": CONFINED,
     "as little as possible": {},
 }
 
