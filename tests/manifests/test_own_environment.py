@@ -1,4 +1,4 @@
-"""Those who keep the environment themselves (existingConfig, and so manifests/install.yaml) have the last word on it."""
+"""Those who keep the environment themselves (existingConfig, as manifests/install.yaml does) have the last word on it."""
 
 from typing import Any
 
@@ -55,7 +55,7 @@ def test_the_manifests_fix_ports_and_paths_and_nothing_else(objects: list[Object
     "objects", [chart.render(merged(OWN, {"api": DEFAULT["api"]})), INSTALL], ids=["chart", "plain"]
 )
 def test_what_the_user_sets_is_what_the_programs_get(objects: list[Object]) -> None:
-    users = {name: "the user's" for name in (*DEFAULTS, "DB_PROVIDER", "BATCH_PROVIDER")}
+    users = dict.fromkeys((*DEFAULTS, "DB_PROVIDER", "BATCH_PROVIDER"), "the user's")
     for container in containers(objects):
         assert users.items() <= effective(container, objects, users).items()
 
