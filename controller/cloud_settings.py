@@ -232,8 +232,8 @@ def read_kubernetes(
         env.check("KUBERNETES_JOB_NAMESPACE", names.namespace_fault(namespace))
     if namespace and namespace == own_namespace and takes_new_jobs:
         env.faults.append(
-            f"KUBERNETES_JOB_NAMESPACE={namespace!r} is the controller's own namespace: jobs could use its accounts and "
-            "Secrets there"
+            f"KUBERNETES_JOB_NAMESPACE={namespace!r} is the controller's own namespace: "
+            "jobs could use its accounts and Secrets there"
         )
     spot_nodes = env.pairs("KUBERNETES_SPOT_NODES") or dict(SPOT_NODES)
     gpu_resource = env.text("KUBERNETES_GPU_RESOURCE", "nvidia.com/gpu")

@@ -71,6 +71,12 @@ def test_jobs_run_in_the_namespaces_that_the_values_name() -> None:
     )
 
 
+def test_the_label_of_a_namespace_is_guarded_on_each_way_to_it() -> None:
+    """A real API server takes labels through these subresources as well; the in-memory one does not."""
+    resources = policy("namespaces").partition("'resources': ")[2].partition("]")[0]
+    assert resources == "['namespaces', 'namespaces/status', 'namespaces/finalize'"
+
+
 def test_the_account_that_everybody_has_is_not_closed_to_others() -> None:
     accounts = {"api": {"serviceAccount": {"create": False, "name": "default"}}}
     assert "in ['jennah-controller','jennah-migrate']" in policy("accounts", accounts)

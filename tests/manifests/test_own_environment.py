@@ -1,4 +1,4 @@
-"""Those who keep the environment themselves (existingConfig, as manifests/install.yaml does) have the last word on it."""
+"""Those who keep the environment themselves (existingConfig, manifests/install.yaml) have the last word on it."""
 
 from typing import Any
 
