@@ -202,6 +202,7 @@ CASES: dict[str, dict[str, Any]] = {
         {
             "api": {
                 "auth": {"kind": "token", "tokensSecret": {"name": "tokens", "key": "list"}},
+                "allowedHosts": ["jennah.example.com"],
                 "allowedOrigins": ["https://a.example.com", "https://b.example.com"],
                 "cancelWaitSeconds": 10,
                 "jobTtlSeconds": 86400,

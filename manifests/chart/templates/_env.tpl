@@ -177,6 +177,7 @@
 {{- include "jennah.var" (list "OIDC_AUDIENCE" .auth.oidc.audience) }}
 {{- include "jennah.var" (list "OIDC_TENANT_CLAIM" .auth.oidc.tenantClaim) }}
 {{- end }}
+{{- include "jennah.var" (list "ALLOWED_HOSTS" .allowedHosts) }}
 {{- include "jennah.var" (list "ALLOWED_ORIGINS" .allowedOrigins) }}
 {{- include "jennah.var" (list "CANCEL_WAIT_SECONDS" .cancelWaitSeconds) }}
 {{- include "jennah.var" (list "JOB_TTL_SECONDS" .jobTtlSeconds) }}
