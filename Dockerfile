@@ -15,8 +15,8 @@ COPY controller/ controller/
 COPY api/ api/
 # Extras of pyproject.toml: the clouds and databases that this image can talk to.
 ARG EXTRAS=aws,azure,cosmosdb,dynamodb,gcp,gcp-logs,oidc,postgres,spanner
-# The lock holds every package that any extra needs, so as a constraint it decides all versions and their hashes: a package
-# that it lacks, or of another hash, ends the build. The wheel is named with the hash that it was made with.
+# The lock holds every package that any extra needs, so as a constraint it decides all versions and their hashes.
+# A package that it lacks, or of another hash, ends the build; the wheel is named with the hash that it was made with.
 # Wheels only: nothing is compiled, and nothing of a package runs here. Byte code now, as the root will be read-only.
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
  && python -m venv --without-pip /opt/jennah \
