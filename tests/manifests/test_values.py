@@ -225,7 +225,7 @@ def _not_required(node: dict[str, Any], schema: Any, path: str = "") -> Iterator
 
 
 def _differences(node: Any, schema: Any, path: str = "") -> Iterator[str]:
-    schema = _resolved(schema)
+    schema = resolved(schema)
     if not node or "properties" not in schema:
         return  # a single value, or what is empty by default and described by the schema alone
     assert schema["additionalProperties"] is False, f"{path} takes what it does not know"
@@ -235,7 +235,7 @@ def _differences(node: Any, schema: Any, path: str = "") -> Iterator[str]:
         yield from _differences(node[name], schema["properties"][name], f"{path}{name}.")
 
 
-def _resolved(node: Any) -> Any:
+def resolved(node: Any) -> Any:
     return SCHEMA["definitions"][node["$ref"].rpartition("/")[2]] if "$ref" in node else node
 
 

@@ -266,10 +266,10 @@
 {{- end }}
 {{- with $root.Values.existingConfig.configMap }}
 - configMapRef:
-    name: {{ . }}
+    name: {{ . | quote }}
 {{- end }}
 {{- with $root.Values.existingConfig.secret }}
 - secretRef:
-    name: {{ . }}
+    name: {{ . | quote }}
 {{- end }}
 {{- end -}}

@@ -95,7 +95,7 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ include "jennah.controller.ser
 {{/* Labels by which selectors find a component: they can never change. Takes (list $ COMPONENT). */}}
 {{- define "jennah.selectorLabels" -}}
 app.kubernetes.io/name: jennah
-app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
+app.kubernetes.io/instance: {{ (index . 0).Release.Name | quote }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end -}}
 

@@ -31,7 +31,7 @@ imagePullSecrets:
 securityContext:
   {{- toYaml $root.Values.podSecurityContext | nindent 2 }}
 {{- with $values.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- with $values.nodeSelector }}
 nodeSelector:
@@ -147,7 +147,7 @@ checksum/defaults: {{ include "jennah.defaults" . | sha256sum }}
 {{- if or .profiles .existingProfiles }}
 - name: profiles
   configMap:
-    name: {{ .existingProfiles | default (printf "%s-profiles" (include "jennah.fullname" $root)) }}
+    name: {{ .existingProfiles | default (printf "%s-profiles" (include "jennah.fullname" $root)) | quote }}
 {{- end }}
 {{- end }}
 {{- with $extra }}
