@@ -180,7 +180,7 @@ CASES: dict[str, dict[str, Any]] = {
     "everything about the operators": merged(
         DEFAULT,
         {
-            "provider": {"instance": "blue"},
+            "provider": {"instance": "blue", "defaultServiceAccount": "jobs@my-project.iam.gserviceaccount.com"},
             "controller": {
                 "replicas": 3,
                 "workers": 64,

@@ -263,9 +263,7 @@ def test_migrations_run_before_all_else_and_with_rights_of_their_own() -> None:
 
 def test_what_holds_jobs_outlives_the_release() -> None:
     objects = render("the least")
-    crd = chart.only(objects, "CustomResourceDefinition")
-    namespace = chart.only(objects, "Namespace", "jennah-jobs")
-    for found in (crd, namespace):
+    for found in (*chart.of_kind(objects, "CustomResourceDefinition"), chart.only(objects, "Namespace", "jennah-jobs")):
         assert found["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
 
 

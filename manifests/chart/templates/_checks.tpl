@@ -213,7 +213,7 @@ api.tls.secretName is required with api.service.type={{ .service.type }}: {{ $wh
       "OIDC_ISSUER" "api.auth.oidc.issuer" "OIDC_AUDIENCE" "api.auth.oidc.audience" "OIDC_TENANT_CLAIM" "api.auth.oidc.tenantClaim"
       "OIDC_CA_FILE" "api.auth.oidc.caConfigMap" "API_TLS_CERT_FILE" "api.tls.secretName" "API_TLS_KEY_FILE" "api.tls.secretName"
       "ALLOWED_HOSTS" "api.allowedHosts" "ALLOWED_ORIGINS" "api.allowedOrigins" "DB_REDACT_ENV" "database.redactEnv"
-      "BATCH_PROVIDER" "provider.name" "KUBERNETES_JOB_NAMESPACE" "provider.kubernetes.namespace"
+      "BATCH_PROVIDER" "provider.name" "DEFAULT_SERVICE_ACCOUNT" "provider.defaultServiceAccount" "KUBERNETES_JOB_NAMESPACE" "provider.kubernetes.namespace"
       "KUBERNETES_JOB_KUBECONFIG" "provider.kubernetes.kubeconfigSecret" "KUBERNETES_POD_SECURITY" "provider.kubernetes.podSecurity"
       "JENNAH_NAMESPACE" "jobNamespace.name" "WATCH_NAMESPACES" "watchNamespaces" "LEASE_NAME" "controller.lease.name"
       "HEALTH_PORT" "metrics.port" "METRICS_PORT" "metrics.port" "WORKER_PORT" "api.service.port"

@@ -68,6 +68,7 @@
 {{- include "jennah.var" (list "BATCH_PROVIDER" .name) }}
 {{- include "jennah.var" (list "BATCH_REGION" .region) }}
 {{- include "jennah.var" (list "JENNAH_INSTANCE" .instance) }}
+{{- include "jennah.var" (list "DEFAULT_SERVICE_ACCOUNT" .defaultServiceAccount) }}
 {{- if .name }}
 {{- include (printf "jennah.env.%s" .name) (get . .name) }}
 {{- end }}
