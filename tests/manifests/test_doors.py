@@ -248,3 +248,8 @@ async def call(url: str, tenant: str, token: str) -> tuple[int, str]:
 async def test_without_a_token_nobody_calls_the_api(api: str) -> None:
     for token in ("", "a-token-that-is-made-up"):
         assert await call(api, "acme", token) == (401, "unauthenticated")
+
+
+async def test_a_caller_is_its_own_tenants_and_nobody_elses(api: str) -> None:
+    assert await call(api, "acme", TOKEN) == (200, "")
+    assert await call(api, "victim", TOKEN) == (403, "permission_denied")

@@ -243,8 +243,8 @@ def test_each_variable_of_the_documentation_can_be_set_by_a_value() -> None:
     text = (ROOT / "docs" / "configuration.md").read_text()
     documented = {name for row in re.findall(r"^\|([^|]*)\|", text, re.M) for name in re.findall(r"`([A-Z_]+)`", row)}
     # Not for a cluster (the local provider, SQLite), or what the pod's own name and port say already.
-    elsewhere = {"JENNAH_ALLOW_LOCAL_PROVIDER", "JENNAH_DATA_DIR", "WORKER_ID", "WORKER_HOST", "METRICS_HOST"}
-    elsewhere |= {"LEASE_NAMESPACE"}
+    elsewhere = {"JENNAH_ALLOW_LOCAL_PROVIDER", "JENNAH_ALLOW_REMOTE_SHELL", "JENNAH_DATA_DIR", "LEASE_NAMESPACE"}
+    elsewhere |= {"WORKER_ID", "WORKER_HOST", "METRICS_HOST"}
     rendered = {name for case in CASES for name in _all_variables(case)}
     assert documented - rendered == elsewhere
 
