@@ -1,7 +1,8 @@
 # The image of `jennah operator`, `jennah api` and `jennah migrate`. docs/install.md says how to build it.
 #   docker build --build-arg EXTRAS=gcp,spanner -t REGISTRY/jennah-controller:0.1.0 .
 
-# For a build that can be repeated give it by digest: --build-arg PYTHON_IMAGE=python:3.11-slim-bookworm@sha256:...
+# A tag gets security updates and can be changed under us. For a build that can be repeated give the base by digest:
+#   --build-arg PYTHON_IMAGE=python:3.11-slim-bookworm@sha256:...
 ARG PYTHON_IMAGE=docker.io/library/python:3.11-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS build
@@ -15,11 +16,17 @@ COPY api/ api/
 # Extras of pyproject.toml: the clouds and databases that this image can talk to.
 ARG EXTRAS=aws,azure,cosmosdb,dynamodb,gcp,gcp-logs,oidc,postgres,spanner
 # The lock holds every package that any extra needs, so as a constraint it decides all versions and their hashes.
+# A package that it lacks, or of another hash, ends the build; the wheel is named with the hash that it was made with.
 # Wheels only: nothing is compiled, and nothing of a package runs here. Byte code now, as the root will be read-only.
-RUN pip wheel --no-deps --no-build-isolation --wheel-dir /tmp/dist . \
+RUN pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
  && python -m venv --without-pip /opt/jennah \
- && uv pip install --python /opt/jennah --only-binary :all: --compile-bytecode --verify-hashes \
-      -c requirements-image.lock "$(echo /tmp/dist/*.whl)[${EXTRAS}]"
+ && sha256sum dist/*.whl > dist/sum && read -r digest wheel < dist/sum \
+ && echo "./${wheel}[${EXTRAS}] --hash=sha256:${digest}" > dist/wanted.txt \
+ && uv pip install --python /opt/jennah --only-binary :all: --compile-bytecode --require-hashes \
+      -c requirements-image.lock -r dist/wanted.txt \
+ && uv pip check --python /opt/jennah \
+ && cyclonedx-py environment --output-reproducible --pyproject pyproject.toml -o /opt/jennah/sbom.cdx.json \
+      /opt/jennah/bin/python
 
 FROM ${PYTHON_IMAGE}
 ARG VERSION=0.1.0

@@ -12,7 +12,7 @@ UV_COMPILE := $(BIN)/uv pip compile --generate-hashes --universal --python-versi
 unexport $(filter-out PYTHON,$(filter PYTHON% PYTEST_%,$(.VARIABLES)))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run test e2e kind check lint types imports format proto manifests golden bench bench-quick soak lock clean
+.PHONY: help install demo run test e2e kind check lint types imports format proto manifests golden sbom bench bench-quick soak lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,6 +77,9 @@ manifests: $(DEV_STAMP) ## Make what is derived: the CRD's descriptions, the tab
 golden: $(DEV_STAMP) ## Write what each service is sent for the specs in tests/controller/providers/real_specs; review the difference
 	@$(BIN)/python -m tests.controller.providers.golden
 
+sbom: $(DEV_STAMP) ## Write what the image is made of to sbom.cdx.json (CycloneDX); each image has its own in /opt/jennah
+	@$(BIN)/cyclonedx-py requirements --output-reproducible --pyproject pyproject.toml -o sbom.cdx.json requirements-image.lock
+
 bench: $(DEV_STAMP) ## Measure all (25 min), or ARGS="life --jobs 500"; results go to bench/results
 	@$(BIN)/python -m dev.bench $(ARGS)
 	@test -n "$(ARGS)" || for part in api record gcp aws azure failover; do $(BIN)/python -m dev.bench.$$part || exit; done
@@ -94,4 +97,4 @@ lock: $(DEV_STAMP) ## Refresh the lock files from pyproject.toml
 	@$(UV_COMPILE) --group pyproject.toml:build -c requirements-dev.lock -o requirements-build.lock
 
 clean: ## Remove what was made: .venv, caches and the state in .jennah
-	@rm -rf $(VENV) .jennah .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) .jennah sbom.cdx.json .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -149,6 +149,8 @@ class KubernetesSettings(msgspec.Struct, frozen=True, kw_only=True):
     """WATCH_NAMESPACES: where Jobs are made and watched unless `namespace` says otherwise."""
     namespace: str = ""
     """KUBERNETES_JOB_NAMESPACE: where all Jobs are made; empty: each in its JennahJob's own namespace."""
+    own_namespace: str = ""
+    """POD_NAMESPACE: where the controller itself is, and no Job is made; empty: in none of the cluster of the Jobs."""
     kubeconfig: str = ""
     """KUBERNETES_JOB_KUBECONFIG: path of a kubeconfig file of another cluster to run the Jobs in."""
     grace_seconds: int = 30
@@ -219,11 +221,20 @@ def read_azure(env: Environment, region: str, *, takes_new_jobs: bool = True) ->
     )
 
 
-def read_kubernetes(env: Environment, region: str, watch_namespaces: tuple[str, ...]) -> KubernetesSettings:
-    """Kubernetes Jobs; faults stay in `env`."""
+def read_kubernetes(
+    env: Environment, region: str, watch_namespaces: tuple[str, ...], *, own_namespace: str, takes_new_jobs: bool
+) -> KubernetesSettings:
+    """Kubernetes Jobs; faults stay in `env`. `own_namespace`: that of this program, empty where it is in none."""
     namespace = env.text("KUBERNETES_JOB_NAMESPACE", "")
+    kubeconfig = env.text("KUBERNETES_JOB_KUBECONFIG", "")
+    own_namespace = "" if kubeconfig else own_namespace
     if namespace:
         env.check("KUBERNETES_JOB_NAMESPACE", names.namespace_fault(namespace))
+    if namespace and namespace == own_namespace and takes_new_jobs:
+        env.faults.append(
+            f"KUBERNETES_JOB_NAMESPACE={namespace!r} is the controller's own namespace: "
+            "jobs could use its accounts and Secrets there"
+        )
     spot_nodes = env.pairs("KUBERNETES_SPOT_NODES") or dict(SPOT_NODES)
     gpu_resource = env.text("KUBERNETES_GPU_RESOURCE", "nvidia.com/gpu")
     gpu_label = env.text("KUBERNETES_GPU_LABEL", "nvidia.com/gpu.product")
@@ -238,7 +249,8 @@ def read_kubernetes(env: Environment, region: str, watch_namespaces: tuple[str, 
         instance=_instance(env),
         watch_namespaces=watch_namespaces,
         namespace=namespace,
-        kubeconfig=env.text("KUBERNETES_JOB_KUBECONFIG", ""),
+        own_namespace=own_namespace,
+        kubeconfig=kubeconfig,
         grace_seconds=env.integer("KUBERNETES_GRACE_SECONDS", 30, least=0, most=86400),
         ttl_seconds=env.integer("KUBERNETES_JOB_TTL_SECONDS", 86400, least=60, most=2**31 - 1),
         is_restricted=env.choice("KUBERNETES_POD_SECURITY", ("baseline", "restricted"), "baseline") == "restricted",

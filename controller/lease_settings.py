@@ -38,19 +38,26 @@ def read_lease(env: Environment) -> LeaseSettings:
         )
     name = env.text("LEASE_NAME", "jennah-controller")
     env.check("LEASE_NAME", names.object_name_fault(name))
-    variable = "LEASE_NAMESPACE" if env.text("LEASE_NAMESPACE", "") else "POD_NAMESPACE"
-    namespace = env.text(variable, "")
-    env.check(variable, names.namespace_fault(namespace) if namespace else None)
     return LeaseSettings(
         name=name,
-        namespace=namespace or _own_namespace(),
+        namespace=_namespace(env, "LEASE_NAMESPACE") or read_own_namespace(env) or "default",
         ttl_seconds=ttl,
         interval_seconds=interval,
     )
 
 
-def _own_namespace() -> str:
+def read_own_namespace(env: Environment) -> str:
+    """POD_NAMESPACE: the namespace that this program is in; empty where it is in none. Faults stay in `env`."""
+    namespace = _namespace(env, "POD_NAMESPACE")
+    if namespace:
+        return namespace
     try:
-        return SERVICE_ACCOUNT_NAMESPACE.read_text().strip() or "default"
+        return SERVICE_ACCOUNT_NAMESPACE.read_text().strip()
     except OSError:
-        return "default"
+        return ""
+
+
+def _namespace(env: Environment, variable: str) -> str:
+    namespace = env.text(variable, "")
+    env.check(variable, names.namespace_fault(namespace) if namespace else None)
+    return namespace

@@ -22,7 +22,7 @@ from controller.cloud_settings import (
 )
 from controller.domain import names
 from controller.domain.resources import Profiles
-from controller.lease_settings import LeaseSettings, read_lease
+from controller.lease_settings import LeaseSettings, read_lease, read_own_namespace
 from controller.variables import Environment
 
 PROVIDERS = ("gcp", "aws", "azure", "kubernetes", "local")
@@ -232,7 +232,8 @@ def read_cloud(
         case "azure":
             return read_azure(env, region, takes_new_jobs=takes_new_jobs)
         case "kubernetes":
-            return read_kubernetes(env, region, namespaces)
+            own = read_own_namespace(env)
+            return read_kubernetes(env, region, namespaces, own_namespace=own, takes_new_jobs=takes_new_jobs)
         case _:
             return None
 

@@ -129,6 +129,7 @@ def _access(made: Installation, watched: list[str]) -> list[Object]:
         "jobNamespace": {"name": made.namespace, "create": False},
         "api": {"auth": {"kind": "kubernetes"}},
         "watchNamespaces": watched,
+        "rbac": {"clusterWide": not watched},
     }
     if made.options.provider == "local":  # the chart has none; which cloud makes no difference to rights
         values["provider"] = {"name": "gcp", "region": "r", "gcp": {"projectId": "p"}}

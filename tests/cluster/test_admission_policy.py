@@ -1,4 +1,4 @@
-"""The chart's admission policies: whose a job is, and who writes its status. One test a rule.
+"""The chart's admission policies: whose a job is, who writes its status, where it runs and as whom. One test a rule.
 
 They are bound to namespaces of this file only; where the chart is installed (E2E_INSTALLED) its own are tried, if it
 has them. Writers are played by impersonation, as `kubectl --as` does it.
@@ -25,11 +25,13 @@ LIMIT_SECONDS = 60.0
 VALUES: dict[str, Any] = {
     "provider": {"name": "gcp", "region": "r", "gcp": {"projectId": "p"}},
     "database": {"provider": "postgres", "endpointSecret": {"name": "unused"}},
+    "api": {"auth": {"tokensSecret": {"name": "unused"}}},
 }
 
 
 class Tenants:
-    """Namespaces under the policies: `team`, labelled with the tenant blue, and `plain`, without a label."""
+    """Namespaces under the policies: `team`, labelled with the tenant blue, and `plain`, without a label; the programs'
+    own is `system`."""
 
     def __init__(self, cluster: clusters.Cluster, session: aiohttp.ClientSession, host: str, token: str) -> None:
         self.cluster = cluster
@@ -42,6 +44,8 @@ class Tenants:
         self.api = f"system:serviceaccount:{self.system}:jennah-api"
         self.controller = f"system:serviceaccount:{self.system}:jennah-controller"
         self.user = "ann"
+        self.owner = f"owner-{suffix}"
+        """Who may change namespaces, and is in no group of administrators."""
 
     async def create(self, user: str, namespace: str, *, keep: bool = False, labels: Any = None, **spec: str) -> str:
         """Create a job as that user; what the refusal says, empty where there is none. Without `keep` a dry run."""
@@ -59,8 +63,20 @@ class Tenants:
         path = paths.job_status(namespace, "kept") if status else paths.job(namespace, "kept")
         return await self._write(user, "PATCH", path, patch, dry_run=False)
 
-    async def _write(self, user: str, method: str, path: str, body: Object, *, dry_run: bool) -> str:
-        headers = {"Impersonate-User": user, "Impersonate-Group": MASTERS}
+    async def label(self, user: str, namespace: str, tenant: str, subresource: str = "") -> str:
+        """Label a namespace as that user, in a dry run."""
+        body = {"metadata": {"labels": {names.LABEL_TENANT: tenant}}}
+        return await self._write(user, "PATCH", paths.namespace(namespace) + subresource, body, dry_run=True)
+
+    async def make(self, user: str, path: str, body: Object, group: str = MASTERS) -> str:
+        """Create something else than a JennahJob as that user, in a dry run."""
+        made = {"metadata": {"name": "made"}} | body
+        return await self._write(user, "POST", path, made, dry_run=True, group=group)
+
+    async def _write(
+        self, user: str, method: str, path: str, body: Object, *, dry_run: bool, group: str = MASTERS
+    ) -> str:
+        headers = {"Impersonate-User": user} | ({} if user == self.owner else {"Impersonate-Group": group})
         headers["Content-Type"] = MERGE_PATCH if method == "PATCH" else "application/json"
         if self._token:
             headers["Authorization"] = self._token
@@ -86,7 +102,44 @@ class Tenants:
                     await asyncio.sleep(0.1)
             while bool(await self._write(self.user, "PATCH", status, {"status": {}}, dry_run=True)) != is_refused:
                 await asyncio.sleep(0.1)
+            while bool(await self.label(self.owner, self.plain, "probe")) != is_refused:
+                await asyncio.sleep(0.1)
+            while bool(await self.make(self.controller, job_path(self.system), JOB)) != is_refused:
+                await asyncio.sleep(0.1)
+            while bool(await self.make(self.user, pod_path(self.system), PROGRAM)) != is_refused:
+                await asyncio.sleep(0.1)
         await self.cluster.client.delete(paths.job(self.plain, "probe"))
+
+
+def job_path(namespace: str) -> str:
+    return f"/apis/batch/v1/namespaces/{namespace}/jobs"
+
+
+def pod_path(namespace: str) -> str:
+    return f"/api/v1/namespaces/{namespace}/pods"
+
+
+POD = {"containers": [{"name": "task", "image": "busybox:1.36"}], "restartPolicy": "Never"}
+JOB = {"spec": {"template": {"spec": POD}}}
+PROGRAM = {"spec": POD | {"serviceAccountName": "jennah-controller"}}
+
+
+def belongings_of(tenants: Tenants) -> list[Object]:
+    """What the users here need beside the policies."""
+    group, name = "rbac.authorization.k8s.io", tenants.owner
+    rules = [{"apiGroups": [""], "resources": ["namespaces", "namespaces/status"], "verbs": ["patch"]}]
+    role = {"apiVersion": f"{group}/v1", "kind": "ClusterRole", "metadata": {"name": name}, "rules": rules}
+    binding = {
+        "apiVersion": f"{group}/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": name},
+        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": name},
+        "subjects": [{"apiGroup": group, "kind": "User", "name": name}],
+    }
+    if options.read().installed:
+        return [role, binding]
+    account = {"metadata": {"name": "jennah-controller", "namespace": tenants.system}}
+    return [role, binding, {"apiVersion": "v1", "kind": "ServiceAccount", **account}]
 
 
 POLICIES = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
@@ -105,6 +158,12 @@ async def policies(tenants: Tenants) -> list[Object]:
     return [doc for doc in rendered if doc["apiVersion"].startswith("admissionregistration.k8s.io/")]
 
 
+def namespaces_of(made: Tenants) -> dict[str, dict[str, str]]:
+    """With their labels; that of an installed chart is there."""
+    own: dict[str, dict[str, str]] = {made.team: {names.LABEL_TENANT: "blue"}, made.plain: {}}
+    return own if options.read().installed else {**own, made.system: {}}
+
+
 @contextlib.asynccontextmanager
 async def connected(cluster: clusters.Cluster) -> AsyncIterator[Tenants]:
     configuration = await clusters.configuration_of(cluster.kubeconfig)
@@ -118,9 +177,8 @@ async def tenants(cluster: clusters.Cluster) -> AsyncIterator[Tenants]:
     async with contextlib.AsyncExitStack() as stack:
         made = await stack.enter_async_context(connected(cluster))
         await stack.enter_async_context(belongings.crd(cluster))
-        labels: dict[str, dict[str, str]] = {made.team: {names.LABEL_TENANT: "blue"}, made.plain: {}}
-        await stack.enter_async_context(belongings.namespaces(cluster, labels))
-        await stack.enter_async_context(belongings.objects(cluster, await policies(made)))
+        await stack.enter_async_context(belongings.namespaces(cluster, namespaces_of(made)))
+        await stack.enter_async_context(belongings.objects(cluster, [*belongings_of(made), *await policies(made)]))
         await made.until(is_refused=True)
         yield made
 
@@ -205,15 +263,53 @@ async def test_a_job_that_is_older_than_its_namespaces_label_goes_on(kept: Tenan
         await kept.cluster.client.merge_patch(namespace, {"metadata": {"labels": {label: None}}})
 
 
+async def test_the_tenant_of_a_namespace_is_set_by_administrators(tenants: Tenants) -> None:
+    told = (
+        f"the label {names.LABEL_TENANT} of a namespace may be set by the groups of tenancy.namespaceLabelGroups only"
+    )
+    for namespace in (tenants.team, tenants.plain):
+        assert await tenants.label(tenants.owner, namespace, "red") == told
+        assert not await tenants.label(tenants.user, namespace, "red")
+    assert not await tenants.label(tenants.owner, tenants.team, "blue"), "it is that already"
+
+
+async def test_the_label_is_not_written_through_a_subresource(tenants: Tenants) -> None:
+    """Where the server takes it there it is refused; elsewhere it does nothing."""
+    refusal = await tenants.label(tenants.owner, tenants.plain, "red", "/status")
+    if tenants.cluster.server is None:
+        assert "may be set by the groups" in refusal
+
+
+async def test_the_controller_makes_jobs_and_secrets_where_it_was_installed_for(tenants: Tenants) -> None:
+    for path, body in ((job_path, JOB), (paths.secrets, {})):
+        assert not await tenants.make(tenants.controller, path(tenants.team), body)
+        refusal = await tenants.make(tenants.controller, path(tenants.system), body)
+        assert refusal == f"Jennah's controller makes nothing in its own namespace, {tenants.system}"
+        assert "in the namespaces that it was installed for" in await tenants.make(
+            tenants.controller, path("kube-system"), body
+        )
+        assert not await tenants.make(tenants.user, path(tenants.system), body), "others may"
+
+
+async def test_only_the_programs_own_pods_run_as_their_accounts(tenants: Tenants) -> None:
+    told = "the accounts of Jennah's programs are those of its own Deployments only"
+    owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "uid": "u", "name": "jennah-controller-1"}
+    replica = PROGRAM | {"metadata": {"name": "made", "ownerReferences": [owner]}}
+    assert await tenants.make(tenants.user, pod_path(tenants.system), replica) == told
+    manager = "system:kube-controller-manager"
+    assert await tenants.make(manager, pod_path(tenants.system), PROGRAM) == told
+    assert not await tenants.make(manager, pod_path(tenants.system), replica)
+    assert not await tenants.make(tenants.user, pod_path(tenants.system), {"spec": POD})
+
+
 @pytest.mark.skipif(bool(options.read().installed), reason="the policies are not the suite's to take back")
 async def test_an_administrator_takes_the_policies_back_by_their_bindings(cluster: clusters.Cluster) -> None:
     async with contextlib.AsyncExitStack() as stack:
         made = await stack.enter_async_context(connected(cluster))
         await stack.enter_async_context(belongings.crd(cluster))
-        namespaces: dict[str, dict[str, str]] = {made.team: {names.LABEL_TENANT: "blue"}, made.plain: {}}
-        await stack.enter_async_context(belongings.namespaces(cluster, namespaces))
+        await stack.enter_async_context(belongings.namespaces(cluster, namespaces_of(made)))
         made_policies = await policies(made)
-        await stack.enter_async_context(belongings.objects(cluster, made_policies))
+        await stack.enter_async_context(belongings.objects(cluster, [*belongings_of(made), *made_policies]))
         await made.until(is_refused=True)
         for doc in made_policies:
             if doc["kind"] == "ValidatingAdmissionPolicyBinding":

@@ -7,6 +7,7 @@ import pytest
 
 from controller.domain.errors import Invalid, NotFound
 from controller.domain.job import Job, parse, status_to_wire
+from controller.domain.names import LABEL_TENANT
 from controller.domain.phases import Phase
 from controller.kube import paths
 from tests.cluster import belongings
@@ -74,7 +75,7 @@ async def test_cloud_jobs_of_objects_that_were_forced_away_end_and_the_gateway_s
 @pytest.mark.own_server  # in a namespace that operators of a cluster of others do not watch
 async def test_a_namespace_that_is_deleted_takes_its_jobs_with_it(jennah: Installation) -> None:
     gate, kube, namespace = jennah.gate(), jennah.kube, jennah.leaving
-    async with belongings.namespaces(jennah.cluster, {namespace: {}}):
+    async with belongings.namespaces(jennah.cluster, {namespace: {LABEL_TENANT: jennah.leaver}}):
         secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "env"}, "stringData": {"A": "1"}}
         await kube.post(paths.secrets(namespace), secret)
         env, names = [{"secretRef": {"name": "env"}}], [f"job-{n}" for n in range(3)]

@@ -3,6 +3,7 @@
 What only an engine can show (the base image, the layers) is not shown here; `make lint` has hadolint's rules.
 """
 
+import json
 import os
 import re
 import shutil
@@ -39,7 +40,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the build stage leaves for the final one: /opt/jennah, elsewhere."""
     folder = tmp_path_factory.mktemp("image")
     copy_context(folder)
-    source, opt, dist = folder / "src", folder / "opt", folder / "dist"
+    source, opt = folder / "src", folder / "opt"
     source.mkdir()
     for keyword, text in BUILD:
         if keyword == "COPY":
@@ -47,7 +48,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for name in names:
                 shutil.move(folder / name, source / target / ("" if name.endswith("/") else name))
         elif keyword == "RUN" and "requirements-build.lock" not in text:
-            _run(text.replace("/opt/jennah", str(opt)).replace("/tmp/dist", str(dist)), source)
+            _run(text.replace("/opt/jennah", str(opt)), source)
     return opt
 
 
@@ -104,17 +105,41 @@ def test_each_package_is_of_the_lock(image: Path) -> None:
     assert installed <= _pins("requirements-image.lock")
 
 
-def test_a_package_that_is_not_the_locked_one_is_refused(image: Path, tmp_path: Path) -> None:
-    command = next(text for keyword, text in BUILD if keyword == "RUN" and "--verify-hashes" in text)
-    options = re.findall(r"--only-binary \S+|--verify-hashes|-c \S+", command)
-    assert len(options) == 3
-    wrong = re.sub(r"(msgspec==[^#]*)", lambda m: re.sub("sha256:[0-9a-f]{64}", "sha256:" + "0" * 64, m[1]), _lock())
+@pytest.mark.parametrize(
+    ("pattern", "replacement", "refusal"),
+    [
+        (r"sha256:[0-9a-f]{64}", "sha256:" + "0" * 64, "Hash mismatch for `msgspec"),
+        (r"(?s).*", "", "no trusted hash was provided for: `msgspec`"),
+    ],
+    ids=["another hash", "not in the lock"],
+)
+def test_a_package_that_is_not_the_locked_one_is_refused(
+    image: Path, tmp_path: Path, pattern: str, replacement: str, refusal: str
+) -> None:
+    [command] = [text for keyword, text in BUILD if keyword == "RUN" and "requirements-image.lock" in text]
+    [install] = re.findall(r"uv pip install .*?wanted\.txt", command)
+    entry = re.compile(r"^msgspec==.*?(?=^\S)", re.M | re.S)
+    wrong = entry.sub(lambda found: re.sub(pattern, replacement, found[0], count=0), _lock())
+    assert wrong != _lock()
+    shutil.copytree(image.parent / "src" / "dist", tmp_path / "dist")
     (tmp_path / "requirements-image.lock").write_text(wrong)
-    [wheel] = (image.parent / "dist").glob("*.whl")
     python = tmp_path / "venv"
     _run(f"python -m venv --without-pip {python}", tmp_path)
-    with pytest.raises(AssertionError, match="Hash mismatch for `msgspec"):
-        _run(f"uv pip install --no-cache --python {python} {' '.join(options)} {wheel}", tmp_path)
+    with pytest.raises(AssertionError, match=refusal):
+        _run(install.replace("/opt/jennah", str(python)).replace("install", "install --no-cache", 1), tmp_path)
+
+
+def test_the_image_says_what_it_is_made_of(image: Path) -> None:
+    told = json.loads((image / "sbom.cdx.json").read_text())
+    assert (told["bomFormat"], told["metadata"]["component"]["name"]) == ("CycloneDX", "jennah-controller")
+    uv = Path(sys.executable).with_name("uv")
+    installed = output(uv, "pip", "list", "-q", "--format", "json", "--python", image)
+    ours = ("jennah-controller", PROJECT["project"]["version"])
+    assert {ours, *_versions(told["components"])} == _versions(json.loads(installed))
+
+
+def _versions(packages: list[dict[str, str]]) -> set[tuple[str, str]]:
+    return {(re.sub(r"[-_.]+", "-", each["name"]).lower(), each["version"]) for each in packages}
 
 
 def _lock() -> str:

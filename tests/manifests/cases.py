@@ -50,7 +50,7 @@ SPANNER: Values = {
         "projectId": "my-project",
         "instance": "main",
         "name": "jennah",
-        "redactEnv": True,
+        "redactEnv": False,
         "tombstoneTtlSeconds": 0,
     }
 }
@@ -70,7 +70,9 @@ COSMOSDB: Values = {
     }
 }
 
-DEFAULT = merged(GCP, POSTGRES)
+TOKENS: Values = {"api": {"auth": {"tokensSecret": {"name": "jennah-tokens"}}}}
+
+DEFAULT = merged(GCP, POSTGRES, TOKENS)
 """The least that an installation says."""
 
 _SIDECAR = {"name": "proxy", "image": "proxy:1", "ports": [{"containerPort": 5432}]}
@@ -103,14 +105,16 @@ CASES: dict[str, dict[str, Any]] = {
     "aws and dynamodb with roles for accounts": merged(
         AWS,
         DYNAMODB,
+        TOKENS,
         {
             name: {"serviceAccount": {"annotations": {"eks.amazonaws.com/role-arn": f"arn:aws:iam::1:role/{name}"}}}
             for name in ("controller", "api", "migration")
         },
     ),
-    "azure and cosmos db with keys": merged(AZURE, COSMOSDB),
+    "azure and cosmos db with keys": merged(AZURE, COSMOSDB, TOKENS),
     "azure with workload identity": merged(
         AZURE,
+        TOKENS,
         {"provider": {"azure": {"keySecret": {"name": ""}, "registry": {"secretName": "", "identity": "/id"}}}},
         {"provider": {"azure": {"output": {"secretName": "", "url": "https://a.blob.core.windows.net/out"}}}},
         {"database": {"provider": "cosmosdb", "endpoint": "https://account.documents.azure.com:443/"}},
@@ -122,13 +126,15 @@ CASES: dict[str, dict[str, Any]] = {
     "gcp and spanner": merged(
         GCP,
         SPANNER,
+        TOKENS,
         {"provider": {"gcp": {"readsPerSecond": 100, "mutationsPerSecond": 10, "endpoint": "stand-in:443"}}},
         {"controller": {"serviceAccount": {"annotations": {"iam.gke.io/gcp-service-account": "a@p.iam"}}}},
     ),
-    "kubernetes jobs in the jobs' own namespaces": merged(KUBERNETES, POSTGRES),
+    "kubernetes jobs in the jobs' own namespaces": merged(KUBERNETES, POSTGRES, TOKENS),
     "kubernetes jobs in one namespace": merged(
         KUBERNETES,
         POSTGRES,
+        TOKENS,
         {
             "provider": {
                 "region": "here",
@@ -145,17 +151,36 @@ CASES: dict[str, dict[str, Any]] = {
         },
     ),
     "kubernetes jobs in another cluster": merged(
-        KUBERNETES, POSTGRES, {"provider": {"kubernetes": {"kubeconfigSecret": {"name": "job-cluster"}}}}
+        KUBERNETES, POSTGRES, TOKENS, {"provider": {"kubernetes": {"kubeconfigSecret": {"name": "job-cluster"}}}}
     ),
     "a few namespaces": merged(
         DEFAULT,
         {"watchNamespaces": ["jennah-jobs", "team-a"], "rbac": {"aggregate": False}, "crds": {"install": False}},
     ),
-    "kubernetes jobs in a few namespaces": merged(KUBERNETES, POSTGRES, {"watchNamespaces": ["jennah-jobs", "team-a"]}),
+    "kubernetes jobs in a few namespaces": merged(
+        KUBERNETES, POSTGRES, TOKENS, {"watchNamespaces": ["jennah-jobs", "team-a"]}
+    ),
+    "all namespaces": merged(DEFAULT, {"rbac": {"clusterWide": True}}),
+    "kubernetes jobs in all namespaces": merged(KUBERNETES, POSTGRES, TOKENS, {"rbac": {"clusterWide": True}}),
+    "a namespace for jobs as the cluster wants it": merged(
+        KUBERNETES,
+        POSTGRES,
+        TOKENS,
+        {
+            "provider": {"kubernetes": {"podSecurity": "restricted"}},
+            "jobNamespace": {
+                "labels": {"jennah.alphaus.cloud/tenant": "acme", "app.kubernetes.io/component": "tenants"},
+                "podSecurity": "restricted",
+                "quota": {"count/jennahjobs.jennah.alphaus.cloud": 50000, "requests.cpu": "200"},
+                "networkPolicy": {"blocked": [], "ingressFrom": [{"podSelector": {}}]},
+            },
+            "tenancy": {"namespaceLabelGroups": ["platform@example.com"]},
+        },
+    ),
     "everything about the operators": merged(
         DEFAULT,
         {
-            "provider": {"instance": "blue"},
+            "provider": {"instance": "blue", "defaultServiceAccount": "jobs@my-project.iam.gserviceaccount.com"},
             "controller": {
                 "replicas": 3,
                 "workers": 64,
@@ -177,12 +202,14 @@ CASES: dict[str, dict[str, Any]] = {
         {
             "api": {
                 "auth": {"kind": "token", "tokensSecret": {"name": "tokens", "key": "list"}},
+                "allowedHosts": ["jennah.example.com"],
                 "allowedOrigins": ["https://a.example.com", "https://b.example.com"],
                 "cancelWaitSeconds": 10,
                 "jobTtlSeconds": 86400,
                 "maxRequestBytes": 4194304,
                 "stopDelaySeconds": 2.5,
                 "stopGraceSeconds": 60,
+                "tls": {"secretName": "jennah-api-tls"},
                 "service": {"type": "LoadBalancer", "port": 80, "annotations": {"example.com/internal": "true"}},
                 "ingress": {
                     "enabled": True,
@@ -199,7 +226,26 @@ CASES: dict[str, dict[str, Any]] = {
             },
         },
     ),
-    "accounts of the cluster may call": merged(DEFAULT, {"api": {"auth": {"kind": "kubernetes"}}}),
+    "accounts of the cluster may call": merged(
+        GCP, POSTGRES, {"api": {"auth": {"kind": "kubernetes", "kubernetes": {"audience": "jobs"}}}}
+    ),
+    "tokens of an issuer, and of a file": merged(
+        DEFAULT,
+        {
+            "api": {
+                "auth": {
+                    "kind": ["token", "oidc"],
+                    "oidc": {
+                        "issuer": "https://login.example.com",
+                        "audience": "jennah",
+                        "tenantClaim": "tenants",
+                        "caConfigMap": {"name": "issuer-ca"},
+                    },
+                }
+            }
+        },
+    ),
+    "whoever reaches it may call": merged(GCP, POSTGRES, {"api": {"auth": {"kind": "none", "noneIsMeant": True}}}),
     "no API": merged(DEFAULT, {"api": {"enabled": False}}),
     "the API on Cloud Run": merged(
         DEFAULT, {"api": {"enabled": False, "users": ["api@my-project.iam.gserviceaccount.com"]}}
@@ -262,7 +308,7 @@ CASES: dict[str, dict[str, Any]] = {
         DEFAULT,
         {
             "fullnameOverride": "blue",
-            "jobNamespace": {"name": "", "create": False},
+            "jobNamespace": {"name": "", "create": False, "networkPolicy": {"enabled": False}, "podSecurity": ""},
             "rbac": {"create": False},
             "networkPolicy": {"enabled": False},
             "metrics": {"service": False},

@@ -72,7 +72,7 @@ def containers(workload: Object) -> list[Object]:
 def variables(container: Object) -> dict[str, str]:
     """Its environment; of one from a Secret ``secret:NAME/KEY``, of one from a field the field's path."""
     found = {}
-    for variable in container["env"]:
+    for variable in container.get("env", ()):
         source = variable.get("valueFrom", {})
         if "secretKeyRef" in source:
             found[variable["name"]] = f"secret:{source['secretKeyRef']['name']}/{source['secretKeyRef']['key']}"

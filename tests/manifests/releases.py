@@ -122,22 +122,17 @@ class Release:
             status = {"phase": "Succeeded" if self.migrates else "Failed"}
             await self._client.merge_patch(f"{pods}/{pod['metadata']['name']}/status", {"status": status})
 
-    async def owns_the_crd(self) -> bool:
-        try:
-            found = await self._client.get(CRD)
-        except NotFound:
-            return False
-        return bool((found["metadata"].get("annotations") or {}).get("meta.helm.sh/release-name") == self.name)
-
     async def uninstall(self) -> None:
         with contextlib.suppress(helm.HelmError):
             await self.helm("uninstall")
 
-    async def remove_crd(self) -> None:
-        """If it is the release's; it outlives that by intention. Its objects go as well."""
-        if await self.owns_the_crd():
-            await belongings.remove(self._client, CRD)
-            await belongings.until_gone(self._client, CRD)
+    async def remove_crds(self) -> None:
+        """Those that are the release's; they outlive that by intention. Their objects go as well."""
+        for found in items_of(await self._client.get(CRDS)):
+            metadata = found["metadata"]
+            if (metadata.get("annotations") or {}).get("meta.helm.sh/release-name") == self.name:
+                await belongings.remove(self._client, f"{CRDS}/{metadata['name']}")
+                await belongings.until_gone(self._client, f"{CRDS}/{metadata['name']}")
 
 
 def _ended(well: bool) -> dict[str, Any]:

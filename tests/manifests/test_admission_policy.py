@@ -38,14 +38,48 @@ def test_a_user_that_would_break_the_expression_is_refused() -> None:
         policy("tenant", {"api": {"users": ["o'brien"]}})
 
 
-def test_an_installation_for_some_namespaces_judges_no_others() -> None:
-    values = chart.merged(DEFAULT, {"watchNamespaces": ["team-a", "jennah-jobs"]})
-    bindings = chart.of_kind(chart.render(values), "ValidatingAdmissionPolicyBinding")
+def bound_to(*values: Values) -> dict[str, list[str]]:
+    """The namespaces of each binding; none: all."""
+    bindings = chart.of_kind(chart.render(chart.merged(DEFAULT, *values)), "ValidatingAdmissionPolicyBinding")
+    found = {}
     for binding in bindings:
-        [expression] = binding["spec"]["matchResources"]["namespaceSelector"]["matchExpressions"]
-        assert expression["values"] == ["team-a", "jennah-jobs"]
-    for binding in chart.of_kind(chart.render(DEFAULT), "ValidatingAdmissionPolicyBinding"):
-        assert "matchResources" not in binding["spec"]
+        selector = binding["spec"].get("matchResources", {}).get("namespaceSelector", {})
+        found[binding["spec"]["policyName"].removeprefix("jennah-")] = [
+            name for expression in selector.get("matchExpressions", ()) for name in expression["values"]
+        ]
+    return found
+
+
+def test_an_installation_for_some_namespaces_judges_no_others() -> None:
+    """What the controller itself may make it judges everywhere, and its accounts where they are."""
+    for values, namespaces in (
+        ({}, ["jennah-jobs"]),
+        ({"watchNamespaces": ["team-a", "jennah-jobs"]}, ["team-a", "jennah-jobs"]),
+        ({"rbac": {"clusterWide": True}}, []),
+    ):
+        judged = dict.fromkeys(("tenant", "status", "namespaces"), namespaces)
+        assert bound_to(values) == {**judged, "places": [], "accounts": ["jennah-system"]}
+
+
+def test_jobs_run_in_the_namespaces_that_the_values_name() -> None:
+    kubernetes = {"provider": {"name": "kubernetes", "region": "", "kubernetes": {"namespace": "batch"}}}
+    assert "request.namespace in ['batch']" in policy("places", kubernetes)
+    assert "request.namespace in ['jennah-jobs']" in policy("places")
+    assert "request.namespace in ['jennah-jobs']" in policy("places", {"rbac": {"clusterWide": True}})
+    assert "request.namespace in ['team-a','jennah-jobs']" in policy(
+        "places", {"watchNamespaces": ["team-a", "jennah-jobs"]}
+    )
+
+
+def test_the_label_of_a_namespace_is_guarded_on_each_way_to_it() -> None:
+    """A real API server takes labels through these subresources as well; the in-memory one does not."""
+    resources = policy("namespaces").partition("'resources': ")[2].partition("]")[0]
+    assert resources == "['namespaces', 'namespaces/status', 'namespaces/finalize'"
+
+
+def test_the_account_that_everybody_has_is_not_closed_to_others() -> None:
+    accounts = {"api": {"serviceAccount": {"create": False, "name": "default"}}}
+    assert "in ['jennah-controller','jennah-migrate']" in policy("accounts", accounts)
 
 
 def test_each_policy_is_bound_and_denies() -> None:

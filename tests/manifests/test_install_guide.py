@@ -42,7 +42,7 @@ def test_a_refusal_reads_as_it_is_shown() -> None:
     with pytest.raises(helm.HelmError) as refused:
         helm.run("template", "jennah", chart.CHART, "--set=provider.name=gcp", "--set=database.provider=sqlite")
     shown = GUIDE.partition("Error: INSTALLATION FAILED")[2].partition("```")[0].splitlines()[2:]
-    assert len(shown) == 3
+    assert len(shown) == 4
     for line in shown:
         assert line.removesuffix("…") in str(refused.value)
 
@@ -50,7 +50,7 @@ def test_a_refusal_reads_as_it_is_shown() -> None:
 def test_what_is_rendered_for_kubectl_has_the_rights_and_no_hooks() -> None:
     [command] = re.findall(r"^\$ helm (template jennah .*)$", GUIDE, re.M)
     objects = [found for found in yaml.safe_load_all(helm.run(*command.split())) if found]
-    assert chart.only(objects, "ClusterRole", "jennah-controller-jobs")
+    assert chart.only(objects, "Role", "jennah-controller-jobs")
     assert not [found for found in objects if "helm.sh/hook" in (found["metadata"].get("annotations") or {})]
 
 

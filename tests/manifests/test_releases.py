@@ -30,7 +30,7 @@ async def release(client: KubeClient, kubeconfig: Path, tmp_path: Path) -> Async
         await release.uninstall()
     if is_confined:
         await remove_namespaces(kubeconfig, (release.name, release.jobs))
-    await release.remove_crd()
+    await release.remove_crds()
 
 
 @pytest.fixture

@@ -134,7 +134,7 @@ def test_what_a_pod_refers_to_is_there(case: str) -> None:
     """Volumes of mounts, ports of probes; accounts and ConfigMaps, unless they are the user's own."""
     objects = render(case)
     made = {(found["kind"], found["metadata"]["name"]) for found in objects}
-    own = {"mine", "mine-too", "my-profiles", "database-ca"}
+    own = {"mine", "mine-too", "my-profiles", "database-ca", "issuer-ca"}
     for workload in chart.workloads(objects):
         spec = chart.pod_spec(workload)
         account = spec["serviceAccountName"]
@@ -185,7 +185,7 @@ def test_services_and_policies_open_ports_that_the_pods_have(case: str) -> None:
         name = found["metadata"]["name"].removesuffix("-metrics")
         if found["kind"] == "Service":
             assert {port["targetPort"] for port in found["spec"]["ports"]} <= ports[name]
-        if found["kind"] == "NetworkPolicy":
+        if found["kind"] == "NetworkPolicy" and found["metadata"]["namespace"] == chart.NAMESPACE:
             assert {port["port"] for rule in found["spec"]["ingress"] for port in rule["ports"]} <= ports[name]
 
 
@@ -263,9 +263,7 @@ def test_migrations_run_before_all_else_and_with_rights_of_their_own() -> None:
 
 def test_what_holds_jobs_outlives_the_release() -> None:
     objects = render("the least")
-    crd = chart.only(objects, "CustomResourceDefinition")
-    namespace = chart.only(objects, "Namespace", "jennah-jobs")
-    for found in (crd, namespace):
+    for found in (*chart.of_kind(objects, "CustomResourceDefinition"), chart.only(objects, "Namespace", "jennah-jobs")):
         assert found["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
 
 

@@ -31,62 +31,63 @@ API_WATCHED = {f"{JOBS}: get list patch delete", "namespaces: get"}
 API_JOBS = {f"{JOBS}: create", "secrets: get create"}
 REVIEWS = {"authentication.k8s.io/tokenreviews: create", "authorization.k8s.io/subjectaccessreviews: create"}
 
+TENANTS = {"jennah.alphaus.cloud/jennahtenants: list"}
+"""They have no namespace."""
+
+CONFINED = {
+    "jennah-controller in *": TENANTS,
+    "jennah-api in *": TENANTS,
+    "jennah-controller in jennah-jobs": OPERATOR,
+    "jennah-controller in jennah-system": LEASE,
+    "jennah-api in jennah-jobs": API_JOBS | API_WATCHED,
+}
+"""By default nothing else is granted but in the namespace of jobs, and the lease beside the programs."""
+CLUSTER_WIDE = {
+    "jennah-controller in *": OPERATOR | TENANTS,
+    "jennah-controller in jennah-system": LEASE,
+    "jennah-api in *": API_WATCHED | TENANTS,
+    "jennah-api in jennah-jobs": API_JOBS,
+}
+
 EXPECTED = {
-    "the least": {
-        "jennah-controller in *": OPERATOR,
-        "jennah-controller in jennah-system": LEASE,
-        "jennah-api in *": API_WATCHED,
-        "jennah-api in jennah-jobs": API_JOBS,
-    },
+    "the least": CONFINED,
+    "all namespaces": CLUSTER_WIDE,
     "a few namespaces": {
-        "jennah-controller in jennah-jobs": OPERATOR,
+        **CONFINED,
         "jennah-controller in team-a": OPERATOR,
-        "jennah-controller in jennah-system": LEASE,
-        "jennah-api in jennah-jobs": API_JOBS | API_WATCHED,
         "jennah-api in team-a": API_WATCHED,
     },
     "kubernetes jobs in the jobs' own namespaces": {
-        "jennah-controller in *": OPERATOR | KUBERNETES_JOBS,
-        "jennah-controller in jennah-system": LEASE,
-        "jennah-api in *": API_WATCHED,
-        "jennah-api in jennah-jobs": API_JOBS,
+        **CONFINED,
+        "jennah-controller in jennah-jobs": OPERATOR | KUBERNETES_JOBS,
     },
-    "kubernetes jobs in one namespace": {
-        "jennah-controller in *": OPERATOR,
-        "jennah-controller in batch": KUBERNETES_JOBS,
-        "jennah-controller in jennah-system": LEASE,
-        "jennah-api in *": API_WATCHED,
-        "jennah-api in jennah-jobs": API_JOBS,
+    "kubernetes jobs in all namespaces": {
+        **CLUSTER_WIDE,
+        "jennah-controller in *": OPERATOR | TENANTS | KUBERNETES_JOBS,
     },
-    "kubernetes jobs in another cluster": {
-        "jennah-controller in *": OPERATOR,
-        "jennah-controller in jennah-system": LEASE,
-        "jennah-api in *": API_WATCHED,
-        "jennah-api in jennah-jobs": API_JOBS,
-    },
+    "kubernetes jobs in one namespace": {**CONFINED, "jennah-controller in batch": KUBERNETES_JOBS},
+    "kubernetes jobs in another cluster": CONFINED,
     "kubernetes jobs in a few namespaces": {
+        **CONFINED,
         "jennah-controller in jennah-jobs": OPERATOR | KUBERNETES_JOBS,
         "jennah-controller in team-a": OPERATOR | KUBERNETES_JOBS,
-        "jennah-controller in jennah-system": LEASE,
-        "jennah-api in jennah-jobs": API_JOBS | API_WATCHED,
         "jennah-api in team-a": API_WATCHED,
     },
-    "accounts of the cluster may call": {
-        "jennah-controller in *": OPERATOR,
-        "jennah-controller in jennah-system": LEASE,
-        "jennah-api in *": API_WATCHED | REVIEWS,
-        "jennah-api in jennah-jobs": API_JOBS,
-    },
+    "accounts of the cluster may call": {**CONFINED, "jennah-api in *": REVIEWS | TENANTS},
+    "tokens of an issuer, and of a file": CONFINED,
     "no API": {
-        "jennah-controller in *": OPERATOR,
+        "jennah-controller in *": TENANTS,
+        "jennah-controller in jennah-jobs": OPERATOR,
         "jennah-controller in jennah-system": LEASE,
     },
     "the API on Cloud Run": {
-        "jennah-controller in *": OPERATOR,
+        "jennah-controller in *": TENANTS,
+        "api@my-project.iam.gserviceaccount.com in *": TENANTS,
+        "jennah-controller in jennah-jobs": OPERATOR,
         "jennah-controller in jennah-system": LEASE,
-        "api@my-project.iam.gserviceaccount.com in *": API_WATCHED,
-        "api@my-project.iam.gserviceaccount.com in jennah-jobs": API_JOBS,
+        "api@my-project.iam.gserviceaccount.com in jennah-jobs": API_JOBS | API_WATCHED,
     },
+    "the environment from elsewhere": CONFINED,
     "as little as possible": {},
 }
 
@@ -104,8 +105,8 @@ def granted(objects: Iterable[Object]) -> dict[str, set[str]]:
     for binding in (f for f in objects if f["kind"].endswith("RoleBinding")):
         namespace = binding["metadata"].get("namespace")
         role = roles[binding["roleRef"]["kind"], namespace, binding["roleRef"]["name"]]
-        [subject] = binding["subjects"]
-        found.setdefault(f"{subject['name']} in {namespace or '*'}", set()).update(_rights(role))
+        for subject in binding["subjects"]:
+            found.setdefault(f"{subject['name']} in {namespace or '*'}", set()).update(_rights(role))
     return found
 
 

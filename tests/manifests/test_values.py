@@ -13,9 +13,22 @@ import yaml
 from api.settings import read_api
 from controller import settings
 from controller.domain.errors import ConfigError
+from dev.kubeapi import certs
 from dev.manifests import helm, values
 from tests.manifests import chart
-from tests.manifests.cases import AWS, AZURE, CASES, COSMOSDB, DEFAULT, DYNAMODB, GCP, KUBERNETES, POSTGRES, SPANNER
+from tests.manifests.cases import (
+    AWS,
+    AZURE,
+    CASES,
+    COSMOSDB,
+    DEFAULT,
+    DYNAMODB,
+    GCP,
+    KUBERNETES,
+    POSTGRES,
+    SPANNER,
+    TOKENS,
+)
 from tests.manifests.chart import CHART, Values, merged
 
 ROOT = CHART.parents[1]
@@ -23,6 +36,8 @@ VALUES = (CHART / "values.yaml").read_text()
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 
 # --- what is refused -----------------------------------------------------------------------------------
+
+BESIDE = "jobs would run in the release's namespace jennah-system"
 
 WRONG: list[tuple[Values, str]] = [
     # One value: the schema.
@@ -37,7 +52,10 @@ WRONG: list[tuple[Values, str]] = [
     ({"watchNamespaces": "team-a"}, "watchNamespaces: Invalid type. Expected: array, given: string"),
     ({"watchNamespaces": ["Team_A"]}, "watchNamespaces.0: Does not match pattern"),
     ({"controller": {"lease": {"ttlSeconds": 15.5}}}, "controller.lease.ttlSeconds: Invalid type"),
-    ({"api": {"auth": {"kind": "oidc"}}}, "api.auth.kind: api.auth.kind must be one of the following"),
+    ({"api": {"auth": {"kind": "ldap"}}}, "api.auth.kind: Must validate one and only one schema"),
+    ({"api": {"auth": {"kind": ["token", "none"]}}}, "api.auth.kind: Must validate one and only one schema"),
+    ({"api": {"auth": None}}, "api: auth is required"),
+    ({"tenancy": {"namespaceLabelGroups": ["o'brien"]}}, "tenancy.namespaceLabelGroups.0: Does not match pattern"),
     ({"api": {"allowedOrigins": ["example.com"]}}, "api.allowedOrigins.0: Does not match pattern"),
     ({"extraEnv": [{"name": "A", "value": 1}]}, "extraEnv.0.value: Invalid type. Expected: string, given: integer"),
     ({"profiles": {"profiles": {}}}, "profiles: Additional property profiles is not allowed"),
@@ -69,6 +87,10 @@ WRONG: list[tuple[Values, str]] = [
         {"provider": {"azure": {"output": {"url": "https://a.blob.core.windows.net/c?sv=1&sig=secret"}}}},
         "provider.azure.output.url holds a signature",
     ),
+    (
+        {"database": {"endpoint": "postgresql://me:pa/se@cret@host/db", "endpointSecret": {"name": ""}}},
+        "database.endpoint holds a password",
+    ),
     ({"database": {"provider": "spanner"}}, "database.instance is required with database.provider=spanner"),
     ({"database": {"provider": "dynamodb"}}, "database.region is required with database.provider=dynamodb"),
     ({"controller": {"orphans": "cancel"}}, "controller.orphans=cancel needs provider.instance"),
@@ -79,9 +101,36 @@ WRONG: list[tuple[Values, str]] = [
     ({"api": {"podLabels": {"app.kubernetes.io/name": "x"}}}, "api.podLabels must not have app.kubernetes.io/name"),
     ({"profiles": {"resourceProfiles": {}, "defaultResources": {}}, "existingProfiles": "mine"}, "are the same file"),
     ({"watchNamespaces": ["team-a"]}, "watchNamespaces has no jennah-jobs: the API creates its jobs there"),
-    ({"api": {"auth": {"kind": "token"}}}, "api.auth.tokensSecret.name is required with api.auth.kind=token"),
+    ({"watchNamespaces": ["jennah-jobs"], "rbac": {"clusterWide": True}}, "leave watchNamespaces empty"),
+    (merged(KUBERNETES, {"jobNamespace": {"name": ""}}), f"jobNamespace.name: {BESIDE}"),
+    (merged(KUBERNETES, {"jobNamespace": {"name": "jennah-system"}}), f"jobNamespace.name: {BESIDE}"),
+    (merged(KUBERNETES, {"watchNamespaces": ["jennah-jobs", "jennah-system"]}), f"watchNamespaces: {BESIDE}"),
+    (
+        {"provider": {"name": "kubernetes", "kubernetes": {"namespace": "jennah-system"}}},
+        f"provider.kubernetes.namespace: {BESIDE}",
+    ),
+    (merged(KUBERNETES, {"jobNamespace": {"podSecurity": "restricted"}}), "needs provider.kubernetes.podSecurity=res"),
+    ({"api": {"auth": {"tokensSecret": {"name": ""}}}}, "api.auth.tokensSecret.name is required with api.auth.kind=to"),
+    ({"api": {"auth": {"kind": "none"}}}, "api.auth.kind=none lets whoever reaches the API act for every tenant"),
+    ({"api": {"auth": {"kind": "oidc"}}}, "api.auth.oidc.issuer is required with api.auth.kind=oidc"),
+    ({"api": {"auth": {"kind": ["token", "oidc"]}}}, "api.auth.oidc.audience is required with api.auth.kind=oidc"),
     ({"api": {"ingress": {"enabled": True}}}, "api.ingress.hosts is required with api.ingress.enabled"),
     ({"api": {"service": {"type": "LoadBalancer"}}}, "networkPolicy.apiFrom is required with an Ingress or a Service"),
+    ({"api": {"ingress": {"enabled": True, "hosts": ["h"]}}}, "api.ingress.tls is required with api.ingress.enabled"),
+    ({"api": {"service": {"type": "LoadBalancer"}}}, "api.tls.secretName is required with api.service.type=LoadBalanc"),
+    ({"api": {"service": {"type": "NodePort"}}}, "api.tls.secretName is required with api.service.type=NodePort"),
+    (
+        {"api": {"auth": {"kind": "none", "noneIsMeant": True}, "service": {"type": "NodePort"}}},
+        "anybody outside of the cluster could act for every tenant",
+    ),
+    ({"api": {"extraEnv": [{"name": "API_AUTH", "value": "none"}]}}, "api.extraEnv must not have API_AUTH: api.auth.k"),
+    ({"extraEnv": [{"name": "WATCH_NAMESPACES"}]}, "extraEnv must not have WATCH_NAMESPACES: watchNamespaces says it"),
+    ({"extraEnv": [{"name": "A"}, {"name": "A"}]}, "extraEnv has A twice"),
+    ({"migration": {"extraEnv": [{"name": "DB_KEY", "value": "secret@"}]}}, "migration.extraEnv has DB_KEY in clear"),
+    (
+        {"controller": {"extraEnv": [{"name": "DB_ENDPOINT", "value": "postgresql://me:secret@host/db"}]}},
+        "controller.extraEnv has DB_ENDPOINT in clear: put it into a Secret",
+    ),
     ({"metrics": {"serviceMonitor": {"enabled": True}}}, "networkPolicy.metricsFrom is required with metrics.serviceM"),
     ({"metrics": {"service": False, "serviceMonitor": {"enabled": True}}}, "metrics.serviceMonitor.enabled needs"),
     ({"metrics": {"port": 8081}}, "metrics.port is 8081, which the API has for its callers"),
@@ -103,9 +152,32 @@ def test_wrong_values_are_refused_in_words(wrong: Values, words: str) -> None:
 
 def test_all_that_is_wrong_is_told_at_once() -> None:
     with pytest.raises(helm.HelmError) as refused:
-        chart.render({"api": {"auth": {"kind": "token"}}})
+        chart.render({})
     told = [line.partition(" is required")[0] for line in str(refused.value).splitlines() if " is required" in line]
     assert told == ["provider.name", "database.provider", "api.auth.tokensSecret.name"]
+
+
+@pytest.mark.parametrize(
+    "meant",
+    [
+        {"ingress": {"enabled": True, "hosts": ["h"]}, "exposure": {"withoutTls": True}},
+        {"service": {"type": "LoadBalancer"}, "tls": {"secretName": "certificate"}},
+        {
+            "auth": {"kind": "none", "noneIsMeant": True},
+            "service": {"type": "LoadBalancer"},
+            "exposure": {"withoutTls": True, "withoutAuthentication": True},
+        },
+    ],
+)
+def test_what_is_meant_is_let_through(meant: dict[str, Any]) -> None:
+    assert chart.render(merged(DEFAULT, {"api": meant, "networkPolicy": {"apiFrom": [{}]}}))
+
+
+def test_an_environment_may_come_from_secrets_of_ones_own() -> None:
+    own = {"name": "DB_ENDPOINT", "valueFrom": {"secretKeyRef": {"name": "database", "key": "url"}}}
+    objects = chart.render(merged(DEFAULT, {"extraEnv": [own, {"name": "DB_DATABASE", "value": "jobs"}]}))
+    given = chart.variables(chart.containers(chart.only(objects, "Deployment", "jennah-api"))[0])
+    assert (given["DB_ENDPOINT"], given["DB_DATABASE"]) == ("secret:database/url", "jobs")
 
 
 def test_the_chart_passes_helms_own_lint(tmp_path: Path) -> None:
@@ -139,8 +211,21 @@ def test_values_and_schema_are_about_the_same() -> None:
     assert list(_differences(yaml.safe_load(VALUES), SCHEMA)) == []
 
 
+def test_values_of_an_older_chart_are_told_what_they_lack() -> None:
+    """`helm upgrade --reuse-values` gives the values of the release before, without the defaults of this chart."""
+    assert list(_not_required(yaml.safe_load(VALUES), SCHEMA)) == []
+
+
+def _not_required(node: dict[str, Any], schema: Any, path: str = "") -> Iterator[str]:
+    for name, value in node.items() if "properties" in schema else ():
+        if value is not None and name not in schema.get("required", ()):
+            yield f"{path}{name}"
+        if isinstance(value, dict) and value:
+            yield from _not_required(value, schema["properties"][name], f"{path}{name}.")
+
+
 def _differences(node: Any, schema: Any, path: str = "") -> Iterator[str]:
-    schema = _resolved(schema)
+    schema = resolved(schema)
     if not node or "properties" not in schema:
         return  # a single value, or what is empty by default and described by the schema alone
     assert schema["additionalProperties"] is False, f"{path} takes what it does not know"
@@ -150,7 +235,7 @@ def _differences(node: Any, schema: Any, path: str = "") -> Iterator[str]:
         yield from _differences(node[name], schema["properties"][name], f"{path}{name}.")
 
 
-def _resolved(node: Any) -> Any:
+def resolved(node: Any) -> Any:
     return SCHEMA["definitions"][node["$ref"].rpartition("/")[2]] if "$ref" in node else node
 
 
@@ -158,11 +243,8 @@ def test_each_variable_of_the_documentation_can_be_set_by_a_value() -> None:
     text = (ROOT / "docs" / "configuration.md").read_text()
     documented = {name for row in re.findall(r"^\|([^|]*)\|", text, re.M) for name in re.findall(r"`([A-Z_]+)`", row)}
     # Not for a cluster (the local provider, SQLite), or what the pod's own name and port say already.
-    elsewhere = {"JENNAH_ALLOW_LOCAL_PROVIDER", "JENNAH_ALLOW_REMOTE_SHELL", "JENNAH_DATA_DIR"}
-    elsewhere |= {"WORKER_ID", "WORKER_HOST", "METRICS_HOST", "ALLOWED_HOSTS"}
-    # The chart has no values for these yet: extraEnv.
-    elsewhere |= {"API_TOKEN_AUDIENCE", "OIDC_ISSUER", "OIDC_AUDIENCE", "OIDC_TENANT_CLAIM", "OIDC_CA_FILE"}
-    elsewhere |= {"API_TLS_CERT_FILE", "API_TLS_KEY_FILE"}
+    elsewhere = {"JENNAH_ALLOW_LOCAL_PROVIDER", "JENNAH_ALLOW_REMOTE_SHELL", "JENNAH_DATA_DIR", "LEASE_NAMESPACE"}
+    elsewhere |= {"WORKER_ID", "WORKER_HOST", "METRICS_HOST"}
     rendered = {name for case in CASES for name in _all_variables(case)}
     assert documented - rendered == elsewhere
 
@@ -218,15 +300,16 @@ def _put_files(given: dict[str, str], objects: list[chart.Object], folder: Path)
     if "API_TOKENS_FILE" in given:
         (folder / "tokens").write_text(f"gateway {'0' * 64} *\n")
         given["API_TOKENS_FILE"] = str(folder / "tokens")
+    if "API_TLS_CERT_FILE" in given:
+        certs.server_context(folder)
+        given["API_TLS_CERT_FILE"], given["API_TLS_KEY_FILE"] = str(folder / "server.crt"), str(folder / "server.key")
 
 
 def _read(program: str, given: dict[str, str]) -> None:
     try:
         READERS[program](given)
     except ConfigError as error:
-        # The chart is ahead of a release that has no Kubernetes Jobs yet.
-        if given.get("BATCH_PROVIDER") in settings.AVAILABLE:
-            raise AssertionError(error.faults) from error
+        raise AssertionError(error.faults) from error
 
 
 def test_numbers_lists_and_maps_reach_the_programs_as_they_were_meant() -> None:
@@ -242,7 +325,7 @@ def test_numbers_lists_and_maps_reach_the_programs_as_they_were_meant() -> None:
     assert "OBSERVE_MIN_SECONDS" not in chart.variables(
         chart.containers(chart.only(chart.render(DEFAULT), "Deployment", "jennah-controller"))[0]
     )
-    aws = chart.only(chart.render(merged(AWS, DYNAMODB)), "Deployment", "jennah-controller")
+    aws = chart.only(chart.render(merged(AWS, DYNAMODB, TOKENS)), "Deployment", "jennah-controller")
     given = chart.variables(chart.containers(aws)[0])
     assert given["AWS_JOB_QUEUES"] == "c6i.large=large,gpu+spot=gpu-spot,spot=spot"
 
@@ -250,4 +333,4 @@ def test_numbers_lists_and_maps_reach_the_programs_as_they_were_meant() -> None:
 @pytest.mark.parametrize("provider", [GCP, AWS, AZURE, KUBERNETES])
 @pytest.mark.parametrize("database", [POSTGRES, SPANNER, DYNAMODB, COSMOSDB])
 def test_any_cloud_goes_with_any_database(provider: Values, database: Values) -> None:
-    assert chart.render(merged(provider, database))
+    assert chart.render(merged(provider, database, TOKENS))

@@ -33,6 +33,8 @@ def namespace_of(objects: str, settings: KubernetesSettings) -> str:
     namespace = settings.namespace or objects
     if not namespace:
         raise _invalid("metadata.namespace", "is needed: the Job is made there")
+    if namespace == settings.own_namespace:
+        raise _invalid("metadata.namespace", "is the controller's own: a job could use its accounts and Secrets there")
     return namespace
 
 

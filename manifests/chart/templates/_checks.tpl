@@ -5,7 +5,10 @@
       (include "jennah.checks.provider" . | splitList "\n")
       (include "jennah.checks.database" . | splitList "\n")
       (include "jennah.checks.controller" . | splitList "\n")
+      (include "jennah.checks.places" . | splitList "\n")
       (include "jennah.checks.api" . | splitList "\n")
+      (include "jennah.checks.exposure" . | splitList "\n")
+      (include "jennah.checks.environment" . | splitList "\n")
       (include "jennah.checks.metrics" . | splitList "\n") | compact -}}
 {{- if $faults -}}
 {{- printf "\n\n%s\n" (join "\n" $faults) | fail -}}
@@ -23,7 +26,7 @@
 {{- end -}}
 
 {{- define "jennah.checks.provider" -}}
-{{- $isOurs := not (or .Values.existingConfig.configMap .Values.existingConfig.secret) -}}
+{{- $isOurs := eq (include "jennah.hasOwnConfig" .) "false" -}}
 {{- with .Values.provider -}}
 {{- if eq .name "local" }}
 provider.name=local runs jobs as processes of the controller's own pod: it is for trying Jennah out (make run), not for a cluster
@@ -65,8 +68,11 @@ provider.azure.endpoint is plain http: that needs provider.azure.keySecret.name,
 {{- end -}}
 {{- end -}}
 
+{{/* A password in a URL or a connection string. It may hold any character, `/` and `@` as well. */}}
+{{- define "jennah.passwordPattern" -}}(?i)://[^@]*:[^@]*@|password\s*={{- end -}}
+
 {{- define "jennah.checks.database" -}}
-{{- $isOurs := not (or .Values.existingConfig.configMap .Values.existingConfig.secret) -}}
+{{- $isOurs := eq (include "jennah.hasOwnConfig" .) "false" -}}
 {{- with .Values.database -}}
 {{- if eq .provider "sqlite" }}
 database.provider=sqlite is a file of one machine, which the operators' and the API's pods cannot share: use postgres, spanner, dynamodb or cosmosdb
@@ -74,7 +80,7 @@ database.provider=sqlite is a file of one machine, which the operators' and the 
 {{- if and .endpoint .endpointSecret.name }}
 database.endpoint and database.endpointSecret.name are the same variable: set one of them
 {{- end -}}
-{{- if regexMatch "(?i)://[^/@]*:[^/@]*@|\\bpassword\\s*=" .endpoint }}
+{{- if regexMatch (include "jennah.passwordPattern" $) .endpoint }}
 database.endpoint holds a password: put the URL into a Secret and name that in database.endpointSecret.name
 {{- end -}}
 {{- if $isOurs -}}
@@ -125,26 +131,107 @@ profiles and existingProfiles are the same file: set one of them
 {{- end -}}
 {{- end -}}
 
-{{- define "jennah.checks.api" -}}
-{{- if or .Values.api.enabled .Values.api.users -}}
+{{/* Where jobs run: never beside the programs, whose accounts and Secrets they could use there. */}}
+{{- define "jennah.checks.places" -}}
 {{- $jobs := include "jennah.jobNamespace" . -}}
-{{- if and .Values.watchNamespaces (not (has $jobs .Values.watchNamespaces)) }}
+{{- if and .Values.rbac.clusterWide .Values.watchNamespaces }}
+rbac.clusterWide=true runs the jobs of all namespaces: leave watchNamespaces empty
+{{- end -}}
+{{- if and (or .Values.api.enabled .Values.api.users) .Values.watchNamespaces (not (has $jobs .Values.watchNamespaces)) }}
 watchNamespaces has no {{ $jobs }}: the API creates its jobs there (jobNamespace.name) and nobody would run them
 {{- end -}}
+{{- if and (eq .Values.provider.name "kubernetes") (eq (include "jennah.hasJobCluster" .) "false") -}}
+{{- $why := printf "jobs would run in the release's namespace %s, where they could use the accounts and Secrets of Jennah itself" .Release.Namespace -}}
+{{- if eq .Values.provider.kubernetes.namespace .Release.Namespace }}
+provider.kubernetes.namespace: {{ $why }}
+{{- else if not .Values.provider.kubernetes.namespace -}}
+{{- if eq $jobs .Release.Namespace }}
+jobNamespace.name: {{ $why }}
 {{- end -}}
+{{- if has .Release.Namespace .Values.watchNamespaces }}
+watchNamespaces: {{ $why }}
+{{- end -}}
+{{- end -}}
+{{- if and (eq (include "jennah.makesJobNamespace" .) "true") (eq .Values.jobNamespace.podSecurity "restricted")
+      (ne .Values.provider.kubernetes.podSecurity "restricted") }}
+jobNamespace.podSecurity=restricted needs provider.kubernetes.podSecurity=restricted: the Pods of jobs would be refused
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "jennah.checks.api" -}}
 {{- if .Values.api.enabled -}}
+{{- $kinds := include "jennah.api.authKinds" . | fromJsonArray -}}
 {{- with .Values.api -}}
-{{- if and (eq .auth.kind "token") (not .auth.tokensSecret.name) }}
+{{- if and (has "none" $kinds) (not .auth.noneIsMeant) }}
+api.auth.kind=none lets whoever reaches the API act for every tenant: use token, kubernetes or oidc, or say api.auth.noneIsMeant=true
+{{- end -}}
+{{- if and (has "token" $kinds) (not .auth.tokensSecret.name) (eq (include "jennah.hasOwnConfig" $) "false") }}
 api.auth.tokensSecret.name is required with api.auth.kind=token
+{{- end -}}
+{{- if has "oidc" $kinds -}}
+{{- include "jennah.required" (list "with api.auth.kind=oidc"
+      "api.auth.oidc.issuer" .auth.oidc.issuer "api.auth.oidc.audience" .auth.oidc.audience) -}}
 {{- end -}}
 {{- if and .ingress.enabled (not .ingress.hosts) }}
 api.ingress.hosts is required with api.ingress.enabled
 {{- end -}}
-{{- if and (or .ingress.enabled (ne .service.type "ClusterIP")) $.Values.networkPolicy.enabled (not $.Values.networkPolicy.apiFrom) }}
-networkPolicy.apiFrom is required with an Ingress or a Service of type NodePort or LoadBalancer: without it only pods of this namespace reach the API
-{{- end -}}
 {{- if and .autoscaling.enabled (gt (int .autoscaling.minReplicas) (int .autoscaling.maxReplicas)) }}
 api.autoscaling.minReplicas is greater than api.autoscaling.maxReplicas
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What can be reached from outside of the cluster. */}}
+{{- define "jennah.checks.exposure" -}}
+{{- if and .Values.api.enabled (or .Values.api.ingress.enabled (ne .Values.api.service.type "ClusterIP")) -}}
+{{- with .Values.api -}}
+{{- if and $.Values.networkPolicy.enabled (not $.Values.networkPolicy.apiFrom) }}
+networkPolicy.apiFrom is required with an Ingress or a Service of type NodePort or LoadBalancer: without it only pods of this namespace reach the API
+{{- end -}}
+{{- if and (has "none" (include "jennah.api.authKinds" $ | fromJsonArray)) (not .exposure.withoutAuthentication) }}
+api.auth.kind=none with an Ingress or a Service of type NodePort or LoadBalancer: anybody outside of the cluster could act for every tenant; if that is meant say api.exposure.withoutAuthentication=true
+{{- end -}}
+{{- if not .exposure.withoutTls -}}
+{{- $why := "tokens and the environments of jobs would be sent in clear; if TLS ends elsewhere, or that is meant, say api.exposure.withoutTls=true" -}}
+{{- if and .ingress.enabled (not .ingress.tls) }}
+api.ingress.tls is required with api.ingress.enabled: {{ $why }}
+{{- end -}}
+{{- if and (ne .service.type "ClusterIP") (not .tls.secretName) }}
+api.tls.secretName is required with api.service.type={{ .service.type }}: {{ $why }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* extraEnv wins over the values, so it must not say what the checks above and the roles are about. */}}
+{{- define "jennah.checks.environment" -}}
+{{- $closed := dict
+      "API_AUTH" "api.auth.kind" "API_TOKENS_FILE" "api.auth.tokensSecret" "API_TOKEN_AUDIENCE" "api.auth.kubernetes.audience"
+      "OIDC_ISSUER" "api.auth.oidc.issuer" "OIDC_AUDIENCE" "api.auth.oidc.audience" "OIDC_TENANT_CLAIM" "api.auth.oidc.tenantClaim"
+      "OIDC_CA_FILE" "api.auth.oidc.caConfigMap" "API_TLS_CERT_FILE" "api.tls.secretName" "API_TLS_KEY_FILE" "api.tls.secretName"
+      "ALLOWED_HOSTS" "api.allowedHosts" "ALLOWED_ORIGINS" "api.allowedOrigins" "DB_REDACT_ENV" "database.redactEnv"
+      "BATCH_PROVIDER" "provider.name" "DEFAULT_SERVICE_ACCOUNT" "provider.defaultServiceAccount" "KUBERNETES_JOB_NAMESPACE" "provider.kubernetes.namespace"
+      "KUBERNETES_JOB_KUBECONFIG" "provider.kubernetes.kubeconfigSecret" "KUBERNETES_POD_SECURITY" "provider.kubernetes.podSecurity"
+      "JENNAH_NAMESPACE" "jobNamespace.name" "WATCH_NAMESPACES" "watchNamespaces" "LEASE_NAME" "controller.lease.name"
+      "HEALTH_PORT" "metrics.port" "METRICS_PORT" "metrics.port" "WORKER_PORT" "api.service.port"
+      "POD_NAMESPACE" "the release's namespace" "LEASE_NAMESPACE" "the release's namespace" -}}
+{{- $secret := list "DB_ENDPOINT" "DB_KEY" "AZURE_BATCH_KEY" "AZURE_REGISTRY_PASSWORD" "AZURE_OUTPUT_URL" -}}
+{{- range $path, $variables := dict "extraEnv" .Values.extraEnv "controller.extraEnv" .Values.controller.extraEnv
+      "api.extraEnv" .Values.api.extraEnv "migration.extraEnv" .Values.migration.extraEnv -}}
+{{- $names := list -}}
+{{- range $variables -}}
+{{- if has .name $names }}
+{{ $path }} has {{ .name }} twice
+{{- end -}}
+{{- $names = append $names .name -}}
+{{- if hasKey $closed .name }}
+{{ $path }} must not have {{ .name }}: {{ get $closed .name }} says it
+{{- end -}}
+{{- if and (has .name $secret) .value (or (ne .name "DB_ENDPOINT") (regexMatch (include "jennah.passwordPattern" $) .value)) }}
+{{ $path }} has {{ .name }} in clear: put it into a Secret and name that in valueFrom
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -46,9 +46,7 @@
 {{- include "jennah.var" (list "DB_INSTANCE" .instance) }}
 {{- include "jennah.var" (list "DB_DATABASE" .name) }}
 {{- include "jennah.var" (list "DB_REGION" .region) }}
-{{- if .redactEnv }}
 {{- include "jennah.var" (list "DB_REDACT_ENV" .redactEnv) }}
-{{- end }}
 {{- include "jennah.var" (list "TOMBSTONE_TTL_SECONDS" .tombstoneTtlSeconds) }}
 {{- end }}
 {{- with $root.Values.logging }}
@@ -70,11 +68,12 @@
 {{- include "jennah.var" (list "BATCH_PROVIDER" .name) }}
 {{- include "jennah.var" (list "BATCH_REGION" .region) }}
 {{- include "jennah.var" (list "JENNAH_INSTANCE" .instance) }}
+{{- include "jennah.var" (list "DEFAULT_SERVICE_ACCOUNT" .defaultServiceAccount) }}
 {{- if .name }}
 {{- include (printf "jennah.env.%s" .name) (get . .name) }}
 {{- end }}
 {{- end }}
-{{- include "jennah.var" (list "WATCH_NAMESPACES" .Values.watchNamespaces) }}
+{{- include "jennah.var" (list "WATCH_NAMESPACES" (include "jennah.watched" . | fromJsonArray)) }}
 {{- include "jennah.var" (list "JENNAH_NAMESPACE" (include "jennah.jobNamespace" .)) }}
 {{- include "jennah.var" (list "HEALTH_PORT" .Values.metrics.port) }}
 {{- with .Values.controller }}
@@ -92,7 +91,7 @@
 {{- include "jennah.var" (list "WORKER_CLAIM_INTERVAL_SECONDS" .lease.claimIntervalSeconds) }}
 {{- end }}
 {{- include "jennah.var" (list "LEASE_NAME" (include "jennah.leaseName" .)) }}
-- name: LEASE_NAMESPACE
+- name: POD_NAMESPACE
   valueFrom:
     fieldRef:
       fieldPath: metadata.namespace
@@ -159,14 +158,27 @@
 {{- include "jennah.env.profiles" . }}
 {{- include "jennah.var" (list "BATCH_PROVIDER" .Values.provider.name) }}
 {{- include "jennah.var" (list "JENNAH_NAMESPACE" (include "jennah.jobNamespace" .)) }}
-{{- include "jennah.var" (list "WATCH_NAMESPACES" .Values.watchNamespaces) }}
+{{- include "jennah.var" (list "WATCH_NAMESPACES" (include "jennah.watched" . | fromJsonArray)) }}
 {{- include "jennah.var" (list "WORKER_PORT" "8081") }}
 {{- include "jennah.var" (list "METRICS_PORT" .Values.metrics.port) }}
-{{- with .Values.api }}
-{{- include "jennah.var" (list "API_AUTH" .auth.kind) }}
-{{- if eq .auth.kind "token" }}
-{{- include "jennah.var" (list "API_TOKENS_FILE" "/etc/jennah/tokens/tokens") }}
+{{- $kinds := include "jennah.api.authKinds" . | fromJsonArray }}
+{{- include "jennah.var" (list "API_AUTH" $kinds) }}
+{{- range include "jennah.api.files" . | fromJsonArray }}
+{{- $folder := .folder }}
+{{- range .items }}
+{{- include "jennah.var" (list .variable (printf "%s/%s" $folder .path)) }}
 {{- end }}
+{{- end }}
+{{- with .Values.api }}
+{{- if has "kubernetes" $kinds }}
+{{- include "jennah.var" (list "API_TOKEN_AUDIENCE" .auth.kubernetes.audience) }}
+{{- end }}
+{{- if has "oidc" $kinds }}
+{{- include "jennah.var" (list "OIDC_ISSUER" .auth.oidc.issuer) }}
+{{- include "jennah.var" (list "OIDC_AUDIENCE" .auth.oidc.audience) }}
+{{- include "jennah.var" (list "OIDC_TENANT_CLAIM" .auth.oidc.tenantClaim) }}
+{{- end }}
+{{- include "jennah.var" (list "ALLOWED_HOSTS" .allowedHosts) }}
 {{- include "jennah.var" (list "ALLOWED_ORIGINS" .allowedOrigins) }}
 {{- include "jennah.var" (list "CANCEL_WAIT_SECONDS" .cancelWaitSeconds) }}
 {{- include "jennah.var" (list "JOB_TTL_SECONDS" .jobTtlSeconds) }}
@@ -182,16 +194,83 @@
 {{- include "jennah.env.database" (list . $secret) }}
 {{- end -}}
 
-{{/* ConfigMap and Secret of those who keep the environment themselves. */}}
+{{/* A JSON list of what the API reads from files: their variables, and the volume that holds them. */}}
+{{- define "jennah.api.files" -}}
+{{- $kinds := include "jennah.api.authKinds" . | fromJsonArray -}}
+{{- $files := list -}}
+{{- with .Values.api -}}
+{{- if and (has "token" $kinds) .auth.tokensSecret.name -}}
+{{- $items := list (dict "variable" "API_TOKENS_FILE" "key" .auth.tokensSecret.key "path" "tokens") -}}
+{{- $files = append $files (dict "name" "tokens" "folder" "/etc/jennah/tokens" "secret" .auth.tokensSecret.name "items" $items) -}}
+{{- end -}}
+{{- if and (has "oidc" $kinds) .auth.oidc.caConfigMap.name -}}
+{{- $items := list (dict "variable" "OIDC_CA_FILE" "key" .auth.oidc.caConfigMap.key "path" "ca.crt") -}}
+{{- $files = append $files (dict "name" "oidc-ca" "folder" "/etc/jennah/oidc-ca" "configMap" .auth.oidc.caConfigMap.name "items" $items) -}}
+{{- end -}}
+{{- if .tls.secretName -}}
+{{- $items := list (dict "variable" "API_TLS_CERT_FILE" "key" "tls.crt" "path" "tls.crt")
+      (dict "variable" "API_TLS_KEY_FILE" "key" "tls.key" "path" "tls.key") -}}
+{{- $files = append $files (dict "name" "tls" "folder" "/etc/jennah/tls" "secret" .tls.secretName "items" $items) -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $files -}}
+{{- end -}}
+
+{{/* What a container of ours gets: `environment` as YAML, its `env`. Takes (list $ ENV EXTRA_ENV).
+     With existingConfig, of what the chart says only ports, file paths and what comes from elsewhere: in a Pod `env` wins over
+     `envFrom`, so all else is in a ConfigMap before the user's own, of which the later one counts. */}}
+{{- define "jennah.env" -}}
+{{- $root := index . 0 -}}
+{{- $own := list -}}
+{{- range fromYamlArray (index . 1) -}}
+{{- if or (ne (include "jennah.hasOwnConfig" $root) "true") (hasKey . "valueFrom") (regexMatch "_(PORT|PATH|FILE|KUBECONFIG)$" .name) -}}
+{{- $own = append $own . -}}
+{{- end -}}
+{{- end -}}
+{{- /* Each name once, the last one counts: server-side apply refuses a list with two of a name. */ -}}
+{{- $names := list -}}
+{{- $variables := dict -}}
+{{- range concat $own $root.Values.extraEnv (index . 2) -}}
+{{- $names = append $names .name | uniq -}}
+{{- $_ := set $variables .name . -}}
+{{- end -}}
+{{- range $names }}
+{{ toYaml (list (get $variables .)) }}
+{{- end }}
+{{- end -}}
+
+{{/* The rest, as a map: the defaults of those who keep the environment themselves. */}}
+{{- define "jennah.defaults" -}}
+{{- $programs := list (include "jennah.env.controller" .) -}}
+{{- if .Values.api.enabled -}}
+{{- $programs = append $programs (include "jennah.env.api" .) -}}
+{{- end -}}
+{{- $defaults := dict -}}
+{{- range $programs -}}
+{{- range fromYamlArray . -}}
+{{- if not (or (hasKey . "valueFrom") (regexMatch "_(PORT|PATH|FILE|KUBECONFIG)$" .name)) -}}
+{{- $_ := set $defaults .name .value -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $defaults -}}
+{{- end -}}
+
+{{- define "jennah.defaultsName" -}}{{ include "jennah.fullname" . }}-defaults{{- end -}}
+
+{{/* Takes (list $ NAME): of the ConfigMap with the defaults. */}}
 {{- define "jennah.envFrom" -}}
-{{- with .Values.existingConfig }}
-{{- if .configMap }}
+{{- $root := index . 0 -}}
+{{- if eq (include "jennah.hasOwnConfig" $root) "true" }}
 - configMapRef:
-    name: {{ .configMap }}
+    name: {{ index . 1 }}
 {{- end }}
-{{- if .secret }}
+{{- with $root.Values.existingConfig.configMap }}
+- configMapRef:
+    name: {{ . | quote }}
+{{- end }}
+{{- with $root.Values.existingConfig.secret }}
 - secretRef:
-    name: {{ .secret }}
-{{- end }}
+    name: {{ . | quote }}
 {{- end }}
 {{- end -}}

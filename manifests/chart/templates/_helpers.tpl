@@ -39,14 +39,49 @@
 system:serviceaccount:{{ .Release.Namespace }}:{{ include "jennah.controller.serviceAccountName" . }}
 {{- end -}}
 
+{{/* A JSON list of the service accounts of the programs. `default` is everybody's. */}}
+{{- define "jennah.accounts" -}}
+{{- without (list (include "jennah.controller.serviceAccountName" .) (include "jennah.api.serviceAccountName" .)
+      (include "jennah.migration.serviceAccountName" .) | uniq) "default" | toJson -}}
+{{- end -}}
+
 {{/* A JSON list: the API may run elsewhere as well. */}}
 {{- define "jennah.api.usernames" -}}
 {{- $account := printf "system:serviceaccount:%s:%s" .Release.Namespace (include "jennah.api.serviceAccountName" .) -}}
 {{- concat (ternary (list $account) list .Values.api.enabled) .Values.api.users | toJson -}}
 {{- end -}}
 
+{{/* "true" where the environment is the user's own. */}}
+{{- define "jennah.hasOwnConfig" -}}
+{{- not (and (empty .Values.existingConfig.configMap) (empty .Values.existingConfig.secret)) -}}
+{{- end -}}
+
 {{/* Where the API creates jobs. */}}
 {{- define "jennah.jobNamespace" -}}{{ .Values.jobNamespace.name | default .Release.Namespace }}{{- end -}}
+
+{{/* "true" where the chart makes that namespace. */}}
+{{- define "jennah.makesJobNamespace" -}}
+{{- and .Values.jobNamespace.create (ne (include "jennah.jobNamespace" .) .Release.Namespace) -}}
+{{- end -}}
+
+{{/* A JSON list of the namespaces whose jobs are run; an empty one stands for all. */}}
+{{- define "jennah.watched" -}}
+{{- if .Values.rbac.clusterWide -}}[]
+{{- else -}}{{ toJson (.Values.watchNamespaces | default (list (include "jennah.jobNamespace" .))) }}
+{{- end -}}
+{{- end -}}
+
+{{/* A JSON list of the namespaces that Kubernetes Jobs are made in; an empty one stands for those of their JennahJobs, any. */}}
+{{- define "jennah.jobPlaces" -}}
+{{- if .Values.provider.kubernetes.namespace -}}{{ toJson (list .Values.provider.kubernetes.namespace) }}
+{{- else -}}{{ include "jennah.watched" . }}
+{{- end -}}
+{{- end -}}
+
+{{/* A JSON list: api.auth.kind is one kind or several. */}}
+{{- define "jennah.api.authKinds" -}}
+{{- ternary (list .Values.api.auth.kind) .Values.api.auth.kind (kindIs "string" .Values.api.auth.kind) | toJson -}}
+{{- end -}}
 
 {{/* A JSON list of what has pods that listen: component, name, and the name of the port that has its metrics. */}}
 {{- define "jennah.servers" -}}
@@ -60,7 +95,7 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ include "jennah.controller.ser
 {{/* Labels by which selectors find a component: they can never change. Takes (list $ COMPONENT). */}}
 {{- define "jennah.selectorLabels" -}}
 app.kubernetes.io/name: jennah
-app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
+app.kubernetes.io/instance: {{ (index . 0).Release.Name | quote }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end -}}
 

@@ -31,7 +31,7 @@ imagePullSecrets:
 securityContext:
   {{- toYaml $root.Values.podSecurityContext | nindent 2 }}
 {{- with $values.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- with $values.nodeSelector }}
 nodeSelector:
@@ -73,7 +73,7 @@ topologySpreadConstraints:
   {{- end }}
 {{- end -}}
 
-{{/* A container of ours up to its ports. Takes (list $ ENV EXTRA_ENV RESOURCES). */}}
+{{/* A container of ours up to its ports. Takes (list $ ENV EXTRA_ENV RESOURCES DEFAULTS_NAME). */}}
 {{- define "jennah.container" -}}
 {{- $root := index . 0 -}}
 image: {{ include "jennah.image" $root | quote }}
@@ -82,21 +82,14 @@ securityContext:
   {{- toYaml $root.Values.securityContext | nindent 2 }}
 resources:
   {{- toYaml (index . 3) | nindent 2 }}
-{{- with include "jennah.envFrom" $root }}
+{{- with include "jennah.envFrom" (list $root (index . 4)) }}
 envFrom:
   {{- . | trim | nindent 2 }}
 {{- end }}
-{{- /* Each name once, the last one counts: server-side apply refuses a list with two of a name. */}}
-{{- $names := list -}}
-{{- $variables := dict -}}
-{{- range concat (fromYamlArray (index . 1)) $root.Values.extraEnv (index . 2) -}}
-{{- $names = append $names .name | uniq -}}
-{{- $_ := set $variables .name . -}}
-{{- end }}
+{{- with include "jennah.env" (list $root (index . 1) (index . 2)) | trim }}
 env:
-  {{- range $names }}
-  {{- toYaml (list (get $variables .)) | nindent 2 }}
-  {{- end }}
+  {{- . | nindent 2 }}
+{{- end }}
 {{- end -}}
 
 {{/* `jennah migrate` before the program, for tools that know no hooks. */}}
@@ -104,7 +97,7 @@ env:
 {{- if eq .Values.migration.mode "initContainer" }}
 - name: migrate
   args: [migrate]
-  {{- include "jennah.container" (list . (include "jennah.env.migration" .) .Values.migration.extraEnv .Values.migration.resources) | nindent 2 }}
+  {{- include "jennah.container" (list . (include "jennah.env.migration" .) .Values.migration.extraEnv .Values.migration.resources (include "jennah.defaultsName" .)) | nindent 2 }}
   volumeMounts:
     - name: tmp
       mountPath: /tmp
@@ -121,6 +114,16 @@ env:
 - name: profiles
   mountPath: /etc/jennah/profiles
   readOnly: true
+{{- end }}
+{{- end -}}
+
+{{/* Restarts pods when what they read at their start has changed. */}}
+{{- define "jennah.checksums" -}}
+{{- if .Values.profiles }}
+checksum/profiles: {{ toJson .Values.profiles | sha256sum }}
+{{- end }}
+{{- if eq (include "jennah.hasOwnConfig" .) "true" }}
+checksum/defaults: {{ include "jennah.defaults" . | sha256sum }}
 {{- end }}
 {{- end -}}
 
@@ -144,7 +147,7 @@ env:
 {{- if or .profiles .existingProfiles }}
 - name: profiles
   configMap:
-    name: {{ .existingProfiles | default (printf "%s-profiles" (include "jennah.fullname" $root)) }}
+    name: {{ .existingProfiles | default (printf "%s-profiles" (include "jennah.fullname" $root)) | quote }}
 {{- end }}
 {{- end }}
 {{- with $extra }}

@@ -72,7 +72,7 @@ kind: {{ index . 0 }}
 metadata:
   name: {{ index . 1 }}
   {{- with index . 2 }}
-  namespace: {{ . }}
+  namespace: {{ . | quote }}
   {{- end }}
   labels:
     {{- index . 3 | nindent 4 }}
@@ -89,7 +89,7 @@ kind: {{ index . 0 }}Binding
 metadata:
   name: {{ index . 1 }}
   {{- with index . 2 }}
-  namespace: {{ . }}
+  namespace: {{ . | quote }}
   {{- end }}
   labels:
     {{- index . 3 | nindent 4 }}

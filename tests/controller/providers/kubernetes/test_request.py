@@ -246,3 +246,13 @@ def test_a_jobs_name_leaves_room_for_the_host_names_of_its_pods_and_stays_unique
 
 def test_the_same_request_gives_the_same_job() -> None:
     assert made(completions=3) == made(completions=3)
+
+
+def test_a_job_in_the_controllers_own_namespace_is_refused() -> None:
+    """It could name the controller's ServiceAccount, and mount every Secret that is beside it."""
+    own = settings(own_namespace="jennah-system")
+    with pytest.raises(Permanent, match=r"metadata\.namespace: is the controller's own") as refused:
+        request.namespace_of("jennah-system", own)
+    assert refused.value.reason == reasons.INVALID_SPEC
+    assert request.namespace_of("team-a", own) == "team-a"
+    assert request.namespace_of("jennah-system", settings(own_namespace="jennah-system", namespace="batch")) == "batch"

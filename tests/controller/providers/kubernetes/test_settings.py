@@ -2,7 +2,10 @@
 
 import pytest
 
+from controller.clock import SystemClock
 from controller.cloud_settings import SPOT_NODES, KubernetesSettings
+from controller.clouds import provider_at
+from controller.domain.destination import Destination
 from controller.domain.errors import ConfigError
 from controller.settings import read_operator
 
@@ -57,3 +60,17 @@ def test_what_is_wrong_is_named(name: str, value: str) -> None:
         read(**{name: value})
     (fault,) = refused.value.faults
     assert fault.startswith(name)
+
+
+def test_jobs_are_not_made_in_the_controllers_own_namespace() -> None:
+    assert read(POD_NAMESPACE="jennah-system", KUBERNETES_JOB_NAMESPACE="batch").own_namespace == "jennah-system"
+    with pytest.raises(ConfigError, match="KUBERNETES_JOB_NAMESPACE='jennah-system' is the controller's own namespace"):
+        read(POD_NAMESPACE="jennah-system", KUBERNETES_JOB_NAMESPACE="jennah-system")
+    elsewhere = read(POD_NAMESPACE="same", KUBERNETES_JOB_NAMESPACE="same", KUBERNETES_JOB_KUBECONFIG="/etc/jobs")
+    assert elsewhere.own_namespace == "", "that of another cluster is another one"
+
+
+def test_jobs_that_were_made_there_before_are_still_reached() -> None:
+    env = {**BASE, "POD_NAMESPACE": "jennah-system"}
+    there = Destination(provider="kubernetes", namespace="jennah-system")
+    assert provider_at(there, SystemClock(), env).name == "kubernetes"
