@@ -4,6 +4,8 @@ Every message has what happened, the number, the field that decides it, and what
 and choose the function; they write no sentences of their own. `words` are the service's, whole.
 """
 
+from collections.abc import Sequence
+
 import msgspec
 
 from controller.domain import reasons
@@ -72,6 +74,32 @@ def service_limit(words: str = "") -> Failure:
     """The service ended a job that had run for as long as it lets one, whatever activeDeadlineSeconds says."""
     text = "the job ran for as long as the service lets one run; split its work into several jobs"
     return Failure(reason=reasons.DEADLINE_EXCEEDED, message=_with(text, words))
+
+
+def not_begun_in_time(seconds: int | None, words: str = "") -> Failure:
+    """An attempt's time limit, which counts from the machine on, was over before the program began."""
+    limit = f"its limit of {seconds} s" if seconds else "its time limit"
+    text = f"the program did not begin within {limit}, which counts the image's pull; raise activeDeadlineSeconds"
+    return Failure(reason=reasons.DEADLINE_EXCEEDED, message=_with(text, words))
+
+
+def kept_running(containers: Sequence[str], seconds: int | None) -> Failure:
+    """The program ended well, and containers beside it ran on into the time limit. It is not run again."""
+    limit = f"its limit of {seconds} s" if seconds else "its time limit"
+    text = (
+        f"the program ended with exit code 0, and {_named(containers)} beside it kept the task until {limit}: "
+        "the program may have done its work and is not run again; have what is injected end with the program"
+    )
+    return Failure(reason=reasons.DEADLINE_EXCEEDED, message=text)
+
+
+def failed_beside(containers: Sequence[str], words: str = "") -> Failure:
+    """The program ended well, and containers beside it failed the task. It is not run again."""
+    text = (
+        f"the program ended with exit code 0, and {_named(containers)} beside it failed the task: the program may have "
+        "done its work and is not run again; see the logs of that container"
+    )
+    return Failure(reason=reasons.FAILED, message=_with(text, words))
 
 
 def image(name: str, words: str = "") -> Failure:
@@ -152,6 +180,10 @@ def queue_limit(words: str = "") -> str:
 def unknown(words: str = "") -> Failure:
     """A failure that no evidence explains."""
     return Failure(reason=reasons.FAILED, message=_with("the job failed", words))
+
+
+def _named(containers: Sequence[str]) -> str:
+    return f"the container{'s' if len(containers) > 1 else ''} {' and '.join(containers) or '(unknown)'}"
 
 
 def _with(text: str, words: str) -> str:

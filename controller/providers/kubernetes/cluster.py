@@ -18,7 +18,8 @@ from controller.providers.kubernetes import labels, places
 from controller.providers.kubernetes.attempts import Attempt, attempt_of
 from controller.providers.kubernetes.held import Held, JobSink, PodSink
 from controller.providers.kubernetes.places import Place
-from controller.providers.kubernetes.request import Object
+from controller.providers.kubernetes.reruns import Mark
+from controller.providers.kubernetes.template import Object
 from controller.providers.kubernetes.wire import Job, Pod, PodList
 
 FIRST_LIST_SECONDS = 8.0
@@ -171,6 +172,11 @@ class Cluster:
         Conflict."""
         client, meta = await self.client(), job.metadata
         return msgspec.convert(await client.strategic_patch(Place(meta.namespace, meta.name).path, patch), Job)
+
+    async def mark(self, mark: Mark) -> None:
+        """Write that mark on its Pod, as the Pod was read. Raises NotFound, Conflict."""
+        client, attempt = await self.client(), mark.attempt
+        await client.strategic_patch(f"{places.pods(attempt.namespace)}/{attempt.name}/status", mark.patch)
 
     async def delete_job(self, job: Job, *, propagation: str) -> None:
         """That very Job, and only as it is. Raises NotFound, Conflict."""

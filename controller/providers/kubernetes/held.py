@@ -13,8 +13,9 @@ from controller.domain import names
 from controller.kube.listwatch import number_of
 from controller.ports import Clock, Observation
 from controller.providers.kubernetes import observation
-from controller.providers.kubernetes.attempts import Attempt, attempt_of
+from controller.providers.kubernetes.attempts import Attempt, State, attempt_of
 from controller.providers.kubernetes.places import Place, job_name
+from controller.providers.kubernetes.reruns import Mark, Tasks
 from controller.providers.kubernetes.wire import Job, Pod
 
 REMEMBERED = 10_000
@@ -51,6 +52,8 @@ class Held:
         self._attempts: dict[str, dict[str, Attempt]] = {}
         """By the Job's own uid and the Pod's name."""
         self._gone: OrderedDict[Place, _Gone] = OrderedDict()
+        self._suspects: set[str] = set()
+        """Uids of Jobs of which a Pod may have to be marked (`reruns`)."""
 
     # --- what the provider asks ------------------------------------------------------------------------
 
@@ -78,6 +81,20 @@ class Held:
         """The Job there, if it has ended and the watch has not told of all of its Pods."""
         held = self._jobs.get(place)
         return held.job if held is not None and observation.has_ended(held.job) and not held.is_fixed else None
+
+    def marks(self) -> list[Mark]:
+        """Pods of all Jobs that are to be marked, where anything changed since this was asked last."""
+        suspects, self._suspects = self._suspects, set()
+        found: list[Mark] = []
+        for uid in suspects:
+            if uid in self._places:
+                held = self._jobs[self._places[uid]]
+                found += Tasks(held.job, self._of(held.job)).marks()
+        return found
+
+    def suspect(self, job_uid: str) -> None:
+        """Have `marks` look at that Job's Pods once more."""
+        self._suspects.add(job_uid)
 
     def all(self) -> Iterator[tuple[Job, Observation]]:
         """All Jobs that are there."""
@@ -120,6 +137,7 @@ class Held:
         if held is None:
             held = self._jobs[place] = _Held(job)
             self._places[job.metadata.uid] = place
+            self.suspect(job.metadata.uid)
         elif _version(job) <= _version(held.job):
             return
         held.job = job
@@ -162,7 +180,12 @@ class Held:
         if held is not None and held.is_fixed:
             return
         known = self._attempts.setdefault(attempt.job_uid, {})
+        before = known.get(attempt.name)
+        if before is not None and before.is_removed:
+            attempt = msgspec.structs.replace(attempt, is_removed=True)
         known[attempt.name] = attempt
+        if attempt.is_final or attempt.is_disrupted:
+            self.suspect(attempt.job_uid)
         if held is not None:
             held.seen = None
             self._fix_if_ended(held)
@@ -173,8 +196,9 @@ class Held:
         known = self._attempts.get(attempt.job_uid, {})
         if held is not None and held.is_fixed:
             return
-        if held is not None and attempt.has_ended:
-            known[attempt.name] = attempt  # it ran and ended: that it was cleared away changes nothing
+        before = known.get(attempt.name, attempt)
+        if held is not None and (attempt.has_ended or before.started_at is not None):
+            known[attempt.name] = _cleared(attempt, before)
         else:
             known.pop(attempt.name, None)
             if not known:
@@ -191,8 +215,11 @@ class Held:
         for uid, known in list(self._attempts.items()):
             for name, attempt in list(known.items()):
                 is_covered = not namespace or attempt.namespace == namespace
-                is_kept = attempt.has_ended and uid in self._places  # it ran: that it was cleared away changes nothing
-                if is_covered and not is_kept and name not in there.get(uid, ()):
+                if not is_covered or name in there.get(uid, ()):
+                    continue
+                if uid in self._places and (attempt.has_ended or attempt.started_at is not None):
+                    known[name] = _cleared(attempt, attempt)
+                else:
                     del known[name]
             if not known:
                 del self._attempts[uid]
@@ -247,6 +274,13 @@ class PodSink:
 
     def replace(self, items: Sequence[Pod], version: int) -> None:
         self._held.replace_pods(items, version, self._namespace)
+
+
+def _cleared(attempt: Attempt, before: Attempt) -> Attempt:
+    """An attempt that ran and whose Pod is gone. That one which had ended was cleared away changes nothing."""
+    if attempt.has_ended:
+        return msgspec.structs.replace(attempt, is_removed=before.is_removed)
+    return msgspec.structs.replace(attempt, state=State.REMOVED, started_at=before.started_at, is_removed=True)
 
 
 def _place(job: Job) -> Place:

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from controller.domain import names, reasons
-from controller.domain.errors import Permanent
+from controller.domain import names
 from controller.ports import SubmitRequest
+from controller.providers import program
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
 INSTANCE = f"{names.GROUP}/instance"
@@ -24,7 +24,16 @@ QUEUE = "kueue.x-k8s.io/queue-name"
 INDEX = "batch.kubernetes.io/job-completion-index"
 """An annotation (since Kubernetes 1.28 a label too) that the Job controller sets on each Pod of an indexed Job."""
 
+PREEMPTION_LIMIT = f"{names.GROUP}/preemption-limit"
+"""An annotation of the Job: spec.preemptionLimit. A Job without it was made by a release that knew no such limit."""
+FAILURES = "batch.kubernetes.io/job-index-failure-count"
+IGNORED_FAILURES = "batch.kubernetes.io/job-index-ignored-failure-count"
+"""Annotations that the Job controller sets on each Pod of an indexed Job: how many earlier attempts at its task counted
+as failures, and how many its failure policy ignored."""
+
 _RESERVED = ("kubernetes.io", "k8s.io", names.GROUP)
+_RECOMMENDED = "app.kubernetes.io"
+"""Kubernetes recommends that users set labels of this domain."""
 
 
 def ours(request: SubmitRequest, instance: str) -> dict[str, str]:
@@ -44,24 +53,21 @@ def ours(request: SubmitRequest, instance: str) -> dict[str, str]:
     return own
 
 
-def users(labels: Mapping[str, str]) -> dict[str, str]:
-    """The user's labels. Raises Permanent(INVALID_SPEC) for what Kubernetes takes as none, or keeps for itself."""
+def check(labels: Mapping[str, str]) -> None:
+    """Raises Permanent(INVALID_SPEC) for labels that Kubernetes does not take, or that it or we set."""
     for key, value in labels.items():
         prefix, slash, _ = key.rpartition("/")
         if not names.is_label(key, value):
-            raise _invalid(f"{key}={value} is no label in Kubernetes")
+            fault = "a label has at most 63 letters, digits and . _ -, and begins and ends with a letter or digit"
+            raise program.invalid("labels", f"{key}={value} is no label in Kubernetes: {fault}")
+        if key in (MANAGED_BY, "job-name", "controller-uid"):
+            raise program.invalid("labels", f"{key} is not for jobs to set: leave it out")
         # Of what ends so only the very domains: kueue.x-k8s.io is for users.
-        if slash and (prefix in _RESERVED or prefix.endswith(tuple("." + one for one in _RESERVED))):
-            raise _invalid(f"{key}: labels of {prefix} are not for jobs to set")
-        if key in ("job-name", "controller-uid"):
-            raise _invalid(f"{key} is set by Kubernetes itself")
-    return dict(labels)
+        is_reserved = prefix in _RESERVED or prefix.endswith(tuple("." + one for one in _RESERVED))
+        if slash and is_reserved and prefix != _RECOMMENDED:
+            raise program.invalid("labels", f"{key}: labels of {prefix} are not for jobs to set; use another prefix")
 
 
 def selector(instance: str) -> str:
     """What all of an installation's Jobs and Pods have, and no others."""
     return f"{MANAGED_BY}=jennah,{INSTANCE}={instance}"
-
-
-def _invalid(fault: str) -> Permanent:
-    return Permanent(f"spec.labels: {fault}", reason=reasons.INVALID_SPEC)

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 import msgspec
 
-from controller.domain import reasons
+from controller.domain import failures, reasons
 from controller.domain.job import TaskCounts
 from controller.domain.phases import Phase
 from controller.ports import Observation, OwnedJob
@@ -18,6 +18,7 @@ from controller.providers.kubernetes import attempts as pods
 from controller.providers.kubernetes import labels
 from controller.providers.kubernetes.attempts import Attempt
 from controller.providers.kubernetes.places import Place
+from controller.providers.kubernetes.reruns import Tasks, is_suspended
 from controller.providers.kubernetes.wire import Condition, Job
 
 
@@ -52,10 +53,9 @@ PHASES: Mapping[State, Phase | None] = {
 }
 """Total. None: the phase stays as it was."""
 
-JOB_REASONS: Mapping[str, str] = {"DeadlineExceeded": reasons.DEADLINE_EXCEEDED}
-"""Reasons of a Job's end that say more than its Pods. BackoffLimitExceeded, FailedIndexes, MaxFailedIndexesExceeded and
-PodFailurePolicy only say that a Pod failed."""
-
+_JOB_DEADLINE = "DeadlineExceeded"
+"""The one reason of a Job's end that says more than its Pods, of a Job that somebody gave a deadline of its own.
+BackoffLimitExceeded, FailedIndexes, MaxFailedIndexesExceeded and PodFailurePolicy only say that a Pod failed."""
 
 _OVER = (State.COMPLETE, State.FAILED, State.BROKEN_OFF)
 CLOCKS = timedelta(seconds=10)
@@ -77,9 +77,16 @@ def state_of(job: Job, attempts: Collection[Attempt]) -> State:
         return State.ENDING
     if job.spec.suspend and _has(job, "Suspended"):
         return State.SUSPENDED
-    states = {attempt.state for attempt in attempts}
+    tasks = Tasks(job, attempts)
+    newest = tasks.newest()
+    states = {attempt.state for attempt in newest.values()}
+    if pods.State.RUNNING in states:
+        return State.RUNNING
+    if len(newest) == _total(job) and all(map(tasks.is_decided, newest)):
+        return State.ENDING  # the Job controller is about to say so
     # An array runs from its first task to its last; a single task that is tried again waits again.
-    if pods.State.RUNNING in states or (_total(job) > 1 and (job.status.succeeded or job.status.failed_indexes)):
+    has_begun = any(one.has_ended for one in newest.values()) or job.status.succeeded or job.status.failed_indexes
+    if _total(job) > 1 and has_begun:
         return State.RUNNING
     return State.SCHEDULED if pods.State.SCHEDULED in states else State.WAITING
 
@@ -101,7 +108,7 @@ def ended_at(job: Job) -> datetime | None:
 
 def is_accounted_for(job: Job, attempts: Collection[Attempt]) -> bool:
     """Whether the Pods that are known are all that the Job counts: its news may be ahead of theirs."""
-    counted = sum(attempt.has_ended and not attempt.is_disrupted for attempt in attempts)
+    counted = sum(attempt.counts for attempt in attempts)
     return counted >= job.status.succeeded + job.status.failed
 
 
@@ -114,6 +121,9 @@ def observation(job: Job, attempts: Collection[Attempt]) -> Observation:
     exit_code, reason, message = _outcome(job, attempts, state)
     waits_reason, waits_because = _waits(job, attempts, state)
     is_over = phase is not None and phase.is_terminal
+    tasks = Tasks(job, attempts)
+    # Of a Job that has ended Pods may be gone, and each failed task has one failure that is the last.
+    retries = max(tasks.retries(), job.status.failed - counts.failed if is_over else 0)
     return Observation(
         external_name=job.metadata.labels.external_name or job.metadata.name,
         uid=job.metadata.labels.uid,
@@ -125,7 +135,8 @@ def observation(job: Job, attempts: Collection[Attempt]) -> Observation:
         started_at=started or (job.status.start_time if state is State.COMPLETE else None),
         completed_at=ended_at(job) if is_over else None,
         exit_code=exit_code,
-        retries=_retries(job, counts, is_over=is_over),
+        retries=retries,
+        preemptions=tasks.preemptions(),
         tasks=counts,
         is_unreleased=is_unreleased(job),
         reason=reasons.CANCELLED if state is State.BROKEN_OFF else reason,
@@ -201,14 +212,6 @@ def _counts(job: Job, attempts: Collection[Attempt], state: State) -> TaskCounts
     return TaskCounts(total=total, pending=pending, running=running, succeeded=succeeded, failed=failed)
 
 
-def _retries(job: Job, counts: TaskCounts, *, is_over: bool) -> int:
-    """Failed attempts that were tried again. The last failure of a single task counts as one of them until the Job says
-    that it has ended, unless that cannot be."""
-    if counts.total == 1 and not is_over and job.spec.backoff_limit is not None:
-        return min(job.status.failed, job.spec.backoff_limit)
-    return max(job.status.failed - counts.failed, 0)
-
-
 def _outcome(job: Job, attempts: Collection[Attempt], state: State) -> tuple[int | None, str | None, str | None]:
     """Exit code, reason and message of a Job that ended; nothing of one that has not."""
     if state is State.COMPLETE:
@@ -217,27 +220,34 @@ def _outcome(job: Job, attempts: Collection[Attempt], state: State) -> tuple[int
     if state not in _OVER or end is None:
         return None, None, None
     told = end.message or end.reason or "the Job failed"
-    if end.reason in JOB_REASONS:
-        return None, JOB_REASONS[end.reason], told
+    if end.reason == _JOB_DEADLINE:
+        late = failures.timed_out(None, told)
+        return None, late.reason, late.message
     last = _last_failure(job, attempts)
     if last is None:
-        return None, reasons.FAILED, told
+        unknown = failures.unknown(told)
+        return None, unknown.reason, unknown.message
     which = f"task {last.index}: " if _total(job) > 1 else ""
-    return last.exit_code or None, last.reason, f"{which}{last.message}"
+    return last.exit_code, last.reason, f"{which}{last.message}"
 
 
 def _last_failure(job: Job, attempts: Collection[Attempt]) -> Attempt | None:
-    """The last attempt at the failed task with the lowest index."""
-    well = {one.index for one in attempts if one.state is pods.State.SUCCEEDED}
-    failed = [one for one in attempts if one.state is pods.State.FAILED and one.index not in well]
+    """The last attempt at the failed task with the lowest index; one that is marked says best why it is the last."""
     known = set(indexes(job.status.failed_indexes))
-    failed = [one for one in failed if one.index in known] or failed
-    return max(failed, key=_lateness, default=None)
+    newest = {}
+    for attempt in sorted((one for one in attempts if not is_suspended(job, one)), key=_lateness):
+        if attempt.has_ended:
+            newest[attempt.index] = attempt
+    failed = {index: one for index, one in newest.items() if one.state is pods.State.FAILED}
+    failed = {index: one for index, one in failed.items() if index in known} or failed
+    return failed[min(failed)] if failed else None
 
 
-def _lateness(attempt: Attempt) -> tuple[int, bool, datetime, str]:
-    """Sorts attempts: the lowest task last, of its attempts those that count, of these the latest."""
-    return -attempt.index, not attempt.is_disrupted, attempt.finished_at or _EPOCH, attempt.version.zfill(20)
+def _lateness(attempt: Attempt) -> tuple[bool, bool, bool, datetime, str]:
+    """Sorts attempts at a task: those that count after others, of these the latest last; a success is the last of
+    all."""
+    is_good, ended = attempt.state is pods.State.SUCCEEDED, attempt.finished_at or _EPOCH
+    return is_good, attempt.is_marked, not attempt.is_disrupted, ended, attempt.version.zfill(20)
 
 
 def _waits(job: Job, attempts: Collection[Attempt], state: State) -> tuple[str | None, str | None]:

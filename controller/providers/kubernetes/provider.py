@@ -24,10 +24,12 @@ from controller.domain.errors import (
 )
 from controller.domain.job import JobSpec
 from controller.ports import Clock, JobRef, Observation, OwnedJob, SubmitRequest
-from controller.providers.kubernetes import observation, places, request
+from controller.providers.kubernetes import differences, observation, places, request
 from controller.providers.kubernetes.cluster import Cluster
 from controller.providers.kubernetes.making import Making
+from controller.providers.kubernetes.marking import Marking
 from controller.providers.kubernetes.places import Place
+from controller.providers.kubernetes.reruns import Tasks
 from controller.providers.kubernetes.wire import Job
 
 log = logging.getLogger(__name__)
@@ -62,6 +64,7 @@ class KubernetesProvider:
         self._clock = clock
         self._held = self._cluster.held
         self._making = Making(self._cluster, settings)
+        self._marking = Marking(self._cluster)
         self._unwatched: dict[str, tuple[float, Observation]] = {}
         """By external name: when it was asked for last, and how it stood."""
         self._failing: frozenset[str] = frozenset()
@@ -97,9 +100,10 @@ class KubernetesProvider:
     async def submit(self, request: SubmitRequest) -> Observation:
         try:
             async with asyncio.timeout(CALL_SECONDS):
-                return await self._submit(request)
+                seen = await self._submit(request)
         except TimeoutError:
             raise Unavailable("Kubernetes API: the submission took too long") from None
+        return msgspec.structs.replace(seen, remarks=differences.remarks(request))
 
     async def find(self, ref: JobRef) -> Sequence[Observation]:
         seen = await self.get(ref)
@@ -128,6 +132,7 @@ class KubernetesProvider:
         faults = await self._cluster.faults()
         if len(faults) == len(self._cluster.namespaces):
             raise Unavailable(f"Jobs cannot be observed: {next(iter(faults.values()))}")
+        await self._marking.mark(self._held.marks())
         found: dict[str, Observation] = {}
         unexplained: dict[str, Job] = {}
         singly: list[JobRef] = []
@@ -250,7 +255,9 @@ class KubernetesProvider:
         return refused
 
     async def _observed(self, job: Job) -> Observation:
-        return observation.observation(job, await self._cluster.attempts(job))
+        attempts = await self._cluster.attempts(job)
+        await self._marking.mark(list(Tasks(job, attempts).marks()))
+        return observation.observation(job, attempts)
 
     def _may_be_of(self, job: Job) -> bool:
         """Whether a JennahJob of the namespace that the Job names can have it: in another than its own, somebody else

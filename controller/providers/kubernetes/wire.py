@@ -29,7 +29,10 @@ class Annotations(Wire, frozen=True, kw_only=True):
     """Of all annotations those that are looked at."""
 
     unreleased: str = msgspec.field(default="", name=labels.UNRELEASED)
+    preemption_limit: str = msgspec.field(default="", name=labels.PREEMPTION_LIMIT)
     index: str = msgspec.field(default="", name=labels.INDEX)
+    failures: str = msgspec.field(default="", name=labels.FAILURES)
+    ignored_failures: str = msgspec.field(default="", name=labels.IGNORED_FAILURES)
 
 
 class OwnerReference(Wire, frozen=True, kw_only=True):
@@ -62,6 +65,7 @@ class Condition(Wire, frozen=True, kw_only=True):
 class JobSpec(Wire, frozen=True, kw_only=True):
     completions: int | None = None
     backoff_limit: int | None = None
+    backoff_limit_per_index: int | None = None
     suspend: bool = False
 
 
@@ -109,6 +113,25 @@ class ContainerStatus(Wire, frozen=True, kw_only=True):
     state: ContainerState = ContainerState()
 
 
+class Limits(Wire, frozen=True, kw_only=True):
+    memory: str = ""
+
+
+class ContainerResources(Wire, frozen=True, kw_only=True):
+    limits: Limits = Limits()
+
+
+class Container(Wire, frozen=True, kw_only=True):
+    name: str
+    image: str = ""
+    resources: ContainerResources = ContainerResources()
+
+
+class PodSpec(Wire, frozen=True, kw_only=True):
+    active_deadline_seconds: int | None = None
+    containers: tuple[Container, ...] = ()
+
+
 class PodStatus(Wire, frozen=True, kw_only=True):
     phase: str = "Pending"
     reason: str = ""
@@ -116,10 +139,12 @@ class PodStatus(Wire, frozen=True, kw_only=True):
     start_time: datetime | None = None
     conditions: tuple[Condition, ...] = ()
     container_statuses: tuple[ContainerStatus, ...] = ()
+    init_container_statuses: tuple[ContainerStatus, ...] = ()
 
 
 class Pod(Wire, frozen=True, kw_only=True):
     metadata: Meta
+    spec: PodSpec = PodSpec()
     status: PodStatus = PodStatus()
 
 

@@ -9,7 +9,7 @@ import msgspec
 from controller.cloud_settings import KubernetesSettings
 from controller.domain import names
 from controller.domain.job import JobSpec
-from controller.domain.resources import ResourceSet
+from controller.domain.resources import Profiles, ResourceSet, size
 from controller.ports import SubmitRequest
 from controller.providers.kubernetes.wire import Job, Pod
 
@@ -25,13 +25,15 @@ def settings(**other: Any) -> KubernetesSettings:
 
 def wanted(name: str = "hello", uid: str = UID, **spec: Any) -> SubmitRequest:
     env = spec.pop("env", {"TOKEN": "secret-value"})
+    asked = JobSpec(image="busybox", **{"backoff_limit": 0, **spec})
     return SubmitRequest(
         external_name=names.external_name(name, uid),
         uid=uid,
         job_id="job-1",
         tenant_id="tenant",
-        spec=JobSpec(image="busybox", **{"backoff_limit": 0, **spec}),
+        spec=asked,
         resources=ResourceSet(cpu_millis=500, memory_mib=128, max_run_duration_seconds=3600),
+        sizing=size(asked, Profiles()),
         env=env,
         namespace="team-a",
         created_at=NOON,
