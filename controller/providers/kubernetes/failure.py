@@ -1,7 +1,7 @@
 """Why a Pod failed, from all that it tells: its phase, its reason, its conditions and every container. Pure.
 
-Sources: core/v1 PodStatus; the kubelet's words (pkg/kubelet: images/types.go, container, lifecycle, eviction); reasons of
-the condition DisruptionTarget; what runc, crun and gVisor say of a command.
+Sources: core/v1 PodStatus; the kubelet's words (pkg/kubelet: images/types.go, container, lifecycle, eviction); reasons
+of the condition DisruptionTarget; what runc, crun and gVisor say of a command.
 """
 
 import re
@@ -43,7 +43,7 @@ _EXEC_REASONS = frozenset({"StartError", "ContainerCannotRun"})
 """A container that was made and whose program could not be executed."""
 _ARGUMENTS = "argument list too long"
 _NO_COMMAND = re.compile(
-    r"exec:? .*(no such file or directory|permission denied|exec format error|(not|is) a directory)"
+    r"exec:? .*(not found|no such file or directory|permission denied|exec format error|(not|is) a directory)"
     r"|executable file .*not found|error finding executable|open executable|exec format error",
     re.IGNORECASE | re.DOTALL,
 )
@@ -56,7 +56,7 @@ _OUT_OF_MEMORY = "OOMKilled"
 PREEMPTED_REASONS = frozenset({"PreemptionByScheduler", "DeletionByTaintManager", "DeletionByPodGC"})
 """Reasons of the condition DisruptionTarget of a Pod whose node was wanted by another, or was lost."""
 _TURNED_AWAY = re.compile(
-    r"OutOf\w+|UnexpectedAdmissionError|NodeAffinity|NodePorts|NodeName|NodeUnschedulable|TaintToleration"
+    r"OutOf\S+|UnexpectedAdmissionError|NodeAffinity|NodePorts|NodeName|NodeUnschedulable|TaintToleration"
     r"|TopologyAffinityError|Preempting|PodOSSelectorNodeLabelDoesNotMatch|PodOSNotSupported"
 )
 """Reasons of a Pod that the kubelet of its node turned away (pkg/kubelet/lifecycle/predicate.go): nothing of it ran."""
@@ -74,12 +74,12 @@ def failure_of(pod: Pod) -> Failure:
         return _late(pod, task, words)
     if disrupted is not None and _ended_before(ended, disrupted):
         return failures.result_lost(f"exit code 0; {words}".rstrip("; "))
-    if disrupted is not None or status.reason in _NODE_WENT:
+    if disrupted is not None or (status.reason in _NODE_WENT and status.container_statuses):
         return _disrupted(pod, disrupted, words)
     if status.reason == "Evicted":
         return failures.evicted(words, _code(ended))
-    if _TURNED_AWAY.fullmatch(status.reason):
-        return failures.machine_failed(f"{status.reason}: {words}".rstrip(": "))
+    if _TURNED_AWAY.fullmatch(status.reason) or status.reason in _NODE_WENT:
+        return failures.machine_failed(f"{status.reason}: {words}".rstrip(": "), "backoffLimit")
     if ended is not None:
         return _ended(pod, ended, words)
     return _not_started(pod, words) or failures.unknown(" ".join(filter(None, (status.reason, words))))
@@ -134,7 +134,7 @@ def _late(pod: Pod, task: ContainerState, words: str) -> Failure:
     if ended is not None and _ended_before_its_limit(pod, ended):
         beside = [one.name for one in pod.status.container_statuses if one.name != places.CONTAINER]
         return failures.kept_running(beside, seconds) if ended.exit_code == 0 else _ended(pod, ended, "")
-    if task.running is None and (ended is None or not _ran(ended)):
+    if not _ran(pod):
         return _not_started(pod, words) or failures.not_begun_in_time(seconds, words)
     return failures.timed_out(seconds, words)
 
@@ -144,7 +144,7 @@ def _disrupted(pod: Pod, disrupted: Condition | None, words: str) -> Failure:
     said = " ".join(filter(None, ((disrupted.message if disrupted else "") or words,)))
     reason = disrupted.reason if disrupted and disrupted.reason else pod.status.reason
     said = f"{reason}: {said}".strip(": ")
-    if reason in PREEMPTED_REASONS | _NODE_WENT:
+    if reason in PREEMPTED_REASONS or pod.status.reason in _NODE_WENT:
         return failures.preempted(said, 1 + earlier_disruptions(pod))
     return failures.evicted(said)
 
@@ -165,7 +165,8 @@ def _ended(pod: Pod, ended: Terminated, words: str) -> Failure:
         return failures.command_not_found(words) if _NO_COMMAND.search(words) else failures.not_started(words)
     if ended.reason == _LOST:
         said = f"{_LOST}: {words}".rstrip(": ")
-        return failures.result_lost(said) if _ran(ended) else _not_started(pod, "") or failures.machine_failed(said)
+        lost = failures.result_lost(said) if _ran(pod) else _not_started(pod, "")
+        return lost or failures.machine_failed(said, "backoffLimit")
     if ended.exit_code == 0:
         beside = [one for one in pod.status.container_statuses if one.name != places.CONTAINER and _failed(one)]
         return failures.failed_beside([one.name for one in beside], "; ".join(map(_told, beside)))
@@ -191,7 +192,7 @@ def _ended_before_its_limit(pod: Pod, ended: Terminated | None) -> bool:
     """Whether the program ended by itself, and others kept the Pod: a program that is told to end at the limit may well
     end with 0. Both times are the node's."""
     began, limit = pod.status.start_time, pod.spec.active_deadline_seconds
-    if ended is None or ended.finished_at is None or began is None or limit is None or not _ran(ended):
+    if ended is None or ended.finished_at is None or began is None or limit is None or not _ran(pod):
         return False
     return ended.finished_at < began + timedelta(seconds=limit)
 
@@ -204,11 +205,15 @@ def _ended_before(ended: Terminated | None, disrupted: Condition) -> bool:
     return disrupted.last_transition_time is not None and ended.finished_at < disrupted.last_transition_time
 
 
-def _ran(ended: Terminated) -> bool:
-    """Whether a container that has ended had ever been running."""
-    if ended.reason == _LOST:
-        return _RAN in ended.message
-    return ended.reason not in _EXEC_REASONS
+def _ran(pod: Pod) -> bool:
+    """Whether the task's container had ever been running."""
+    for one in pod.status.container_statuses:
+        if one.name == places.CONTAINER:
+            ends = [state.terminated for state in (one.state, one.last_state) if state.terminated is not None]
+            lost = any(end.reason == _LOST and _RAN in end.message for end in ends)
+            ran = any(end.reason not in (_LOST, *_EXEC_REASONS) for end in ends)
+            return one.state.running is not None or lost or ran
+    return False
 
 
 def _failed(one: ContainerStatus) -> bool:

@@ -122,8 +122,8 @@ def observation(job: Job, attempts: Collection[Attempt]) -> Observation:
     waits_reason, waits_because = _waits(job, attempts, state)
     is_over = phase is not None and phase.is_terminal
     tasks = Tasks(job, attempts)
-    # Of a Job that has ended Pods may be gone, and each failed task has one failure that is the last.
-    retries = max(tasks.retries(), job.status.failed - counts.failed if is_over else 0)
+    # Of a Job that has ended Pods may be gone, and of the failures it counts each failed task has one that is the last.
+    retries = max(job.status.failed - counts.failed, 0) if is_over else tasks.retries()
     return Observation(
         external_name=job.metadata.labels.external_name or job.metadata.name,
         uid=job.metadata.labels.uid,

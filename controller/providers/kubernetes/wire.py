@@ -111,6 +111,8 @@ class ContainerState(Wire, frozen=True, kw_only=True):
 class ContainerStatus(Wire, frozen=True, kw_only=True):
     name: str
     state: ContainerState = ContainerState()
+    last_state: ContainerState = ContainerState()
+    """How the same container ended before, or what the kubelet last knew of it."""
 
 
 class Limits(Wire, frozen=True, kw_only=True):

@@ -80,19 +80,28 @@ def pod(
     state: dict[str, Any] | None = None,
     conditions: tuple[dict[str, str], ...] = (),
     owner: str = JOB_UID,
+    failures: int = 0,
+    disruptions: int = 0,
+    meta: dict[str, Any] | None = None,
+    spec: dict[str, Any] | None = None,
+    beside: dict[str, Any] | None = None,
     **status: Any,
 ) -> Pod:
-    """A Pod of that Job."""
-    containers = [{"name": "mesh", "state": {}}, {"name": "task", "state": state}] if state else []
+    """A Pod of that Job. `failures`, `disruptions`: of earlier Pods of its task; `beside`: of another container."""
+    containers = [{"name": "mesh", "state": beside or {}}, {"name": "task", "state": state}] if state else []
+    earlier = {"job-completion-index": index, "job-index-failure-count": failures}
+    earlier["job-index-ignored-failure-count"] = disruptions
     raw = {
         "metadata": {
             "name": name,
             "namespace": "team-a",
             "uid": f"uid-{name}",
             "resourceVersion": "11",
-            "annotations": {"batch.kubernetes.io/job-completion-index": str(index)},
+            "annotations": {f"batch.kubernetes.io/{name}": str(number) for name, number in earlier.items()},
             "ownerReferences": [{"uid": owner, "controller": True}],
+            **(meta or {}),
         },
+        "spec": spec or {},
         "status": {"phase": phase, "conditions": list(conditions), "containerStatuses": containers, **status},
     }
     return msgspec.convert(raw, Pod)

@@ -120,6 +120,7 @@ async def the_job(service: Service) -> dict[str, Any]:
     return job
 
 
+UNRELEASED = {labels.UNRELEASED: "true", labels.PREEMPTION_LIMIT: "3"}
 VALUES = {"TOKEN": "x"}
 
 
@@ -157,7 +158,7 @@ async def test_a_leader_that_was_stopped_makes_nothing_run_when_it_wakes(
     with pytest.raises((NotLeading, Unavailable)):
         await late
     for job in await service.jobs():
-        assert (job["spec"]["suspend"], job["metadata"]["annotations"]) == (True, {labels.UNRELEASED: "true"})
+        assert (job["spec"]["suspend"], job["metadata"]["annotations"]) == (True, UNRELEASED)
     assert runs(cluster) == [request.external_name], "once"
     await until_empty(service.secrets)
 

@@ -52,13 +52,19 @@ def test_the_tables_are_total() -> None:
         # The Job controller has not written yet that it goes on.
         ((condition("Suspended"),), (pod("Running", state=RUNS),), {}, Phase.RUNNING),
         ((condition("Suspended", "False"),), (pod("Running", state=RUNS),), {}, Phase.RUNNING),
+        # One that is not tried again is about to end, and never waits again.
+        ((), (pod("Failed", state=terminated(1), failures=2),), {"failed": 2}, None),
+        ((), (pod("Succeeded", state=terminated(0)),), {}, None),
+        ((), (pod("Failed", state=terminated(1)),), {"spec": {"completions": 2}}, Phase.RUNNING),
+        ((), (pod("Failed", state=terminated(1)), pod("Succeeded", name="q", index=1, state=terminated(0))),
+         {"spec": {"completions": 2, "backoffLimitPerIndex": 0}}, None),
         # The end is decided and Pods still run: it has not ended.
         ((condition("FailureTarget"),), (pod("Running", state=RUNS),), {"failed": 1}, None),
         ((condition("SuccessCriteriaMet"),), (), {"succeeded": 1}, None),
         (COMPLETE, (), {"succeeded": 1, "completionTime": at(9)}, Phase.COMPLETED),
         (FAILED, (), {"failed": 1}, Phase.FAILED),
     ],
-)
+)  # fmt: skip
 def test_the_phase(conditions: Any, pods: Any, more: dict[str, Any], phase: Phase | None) -> None:
     found = seen(job(*conditions, **more), *pods)
     assert found.phase is phase
@@ -100,16 +106,18 @@ def test_times_are_the_pods_and_the_jobs() -> None:
     ("one", "reason", "exit_code", "words"),
     [
         (pod("Failed", state=terminated(3)), reasons.NON_ZERO_EXIT, 3, "exit code 3"),
-        (pod("Failed", state=terminated(3, message="no disk")), reasons.NON_ZERO_EXIT, 3, "exit code 3: no disk"),
+        (pod("Failed", state=terminated(3, message="no disk")), reasons.NON_ZERO_EXIT, 3,
+         "exit code 3; see its logs: no disk"),
         (pod("Failed", state=terminated(137, "OOMKilled")), reasons.OUT_OF_MEMORY, 137, "OOMKilled"),
-        (pod("Failed", state=terminated(128, "StartError", message="exec: not found")), reasons.COMMAND_NOT_FOUND, 128,
+        (pod("Failed", state=terminated(128, "StartError", message="exec: not found")), reasons.COMMAND_NOT_FOUND, None,
          "not found"),
         (pod("Failed", state=terminated(143), reason="DeadlineExceeded", message="too long"), reasons.DEADLINE_EXCEEDED,
-         143, "too long"),
+         None, "too long"),
         (pod("Failed", state=terminated(137), reason="Evicted", message="disk usage"), reasons.EVICTED, 137,
          "disk usage"),
         (pod("Failed", reason="Evicted", message="The node was low on memory"), reasons.EVICTED, None, "low on memory"),
-        (pod("Failed", reason="NodeShutdown", message="shut down"), reasons.FAILED, None, "NodeShutdown shut down"),
+        (pod("Failed", reason="NodeShutdown", message="shut down"), reasons.MACHINE_FAILED, None,
+         "NodeShutdown: shut down"),
         (pod("Failed", conditions=(condition("DisruptionTarget", reason="PreemptionByScheduler"),)), reasons.PREEMPTED,
          None, "PreemptionByScheduler"),
         (pod("Failed", conditions=(condition("DisruptionTarget", reason="TerminationByKubelet", message="low"),)),
@@ -124,7 +132,11 @@ def test_why_a_job_failed(one: Pod, reason: str, exit_code: int | None, words: s
 
 def test_a_failed_job_whose_pods_were_cleared_away_says_what_the_job_does() -> None:
     found = seen(job(*FAILED, failed=3))
-    assert (found.reason, found.exit_code, found.message) == (reasons.FAILED, None, LIMIT["message"])
+    assert (found.reason, found.exit_code, found.message) == (
+        reasons.FAILED,
+        None,
+        f"the job failed: {LIMIT['message']}",
+    )
 
 
 def test_a_job_that_was_active_for_too_long() -> None:
@@ -145,15 +157,13 @@ def test_of_several_attempts_the_last_one_counts_and_a_disrupted_one_never() -> 
 
 
 def test_retries_of_a_single_task_are_its_failures_but_the_last() -> None:
-    assert seen(job(failed=1)).retries == 1
-    assert seen(job(failed=3)).retries == 2, "the end has not been told yet, and backoffLimit is 2"
     assert seen(job(*FAILED, failed=3)).retries == 2
     assert seen(job(*COMPLETE, failed=1, succeeded=1, completionTime=at(9))).retries == 1
 
 
 def test_an_array_counts_its_tasks_and_their_retries() -> None:
     array = {"completions": 6, "backoffLimit": None}
-    running = [pod("Running", name=f"r{n}", index=n, state=RUNS) for n in (3, 4)]
+    running = [pod("Running", name=f"r{n}", index=n, state=RUNS, failures=1) for n in (3, 4)]
     found = seen(job(spec=array, succeeded=2, failed=3, failedIndexes="1"), *running)
     assert found.phase is Phase.RUNNING
     counts = found.tasks
@@ -174,7 +184,7 @@ def test_a_failed_array_tells_of_its_lowest_failed_task() -> None:
         pod("Failed", name="c", index=3, state=terminated(7)),
         pod("Failed", name="d", index=2, state=terminated(5)),
     )
-    assert (found.exit_code, found.message) == (5, "task 2: the task ended with exit code 5")
+    assert (found.exit_code, found.message) == (5, "task 2: the program ended with exit code 5; see its logs")
     assert (found.tasks.succeeded, found.tasks.failed, found.retries) == (2, 2, 2)
 
 

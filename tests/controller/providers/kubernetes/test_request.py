@@ -47,7 +47,10 @@ def test_a_job_with_its_labels_in_its_jennahjobs_own_namespace_runs_nothing_yet(
             "jennah.alphaus.cloud/job-id": "job-1",
             "jennah.alphaus.cloud/namespace": "team-a",
         },
-        "annotations": {"jennah.alphaus.cloud/unreleased": "true"},
+        "annotations": {
+            "jennah.alphaus.cloud/unreleased": "true",
+            "jennah.alphaus.cloud/preemption-limit": "3",
+        },
     }
     assert job["spec"]["template"]["metadata"]["labels"] == job["metadata"]["labels"], "logs find the Pods by them"
     assert job["spec"]["ttlSecondsAfterFinished"] == 86400
@@ -120,7 +123,7 @@ def test_a_job_without_an_environment_needs_no_secret() -> None:
 def test_a_variable_of_the_jobs_own_is_not_hidden_by_one_of_ours() -> None:
     told = request.job(wanted(env={"JENNAH_JOB_ID": "mine"}), settings())
     names_told = [one["name"] for one in told["spec"]["template"]["spec"]["containers"][0]["env"]]
-    assert names_told == ["JENNAH_TENANT_ID"]
+    assert "JENNAH_JOB_ID" not in names_told
 
 
 def test_requests_are_limits_and_the_deadline_is_the_pods() -> None:
@@ -134,8 +137,7 @@ def test_requests_are_limits_and_the_deadline_is_the_pods() -> None:
 
 def test_a_single_task_is_tried_again_by_the_job_and_tasks_of_an_array_each_for_itself() -> None:
     single, array = made(backoff_limit=2)["spec"], made(backoff_limit=2, completions=5, parallelism=3)["spec"]
-    assert single["backoffLimit"] == 2
-    assert "completionMode" not in single
+    assert (single["completionMode"], single["completions"], single["backoffLimitPerIndex"]) == ("Indexed", 1, 2)
     assert (array["completionMode"], array["completions"], array["parallelism"]) == ("Indexed", 5, 3)
     assert array["backoffLimitPerIndex"] == 2
     assert "backoffLimit" not in array, "that would be of all tasks together"
@@ -143,9 +145,17 @@ def test_a_single_task_is_tried_again_by_the_job_and_tasks_of_an_array_each_for_
     assert told["BATCH_TASK_COUNT"]["value"] == "5"
     assert "job-completion-index" in told["BATCH_TASK_INDEX"]["valueFrom"]["fieldRef"]["fieldPath"]
     for spec in (single, array):
-        (rule,) = spec["podFailurePolicy"]["rules"]
+        ours, rule = spec["podFailurePolicy"]["rules"]
+        assert ours["onPodConditions"] == [{"type": "jennah.alphaus.cloud/NotRunAgain", "status": "True"}]
+        assert ours["action"] == ("FailJob" if spec is single else "FailIndex")
         assert rule == {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
         assert spec["template"]["spec"]["restartPolicy"] == "Never", "a failure policy needs that"
+
+
+def test_a_single_task_is_told_its_index_as_those_of_an_array_are() -> None:
+    told = {one["name"]: one for one in pod_of()["containers"][0]["env"]}
+    assert told["BATCH_TASK_COUNT"]["value"] == "1"
+    assert "job-completion-index" in told["BATCH_TASK_INDEX"]["valueFrom"]["fieldRef"]["fieldPath"]
 
 
 def test_words_with_dollars_reach_the_program_as_they_are() -> None:
@@ -195,9 +205,10 @@ def test_a_job_that_is_left_alone_says_so() -> None:
     assert made(deletion_policy="Orphan")["metadata"]["labels"]["jennah.alphaus.cloud/deletion-policy"] == "Orphan"
 
 
-def test_users_labels_are_the_jobs_and_kueues_are_users() -> None:
-    labels = made(labels={"team": "blue", "kueue.x-k8s.io/priority-class": "p"})["metadata"]["labels"]
-    assert (labels["team"], labels["kueue.x-k8s.io/priority-class"]) == ("blue", "p")
+@pytest.mark.parametrize("key", ["team", "kueue.x-k8s.io/priority-class", "app.kubernetes.io/name", "helm.sh/chart"])
+def test_users_labels_are_the_jobs_and_its_pods(key: str) -> None:
+    job = made(labels={key: "v"})
+    assert job["metadata"]["labels"][key] == job["spec"]["template"]["metadata"]["labels"][key] == "v"
 
 
 @pytest.mark.parametrize(
@@ -210,12 +221,16 @@ def test_users_labels_are_the_jobs_and_kueues_are_users() -> None:
         ({"labels": {"a b": "c"}}, "spec.labels"),
         ({"labels": {"a": "b c"}}, "spec.labels"),
         ({"labels": {"batch.kubernetes.io/job-name": "x"}}, "spec.labels"),
+        ({"labels": {"topology.kubernetes.io/zone": "x"}}, "spec.labels"),
+        ({"labels": {"app.kubernetes.io/managed-by": "x"}}, "spec.labels"),
         ({"labels": {"jennah.alphaus.cloud/uid": "x"}}, "spec.labels"),
         ({"labels": {"controller-uid": "x"}}, "spec.labels"),
         ({"machine_type": "a machine"}, "spec.machineType"),
         ({"resources": Resources(gpu=Gpu(count=1, type="a gpu"))}, "spec.resources.gpu.type"),
         ({"kubernetes": KubernetesOptions(node_selector={"a": "b c"})}, "spec.kubernetes.nodeSelector"),
-        ({"args": ("x" * 600_000, "y" * 600_000)}, "spec.args"),
+        ({"args": ("x" * 100_000,) * 10}, "spec.args"),
+        ({"args": ("x" * 131_072,)}, "spec.args[0]"),
+        ({"env": {"A": "x" * 131_072}}, "spec.env: A"),
     ],
 )
 def test_what_cannot_be_is_refused_and_named(spec: dict[str, Any], field: str) -> None:
