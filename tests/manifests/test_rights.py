@@ -26,7 +26,12 @@ LEASE = {
     "coordination.k8s.io/leases: create",
     "coordination.k8s.io/leases[jennah-controller]: get update",
 }
-KUBERNETES_JOBS = {"batch/jobs: get list watch create patch delete", "pods: list watch", "secrets: get create"}
+KUBERNETES_JOBS = {
+    "batch/jobs: get list watch create patch delete",
+    "pods: list watch",
+    "pods/status: patch",
+    "secrets: get create",
+}
 API_WATCHED = {f"{JOBS}: get list patch delete", "namespaces: get"}
 API_JOBS = {f"{JOBS}: create", "secrets: get create"}
 REVIEWS = {"authentication.k8s.io/tokenreviews: create", "authorization.k8s.io/subjectaccessreviews: create"}

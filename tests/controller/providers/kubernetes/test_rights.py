@@ -17,7 +17,7 @@ from controller.providers.kubernetes import logs
 from controller.providers.kubernetes.provider import KubernetesProvider
 from dev.kubeapi.server import KubeApiServer
 from tests.controller.providers.kubernetes.harness import fresh, settings
-from tests.controller.providers.kubernetes.service import ref_of, until
+from tests.controller.providers.kubernetes.service import path_of, ref_of, until
 from tests.kubeapi import configuration_of
 
 PAGE = Path(__file__).parents[4] / "docs" / "providers" / "kubernetes.md"
@@ -61,12 +61,25 @@ class Cluster:
         }
 
 
+async def run_late(provider: KubernetesProvider, admin: KubeClient, request: SubmitRequest) -> None:
+    """A Pod of it runs into its limit, and is marked."""
+    pods = f"/api/v1/namespaces/{NAMESPACE}/pods"
+    job = await admin.get(path_of(request))
+    meta, template = job["metadata"], job["spec"]["template"]
+    owner = {"apiVersion": "batch/v1", "kind": "Job", "name": meta["name"], "uid": meta["uid"], "controller": True}
+    made = {"name": "late", "labels": template["metadata"]["labels"], "ownerReferences": [owner]}
+    await admin.post(pods, {"metadata": made, "spec": template["spec"]})
+    await admin.merge_patch(f"{pods}/late/status", {"status": {"phase": "Failed", "reason": "DeadlineExceeded"}})
+    await provider.get(ref_of(request))
+
+
 async def live(provider: KubernetesProvider, admin: KubeClient) -> SubmitRequest:
     """All that the provider does; a request that was submitted."""
     await provider.open()
-    kept, cancelled, deleted = fresh(), fresh(), fresh()
-    for request in (kept, cancelled, deleted):
+    kept, cancelled, deleted, late = fresh(), fresh(), fresh(), fresh()
+    for request in (kept, cancelled, deleted, late):
         await provider.submit(request)
+    await run_late(provider, admin, late)
     await provider.submit(kept)  # again: adopted, its Secret compared
     await until(provider, kept, lambda seen: seen is not None)
     await provider.get(ref_of(kept))
