@@ -15,6 +15,7 @@ from controller.kube.client import KubeClient, load_configuration
 from controller.startup import say, stop_on_signals
 from dev.emulators import control
 from dev.emulators.kubernetes.controller import JobController
+from dev.emulators.kubernetes.failure_policy import FIRST_SECONDS
 from dev.emulators.kubernetes.nodes import Nodes
 
 
@@ -25,6 +26,12 @@ def main() -> int:
     parser.add_argument("--kubeconfig", type=Path, default=os.environ.get("KUBECONFIG"), help="default: KUBECONFIG")
     parser.add_argument("--control-port", type=int, default=0, help="GET /ledger; 0: any free one")
     parser.add_argument("--step-seconds", type=float, default=0.05, help="in the queue, and until a container runs")
+    parser.add_argument(
+        "--backoff-seconds",
+        type=float,
+        default=FIRST_SECONDS,
+        help="from a Pod that failed to the next one, doubled each time (default: 10, as on a cluster)",
+    )
     parser.add_argument("--nodes-only", action="store_true", help="a real Job controller runs: play its Pods alone")
     parser.add_argument("--selector", default="", help="only Jobs with these labels are played: name=value,name=value")
     options = parser.parse_args()
@@ -40,8 +47,12 @@ async def serve(kubeconfig: Path, options: argparse.Namespace) -> None:
     stop_on_signals(stop)
     open_files.prepare()
     async with KubeClient(await load_configuration(str(kubeconfig)), connections=0) as client:
-        make = Nodes if options.nodes_only else JobController
-        played = make(client, step_seconds=options.step_seconds, selector=options.selector)
+        told = {"step_seconds": options.step_seconds, "selector": options.selector}
+        played: Nodes | JobController
+        if options.nodes_only:
+            played = Nodes(client, **told)
+        else:
+            played = JobController(client, backoff_seconds=options.backoff_seconds, **told)
         async with played.running(), control.serving(played.ledger, None, options.control_port) as port:
             say(f"ready: {kubeconfig} control: 127.0.0.1:{port}")
             await stop.wait()

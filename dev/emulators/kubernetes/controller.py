@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from controller.kube.client import KubeClient, items_of
 from dev.emulators.control import LedgerEntry
 from dev.emulators.kubernetes.calls import PATCH, delete, until_done
+from dev.emulators.kubernetes.failure_policy import FIRST_SECONDS
 from dev.emulators.kubernetes.jobs import JobRun
 from dev.emulators.kubernetes.kubelet import Kubelet
 from dev.emulators.kubernetes.objects import Object
@@ -18,8 +19,17 @@ FOREGROUND = "foregroundDeletion"
 class JobController:
     """Use as ``async with JobController(client).running()``."""
 
-    def __init__(self, client: KubeClient, *, step_seconds: float = 0.05, selector: str = "") -> None:
-        """`selector`: labels of the Jobs that are played; by default all are."""
+    def __init__(
+        self,
+        client: KubeClient,
+        *,
+        step_seconds: float = 0.05,
+        selector: str = "",
+        backoff_seconds: float = FIRST_SECONDS,
+    ) -> None:
+        """`selector`: labels of the Jobs that are played; by default all are. `backoff_seconds`: from a Pod that failed
+        to the next one, doubled each time."""
+        self._backoff_seconds = backoff_seconds
         self._selector = selector
         self._client = client
         self._kubelet = Kubelet(client, step_seconds)
@@ -51,7 +61,7 @@ class JobController:
         uid = job["metadata"]["uid"]
         run = self._runs.get(uid)
         if run is None:
-            run = self._runs[uid] = JobRun(self._client, self._kubelet, job)
+            run = self._runs[uid] = JobRun(self._client, self._kubelet, job, self._backoff_seconds)
             self._start(run)
             return
         was_suspended, was_deleted = run.is_suspended, run.is_being_deleted
@@ -67,7 +77,10 @@ class JobController:
             self._start(run)
 
     def _put_pod(self, pod: Object) -> None:
-        self._pods.setdefault(pod["metadata"]["labels"][OWNED], {})[pod["metadata"]["name"]] = pod
+        uid = pod["metadata"]["labels"][OWNED]
+        self._pods.setdefault(uid, {})[pod["metadata"]["name"]] = pod
+        if uid in self._runs:
+            self._runs[uid].see(pod)
 
     def _remove_pod(self, pod: Object) -> None:
         uid, name = pod["metadata"]["labels"][OWNED], pod["metadata"]["name"]

@@ -8,6 +8,7 @@ from typing import Any
 
 from controller.domain.errors import AlreadyExists, Forbidden, NotFound, Retryable
 from controller.kube.client import KubeClient
+from controller.kube.listwatch import number_of
 from dev.emulators import commands
 from dev.emulators.kubernetes import objects
 from dev.emulators.kubernetes.calls import AGAIN_SECONDS, PATCH, until_done
@@ -32,7 +33,14 @@ class Played:
         self.ran_seconds = 0.0
         self.exit_code: int | None = None
         self.gone = asyncio.Event()
-        """Somebody deleted the Pod."""
+        """Somebody deleted the Pod, or put an end to it."""
+
+    def see(self, pod: Object) -> None:
+        """The Pod as the watch tells of it."""
+        if number_of(pod["metadata"]["resourceVersion"]) > number_of(self.pod["metadata"]["resourceVersion"]):
+            self.pod = pod
+        if (pod.get("status") or {}).get("phase") == "Failed" or "deletionTimestamp" in pod["metadata"]:
+            self.gone.set()
 
 
 class Kubelet:
@@ -42,9 +50,9 @@ class Kubelet:
         self._client = client
         self._step = step_seconds
 
-    async def make(self, job: Object, index: int, attempt: int, failures: int) -> Object | None:
+    async def make(self, job: Object, index: int, attempt: int, failures: int, disruptions: int) -> Object | None:
         """The Pod for that attempt; None where the namespace goes."""
-        body = objects.pod(job, index, attempt, failures)
+        body = objects.pod(job, index, attempt, failures, disruptions)
         namespace, name = job["metadata"]["namespace"], body["metadata"]["name"]
         path = f"/api/v1/namespaces/{namespace}/pods"
         while True:
@@ -71,24 +79,24 @@ class Kubelet:
         pod = played.pod
         container = pod["spec"]["containers"][0]
         if fault == "Unschedulable":
-            await self._tell(pod, objects.unschedulable())
+            await self._tell(played, objects.unschedulable())
             await played.gone.wait()
             return Result.FAILED
         await self._pause(played)
-        await self._tell(pod, objects.waiting(container))
+        await self._tell(played, objects.waiting(container))
         await self._pause(played)
-        if fault == "ImagePullBackOff":
-            for reason in ("ErrImagePull", "ImagePullBackOff"):
+        if fault in ("ImagePullBackOff", "InvalidImageName"):
+            for reason in ("ErrImagePull", fault) if fault == "ImagePullBackOff" else (fault,):
                 text = objects.MESSAGES[reason].format(image=container["image"])
-                await self._tell(pod, objects.waiting(container, reason, text))
+                await self._tell(played, objects.waiting(container, reason, text))
                 await self._pause(played)
-            await self._end_at_the_deadline(played, container)
+            await self._end_at_the_deadline(played, container, fault)
             return Result.FAILED
         await self._wait_for_environment(played, container)
         if played.gone.is_set():
             return Result.FAILED
         started, begun = objects.now(), time.monotonic()
-        await self._tell(pod, objects.running(container, started))
+        await self._tell(played, objects.running(container, started))
         played.is_running = True
         try:
             return await self._run(played, container, started, fault)
@@ -106,7 +114,13 @@ class Kubelet:
             return Result.FAILED
         status: Object
         result = Result.FAILED
-        if is_late:
+        if fault == "SidecarRunsOn" and not is_late and deadline is not None:
+            status = objects.ended(container, started, plan.exit_code)
+            await self._tell(played, objects.beside(status, running=True))
+            await self._sleep(played, deadline - plan.seconds)
+            status = objects.beside(status, running=False)
+            status = objects.put_out(status, reason="DeadlineExceeded", message=objects.MESSAGES["Deadline"])
+        elif is_late:
             status = objects.ended(container, started, 137)
             status = objects.put_out(status, reason="DeadlineExceeded", message=objects.MESSAGES["Deadline"])
         elif fault == "OOMKilled":
@@ -114,7 +128,7 @@ class Kubelet:
         elif fault == "Evicted":
             status = objects.ended(container, started, 137)
             status = objects.put_out(status, reason="Evicted", message=objects.MESSAGES["Evicted"])
-        elif fault == "Preempted":
+        elif fault in ("Preempted", "PreemptedEachTime"):
             status, result = objects.ended(container, started, 143), Result.DISRUPTED
             text = objects.MESSAGES["Preempted"]
             status = objects.put_out(status, message=text, disruption="PreemptionByScheduler")
@@ -122,19 +136,21 @@ class Kubelet:
             status = objects.ended(container, started, plan.exit_code)
             result = Result.SUCCEEDED if plan.exit_code == 0 else Result.FAILED
         played.exit_code = status["containerStatuses"][0]["state"]["terminated"]["exitCode"]
-        await self._tell(played.pod, status)
+        await self._tell(played, status)
         return result
 
-    async def _end_at_the_deadline(self, played: Played, container: Object) -> None:
+    async def _end_at_the_deadline(self, played: Played, container: Object, reason: str) -> None:
         deadline = played.pod["spec"].get("activeDeadlineSeconds")
         if deadline is None:
             await played.gone.wait()
             return
         await self._sleep(played, deadline)
-        status = objects.waiting(container, "ImagePullBackOff")
-        await self._tell(
-            played.pod, objects.put_out(status, reason="DeadlineExceeded", message=objects.MESSAGES["Deadline"])
-        )
+        if played.gone.is_set():
+            return
+        text = objects.MESSAGES[reason].format(image=container["image"])
+        status = objects.waiting(container, reason, text)
+        late = objects.put_out(status, reason="DeadlineExceeded", message=objects.MESSAGES["Deadline"])
+        await self._tell(played, late)
 
     async def _wait_for_environment(self, played: Played, container: Object) -> None:
         """Until each Secret that the container's environment needs is there."""
@@ -147,14 +163,16 @@ class Kubelet:
                 if not is_told:
                     is_told = True
                     text = f'secret "{name}" not found'
-                    await self._tell(played.pod, objects.waiting(container, "CreateContainerConfigError", text))
+                    await self._tell(played, objects.waiting(container, "CreateContainerConfigError", text))
                 await self._pause(played)
 
-    async def _tell(self, pod: Object, status: Object) -> None:
+    async def _tell(self, played: Played, status: Object) -> None:
         """Write the Pod's status. One that is gone, or goes, needs none."""
-        meta: dict[str, Any] = pod["metadata"]
+        meta: dict[str, Any] = played.pod["metadata"]
         path = f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}/status"
-        await until_done(lambda: self._client.call("PATCH", path, body={"status": status}, content_type=PATCH))
+        body = {"status": objects.kept(status, played.pod.get("status") or {})}
+        told = await until_done(lambda: self._client.call("PATCH", path, body=body, content_type=PATCH))
+        played.pod = told or played.pod
 
     async def _pause(self, played: Played) -> None:
         await self._sleep(played, self._step)

@@ -85,10 +85,9 @@ class Nodes:
     def _put_pod(self, pod: Object) -> None:
         meta = pod["metadata"]
         known = self._pods.get(meta["uid"])
-        if "deletionTimestamp" in meta:
-            if known is not None:
-                known.gone.set()
-        elif known is None and (pod.get("status") or {}).get("phase") == "Pending":
+        if known is not None:
+            known.see(pod)
+        elif "deletionTimestamp" not in meta and (pod.get("status") or {}).get("phase") == "Pending":
             self._start(pod)
 
     def _remove_pod(self, pod: Object) -> None:

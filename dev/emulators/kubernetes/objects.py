@@ -10,9 +10,20 @@ from dev.kubeapi import podlogs
 Object = dict[str, Any]
 
 INDEX = "batch.kubernetes.io/job-completion-index"
+FAILURES = "batch.kubernetes.io/job-index-failure-count"
+IGNORED_FAILURES = "batch.kubernetes.io/job-index-ignored-failure-count"
 FAULT = "jennah.dev/fault"
 """A label or annotation of the Pod, one of `FAULTS`: what goes wrong with it."""
-FAULTS = ("OOMKilled", "Evicted", "Preempted", "ImagePullBackOff", "Unschedulable")
+FAULTS = (
+    "OOMKilled",
+    "Evicted",
+    "Preempted",
+    "PreemptedEachTime",
+    "ImagePullBackOff",
+    "InvalidImageName",
+    "SidecarRunsOn",
+    "Unschedulable",
+)
 
 LOG_LENGTH = 1000
 """Nothing is run, so a container writes its command line."""
@@ -26,6 +37,7 @@ MESSAGES = {
     "preemption victims found for incoming pod.",
     "ErrImagePull": 'failed to pull and unpack image "{image}": failed to resolve reference: not found',
     "ImagePullBackOff": 'Back-off pulling image "{image}"',
+    "InvalidImageName": 'Failed to apply default image tag "{image}": invalid reference format',
     "Evicted": "Pod ephemeral local storage usage exceeds the total limit of containers 1Gi. ",
     "Deadline": "Pod was active on the node longer than the specified deadline",
     "Preempted": "default-scheduler: preempting to accommodate a higher priority pod",
@@ -43,9 +55,11 @@ def condition(kind: str, status: bool = True, *, reason: str = "", message: str 
     return {**found, **{name: text for name, text in (("reason", reason), ("message", message)) if text}}
 
 
-def pod(job: Object, index: int, attempt: int, failures: int) -> Object:
-    """The Pod that the Job controller makes for a task. Its name is drawn from the attempt and not by chance, as there:
-    so one whose making got no answer is not made twice."""
+def pod(job: Object, index: int, attempt: int, failures: int, disruptions: int) -> Object:
+    """The Pod that the Job controller makes for a task, after so many that failed and that its policy ignored.
+
+    Its name is drawn from the attempt and not by chance, as there: so one whose making got no answer is not made twice.
+    """
     meta, template = job["metadata"], job["spec"]["template"]
     is_indexed = job["spec"].get("completionMode") == "Indexed"
     own = dict.fromkeys(("batch.kubernetes.io/job-name", "job-name"), meta["name"])
@@ -60,7 +74,9 @@ def pod(job: Object, index: int, attempt: int, failures: int) -> Object:
         spec["containers"] = [{**one, "env": [*(one.get("env") or ()), told]} for one in spec["containers"]]
         prefix += f"{index}-"
         if "backoffLimitPerIndex" in job["spec"]:
-            annotations["batch.kubernetes.io/job-index-failure-count"] = str(failures)
+            annotations[FAILURES] = str(failures)
+            if disruptions:
+                annotations[IGNORED_FAILURES] = str(disruptions)
     digits = hashlib.sha256(f"{meta['uid']}/{index}/{attempt}".encode()).hexdigest()[:5]
     owner = {"apiVersion": "batch/v1", "kind": "Job", "name": meta["name"], "uid": meta["uid"]}
     metadata: Object = {
@@ -115,6 +131,30 @@ def ended(container: Object, started: str, exit_code: int, *, reason: str = "") 
     ]
     phase = "Succeeded" if exit_code == 0 else "Failed"
     return {"phase": phase, "conditions": conditions, **_container(container, state)}
+
+
+def beside(status: Object, running: bool) -> Object:
+    """The same with a container of a service mesh, which does not end with the program."""
+    state: Object = (
+        {"running": {"startedAt": now()}}
+        if running
+        else {"terminated": {"exitCode": 0, "reason": "Completed", "startedAt": now(), "finishedAt": now()}}
+    )
+    mesh = _container({"name": "mesh", "image": "mesh"}, state, is_ready=running)["containerStatuses"]
+    phase = "Running" if running else status["phase"]
+    return {**status, "phase": phase, "containerStatuses": [*status["containerStatuses"], *mesh]}
+
+
+def kept(status: Object, before: Object) -> Object:
+    """A Pod's new status as a kubelet writes it: conditions of others stay, and those that did not change keep their
+    time."""
+    old = {one["type"]: one for one in before.get("conditions") or ()}
+    new = {one["type"]: one for one in status["conditions"]}
+    for kind, one in new.items():
+        if kind in old and old[kind]["status"] == one["status"]:
+            new[kind] = {**one, "lastTransitionTime": old[kind].get("lastTransitionTime")}
+    started = {"startTime": before["startTime"]} if before.get("startTime") else {}
+    return {**status, **started, "conditions": list({**old, **new}.values())}
 
 
 def put_out(status: Object, *, reason: str = "", message: str = "", disruption: str = "") -> Object:

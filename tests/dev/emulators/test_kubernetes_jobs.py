@@ -17,6 +17,19 @@ from tests.kubeapi import serving
 JOBS = "/apis/batch/v1/namespaces/default/jobs"
 PODS = "/api/v1/namespaces/default/pods"
 STEP_SECONDS = 0.01
+MARK = {"type": "example.com/NotAgain", "status": "True"}
+DISRUPTED = {"type": "DisruptionTarget", "status": "True"}
+NEVER = 3600.0
+"""A pause between two Pods that no test lives to see the end of."""
+
+
+def policy(action: str) -> dict[str, Any]:
+    rules = [{"action": action, "onPodConditions": [MARK]}, {"action": "Ignore", "onPodConditions": [DISRUPTED]}]
+    return {"rules": rules}
+
+
+POLICY = policy("FailJob")
+INDEXED = {"completionMode": "Indexed", "backoffLimitPerIndex": 3}
 
 
 @pytest.fixture
@@ -27,7 +40,7 @@ async def client(tmp_path: Path) -> AsyncIterator[KubeClient]:
 
 @pytest.fixture
 async def cluster(client: KubeClient) -> AsyncIterator[JobController]:
-    async with JobController(client, step_seconds=STEP_SECONDS).running() as controller:
+    async with JobController(client, step_seconds=STEP_SECONDS, backoff_seconds=STEP_SECONDS).running() as controller:
         yield controller
 
 
@@ -150,7 +163,7 @@ async def test_a_deadline_of_the_pod_fails_it(client: KubeClient, cluster: JobCo
     ("fault", "reason"), [("OOMKilled", "OOMKilled"), ("Evicted", "Error"), ("Preempted", "Error")]
 )
 async def test_faults_that_end_a_pod(client: KubeClient, cluster: JobController, fault: str, reason: str) -> None:
-    await make(client, "exit 0", fault=fault, backoffLimit=0)
+    await make(client, "exit 0", fault=fault, backoffLimit=0, podFailurePolicy=POLICY)
     job = await until(client, lambda job, pods: bool({"Failed", "Complete"} & conditions(job).keys()))
     pods = (await client.get(PODS))["items"]
     failed = next(pod for pod in pods if pod["status"]["phase"] == "Failed")
@@ -237,11 +250,11 @@ async def test_a_pod_that_somebody_deletes_is_a_failure(client: KubeClient, clus
 
 
 async def test_a_stand_in_that_is_started_again_goes_on(client: KubeClient) -> None:
-    async with JobController(client, step_seconds=STEP_SECONDS).running():
+    async with JobController(client, step_seconds=STEP_SECONDS, backoff_seconds=STEP_SECONDS).running():
         await make(client, "sleep 600", backoffLimit=0)
         await until(client, lambda job, pods: phases(pods) == ["Running"])
         job = await client.get(f"{JOBS}/j")
-    async with JobController(client, step_seconds=STEP_SECONDS).running():
+    async with JobController(client, step_seconds=STEP_SECONDS, backoff_seconds=STEP_SECONDS).running():
         await until(client, lambda job, pods: phases(pods) == ["Running"])
     assert (await client.get(f"{JOBS}/j"))["metadata"]["uid"] == job["metadata"]["uid"]
 
@@ -250,13 +263,13 @@ async def test_counters_never_go_back_though_failed_pods_were_cleared_away(clien
     """A real API server refuses a status whose counters do."""
     running = lambda job, pods: phases(pods) == ["Running"]  # noqa: E731
     failed_once = lambda job, pods: job["status"].get("failed") == 1 and running(job, pods)  # noqa: E731
-    async with JobController(client, step_seconds=STEP_SECONDS).running():
+    async with JobController(client, step_seconds=STEP_SECONDS, backoff_seconds=STEP_SECONDS).running():
         await make(client, "sleep 600", backoffLimit=1)
         await until(client, running)
         (pod,) = (await client.get(PODS))["items"]
         await client.delete(f"{PODS}/{pod['metadata']['name']}")
         await until(client, failed_once)
-    async with JobController(client, step_seconds=STEP_SECONDS).running():
+    async with JobController(client, step_seconds=STEP_SECONDS, backoff_seconds=STEP_SECONDS).running():
         before = (await client.get(PODS))["items"][0]["metadata"]["name"]
         await until(client, lambda job, pods: running(job, pods) and pods[0]["metadata"]["name"] != before)
         assert (await client.get(f"{JOBS}/j"))["status"]["failed"] == 1
