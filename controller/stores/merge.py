@@ -9,7 +9,6 @@ import msgspec
 
 from controller.domain import reasons
 from controller.domain.errors import Permanent
-from controller.domain.phases import Phase
 from controller.domain.records import JobRow, Record, Recorded, Transition
 
 _NOT_FACTS = {"tenant_id", "job_id", "status", "created_at", "updated_at", "retry_count", "max_retries"}
@@ -93,10 +92,8 @@ def _with_facts(old: JobRow, new: JobRow) -> JobRow:
 def _advanced(old: JobRow, new: JobRow) -> JobRow:
     """The new row, with the old one's facts where it says nothing."""
     kept = {field: getattr(old, field) for field in FACTS if _is_empty(getattr(new, field))}
+    # A job that goes back into its service's queue is no retry by itself: its machine may have been taken back.
     retries = max(old.retry_count, new.retry_count)
-    if old.status is Phase.RUNNING and new.status in (Phase.PENDING, Phase.SCHEDULED):
-        # The service took the job back into its queue: that is a retry, whether it counts it or not.
-        retries = max(new.retry_count, old.retry_count + 1)
     return msgspec.structs.replace(new, created_at=old.created_at, retry_count=retries, **kept)
 
 

@@ -31,6 +31,7 @@ class KubernetesService:
             self._stack.enter_context(_running(kubeapi, "ready:"))
             self._kubeconfig = str(Path(folder) / "kubeconfig")
             stand_in = [sys.executable, "-m", "dev.emulators.kubernetes_jobs", "--kubeconfig", self._kubeconfig]
+            stand_in += ["--backoff-seconds", "0.05"]
             self._stack.enter_context(_running(stand_in, "ready:"))
         settings = KubernetesSettings(
             region="cluster", instance=instance, namespace=NAMESPACE, kubeconfig=self._kubeconfig

@@ -220,14 +220,16 @@ async def test_a_terminal_phase_is_never_left(store: JobStore, end: Phase) -> No
     assert (await store.get_job(TENANT, JOB), await store.transitions(TENANT, JOB)) == before
 
 
-async def test_going_back_to_the_queue_counts_a_retry_that_no_later_write_takes_away(store: JobStore) -> None:
+async def test_retries_are_those_that_the_service_counts_and_no_later_write_takes_them_away(store: JobStore) -> None:
     await store.record(life(Phase.PENDING, Phase.RUNNING, Phase.PENDING))
+    assert (await store.get_job(TENANT, JOB)).retry_count == 0, "its machine may have been taken back"
+    await store.record([transition(3, row(Phase.RUNNING, retry_count=1))])
     assert (await store.get_job(TENANT, JOB)).retry_count == 1
-    await store.record([transition(3, row(Phase.RUNNING, retry_count=0))])
+    await store.record([transition(4, row(Phase.PENDING, retry_count=0))])
     assert (await store.get_job(TENANT, JOB)).retry_count == 1
-    await store.record([transition(4, row(Phase.PENDING, retry_count=5))])
+    await store.record([transition(5, row(Phase.RUNNING, retry_count=5))])
     job = await store.get_job(TENANT, JOB)
-    assert (job.status, job.retry_count) == (Phase.PENDING, 5)
+    assert (job.status, job.retry_count) == (Phase.RUNNING, 5)
 
 
 async def test_the_end_of_a_job_writes_one_notification(store: JobStore) -> None:

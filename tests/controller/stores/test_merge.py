@@ -79,11 +79,15 @@ def test_each_number_is_applied_at_most_once_and_at_most_one_end_is(history: lis
     assert sum(one.row.status.is_terminal for one in applied) <= 1
 
 
-def test_going_back_from_running_to_scheduled_is_a_retry_and_from_scheduled_to_pending_is_none() -> None:
-    running = merge(None, transition(0, Phase.RUNNING)).stored
-    scheduled = merge(running, transition(1, Phase.SCHEDULED)).stored
-    assert scheduled.row.retry_count == 1
-    assert merge(scheduled, transition(2, Phase.PENDING)).stored.row.retry_count == 1
+@pytest.mark.parametrize("back", [Phase.SCHEDULED, Phase.PENDING])
+def test_retries_are_what_the_service_counts_and_going_back_is_none_by_itself(back: Phase) -> None:
+    """A machine that was taken back is no failure of the program."""
+    running = merge(None, transition(0, Phase.RUNNING, max_retries=3)).stored
+    waiting = merge(running, transition(1, back, max_retries=3)).stored
+    assert waiting.row.retry_count == 0
+    again = merge(waiting, transition(2, Phase.RUNNING, max_retries=3, retry_count=1)).stored
+    assert again.row.retry_count == 1
+    assert merge(again, transition(3, back, max_retries=3)).stored.row.retry_count == 1, "a count never goes back"
 
 
 def test_another_objects_transition_is_refused() -> None:

@@ -179,3 +179,50 @@ def test_ends_of_pods_are_not_kept_for_jobs_that_are_gone(held: Held) -> None:
     held.put_pod(pod("Failed", state=terminated(3)))
     held.replace_pods([], 99, "")
     assert held._attempts == {}
+
+
+def test_an_attempt_that_a_suspension_took_away_is_kept_and_counted(held: Held) -> None:
+    """Kueue takes a running Job's room back and gives it again; the watch of Pods may tell before that of Jobs."""
+    resumed = condition("Suspended", "False") | {"lastTransitionTime": "2026-01-01T12:01:00Z"}
+    held.put_job(version(10, resumed))
+    held.put_pod(pod("Running", state=RUNS))
+    held.remove_pod(pod("Running", state=RUNS))
+    assert (held.seen(HERE).phase, held.seen(HERE).preemptions) == (Phase.PENDING, 0), "nobody knows yet why it went"
+    suspended = condition("Suspended") | {"lastTransitionTime": "2026-01-01T12:03:00Z"}
+    held.put_job(version(11, suspended, spec={"suspend": True}))
+    assert (held.seen(HERE).phase, held.seen(HERE).preemptions) == (Phase.PENDING, 1)
+    resumed |= {"lastTransitionTime": "2026-01-01T12:04:00Z"}
+    held.put_job(version(12, resumed))
+    held.put_pod(pod("Running", name="q", state={"running": {"startedAt": "2026-01-01T12:05:00Z"}}))
+    assert (held.seen(HERE).phase, held.seen(HERE).preemptions, held.seen(HERE).retries) == (Phase.RUNNING, 1, 0)
+
+
+def test_a_pod_that_ends_as_its_job_is_suspended_did_not_fail(held: Held) -> None:
+    held.put_job(version(10))
+    held.put_pod(pod("Running", state=RUNS))
+    going = {"deletionTimestamp": "2026-01-01T12:03:00Z"}
+    held.put_pod(pod("Running", state=RUNS, meta=going))
+    held.put_pod(pod("Failed", state=terminated(143), meta=going))
+    held.remove_pod(pod("Failed", state=terminated(143), meta=going))
+    resumed = condition("Suspended", "False") | {"lastTransitionTime": "2026-01-01T12:04:00Z"}
+    held.put_job(version(12, resumed))
+    assert (held.seen(HERE).phase, held.seen(HERE).preemptions, held.seen(HERE).retries) == (Phase.PENDING, 1, 0)
+
+
+def test_a_pod_of_which_a_list_does_not_tell_any_more_ran(held: Held) -> None:
+    held.put_job(version(10, condition("Suspended") | {"lastTransitionTime": "2026-01-01T12:03:00Z"}))
+    held.put_pod(pod("Running", state=RUNS))
+    held.replace_pods([], 99, "")
+    assert held.seen(HERE).preemptions == 1
+
+
+def test_only_pods_that_may_have_to_be_marked_are_looked_at(held: Held) -> None:
+    held.put_job(job(meta={"annotations": {"jennah.alphaus.cloud/preemption-limit": "3"}}))
+    held.marks()
+    held.put_pod(pod("Failed", name="a", state=terminated(1)))
+    assert held._suspects == set()
+    held.put_pod(pod("Failed", name="b", reason="DeadlineExceeded"))
+    assert [mark.attempt.name for mark in held.marks()] == ["b"]
+    assert held.marks() == [], "until something changes"
+    held.suspect(JOB_UID)
+    assert [mark.attempt.name for mark in held.marks()] == ["b"]

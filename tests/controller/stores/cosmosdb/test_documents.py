@@ -157,7 +157,7 @@ async def test_what_json_cannot_carry_fails_alone(store: CosmosStore, facts: dic
 
 async def test_more_transitions_of_one_job_than_a_batch_holds_are_written_and_deleted(store: CosmosStore) -> None:
     phases = [Phase.RUNNING, Phase.PENDING]
-    steps = [transition(number, phases[number % 2]) for number in range(250)]
+    steps = [transition(number, phases[number % 2], retry_count=(number + 1) // 2) for number in range(250)]
     results = await store.record(steps)
     assert [result.number for result in results if isinstance(result, Recorded)] == list(range(250))
     assert len(await store.transitions("t", "j")) == 250

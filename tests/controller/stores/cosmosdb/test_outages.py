@@ -55,7 +55,7 @@ async def test_a_write_that_lands_after_it_was_done_again_changes_nothing(servic
 async def test_a_lost_reply_does_not_count_a_retry_twice(service: Service, store: CosmosStore) -> None:
     await store.record([transition(0, Phase.RUNNING)])
     service.faults["batch"].append(lose_the_reply)
-    await store.record([transition(1, Phase.PENDING)])
+    await store.record([transition(1, Phase.PENDING, retry_count=1)])
     assert service.of_type("job")[0]["retryCount"] == 1
 
 

@@ -22,7 +22,8 @@ async def test_the_first_jobs_of_a_tenant_do_not_collide_over_it(store: DynamoSt
 
 
 async def test_more_transitions_of_a_job_than_a_transaction_takes_are_all_written(store: DynamoStore) -> None:
-    steps = [transition(n, (Phase.RUNNING, Phase.PENDING)[n % 2]) for n in range(150)]
+    phases = (Phase.RUNNING, Phase.PENDING)
+    steps = [transition(n, phases[n % 2], retry_count=(n + 1) // 2) for n in range(150)]
     results = await store.record(steps)
     assert [result.number for result in results] == list(range(150))
     assert len(await store.transitions("t", "j")) == 150
