@@ -132,9 +132,10 @@ async def test_the_object_goes_some_time_after_its_end(jennah: Installation) -> 
 
 async def test_a_job_that_takes_too_long_is_ended(jennah: Installation) -> None:
     kubectl = jennah.kubectl
-    await kubectl.apply("slow", command='[sleep, "600"]', activeDeadlineSeconds="1", backoffLimit="0")
+    await kubectl.apply("slow", command='[sleep, "600"]', activeDeadlineSeconds="1", backoffLimit="3")
     await kubectl.wait("slow", "condition=Failed")
     assert await kubectl.field("slow", ".status.reason") == "DeadlineExceeded"
+    assert await kubectl.field("slow", ".status.retries") == "", "it would be late again"
 
 
 async def test_what_cannot_be_meant_is_refused_by_kubectl_apply(jennah: Installation) -> None:

@@ -9,8 +9,10 @@ import pytest
 from controller.domain import conditions, reasons
 from controller.domain.job import Job
 from controller.domain.phases import Phase
+from controller.domain.records import JobRow
 from controller.kube import paths
 from controller.kube.client import KubeClient
+from controller.stores.sqlite import SqliteStore
 from dev.emulators.kubernetes.objects import FAULT
 from dev.stack import Stack, free_port
 from tests.e2e.client import is_finished, wait_for
@@ -60,6 +62,72 @@ async def test_the_clusters_troubles_are_told_and_a_deadline_ends_what_waits(sta
         await create(kube, "late", labels={FAULT: "Unschedulable"}, pendingDeadlineSeconds=1)
         late = (await wait_for(kube, ["late"], is_finished, "finished"))["late"]
         assert (late.status.phase, late.status.reason) == (Phase.FAILED, reasons.PENDING_DEADLINE_EXCEEDED)
+
+
+async def record_of(stack: Stack, job: Job) -> tuple[JobRow, list[str]]:
+    """The row of the database, and the phases that the job went through."""
+    store = SqliteStore(stack.data_dir / "jennah.db")
+    await store.open()
+    try:
+        row = await store.get_job("default", job.job_id)
+        assert row is not None
+        return row, [one.to_status for one in await store.transitions("default", job.job_id)]
+    finally:
+        await store.close()
+
+
+async def pods_of(kube: KubeClient, job: Job) -> list[dict[str, Any]]:
+    listed = (await kube.get("/api/v1/namespaces/default/pods"))["items"]
+    return [pod for pod in listed if pod["metadata"]["labels"].get("jennah.alphaus.cloud/uid") == job.key]
+
+
+async def test_a_task_that_must_not_run_again_does_not_though_retries_are_left(stack: Stack) -> None:
+    """A stand-in's Job controller makes the next Pod ten seconds after the last one, as a real one does."""
+    spec: dict[str, dict[str, Any]] = {
+        "hangs": {"activeDeadlineSeconds": 1, "command": ["sleep", "600"]},
+        "hanging-array": {"activeDeadlineSeconds": 1, "command": ["sleep", "600"], "completions": 2},
+        "sidecar": {"activeDeadlineSeconds": 3, "labels": {FAULT: "SidecarRunsOn"}},
+        "no-image": {"labels": {FAULT: "InvalidImageName"}},
+        "preempted": {"preemptionLimit": 0, "labels": {FAULT: "PreemptedEachTime"}},
+        "fails": {"command": ["sh", "-c", "sleep 0.3; exit 3"], "backoffLimit": 0},
+    }
+    async with await stack.client() as kube:
+        for name, fields in spec.items():
+            await create(kube, name, **{"backoffLimit": 3, **fields})
+        jobs = await wait_for(kube, spec, is_finished, "finished")
+        for name, job in jobs.items():
+            assert (job.status.phase, job.status.retries) == (Phase.FAILED, None), name
+            assert len(await pods_of(kube, job)) == (2 if name == "hanging-array" else 1), name
+    assert {name: job.status.reason for name, job in jobs.items()} == {
+        "hangs": reasons.DEADLINE_EXCEEDED,
+        "hanging-array": reasons.DEADLINE_EXCEEDED,
+        "sidecar": reasons.DEADLINE_EXCEEDED,
+        "no-image": reasons.IMAGE_PULL_FAILED,
+        "preempted": reasons.PREEMPTED,
+        "fails": reasons.NON_ZERO_EXIT,
+    }
+    for name, job in jobs.items():
+        row, path = await record_of(stack, job)
+        assert row.retry_count == 0, name
+        assert path == sorted(path, key=[phase.wire for phase in Phase].index), f"{name} went back"
+    assert "the program ended with exit code 0" in (jobs["sidecar"].status.message or "")
+    assert (jobs["sidecar"].status.exit_code, jobs["preempted"].status.preemptions) == (None, 1)
+
+
+async def test_why_a_job_waited_is_in_its_last_message_also_where_its_end_takes_a_while(stack: Stack) -> None:
+    async with await stack.client() as kube:
+        await create(kube, "typo", labels={FAULT: "ImagePullBackOff"}, pendingDeadlineSeconds=3)
+        await wait_for(kube, ["typo"], lambda job: scheduled(job) == ("False", reasons.IMAGE_PULL_FAILED), "told")
+        batch = (await wait_for(kube, ["typo"], lambda job: bool(job.status.resource_path), "sent"))["typo"]
+        path = batch.status.resource_path
+        await kube.merge_patch(path, {"metadata": {"finalizers": [HOLD]}})
+        is_asked = lambda job: conditions.is_true(job.status.conditions, conditions.CANCELLING)  # noqa: E731
+        held = (await wait_for(kube, ["typo"], is_asked, "asked to end"))["typo"]
+        assert scheduled(held) == ("False", reasons.IMAGE_PULL_FAILED)
+        await kube.merge_patch(path, {"metadata": {"finalizers": None}})
+        ended = (await wait_for(kube, ["typo"], is_finished, "finished"))["typo"]
+        assert ended.status.reason == reasons.PENDING_DEADLINE_EXCEEDED
+        assert "ImagePullFailed" in (ended.status.message or "")
 
 
 async def test_a_cancelled_job_whose_job_went_while_no_operator_ran_is_cancelled(stack: Stack) -> None:
