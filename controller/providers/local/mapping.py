@@ -3,13 +3,15 @@
 job.json is written by the provider, state.json by the runner (and by the provider for a runner that is lost).
 """
 
+from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
 import msgspec
 
-from controller.domain import reasons
+from controller.domain import failures, reasons
+from controller.domain.failures import Failure
 from controller.domain.job import TaskCounts
 from controller.domain.phases import Phase
 from controller.ports import Observation, OwnedJob, SubmitRequest
@@ -30,6 +32,7 @@ class NativeReason(StrEnum):
 
     EXIT_CODE = "exit-code"
     COMMAND_NOT_FOUND = "command-not-found"
+    NOT_STARTED = "not-started"
     DEADLINE = "deadline"
     LOST = "lost"
 
@@ -43,11 +46,12 @@ PHASES = {
 }
 """Total. A job whose runner has written nothing yet is Pending."""
 
-REASONS = {
-    NativeReason.EXIT_CODE: reasons.NON_ZERO_EXIT,
-    NativeReason.COMMAND_NOT_FOUND: reasons.COMMAND_NOT_FOUND,
-    NativeReason.DEADLINE: reasons.DEADLINE_EXCEEDED,
-    NativeReason.LOST: reasons.RUNNER_LOST,
+FAILURES: dict[NativeReason, Callable[["StateFile"], Failure]] = {
+    NativeReason.EXIT_CODE: lambda state: failures.exited(state.exit_code or 0),
+    NativeReason.COMMAND_NOT_FOUND: lambda state: failures.command_not_found(state.message or "", state.exit_code),
+    NativeReason.NOT_STARTED: lambda state: failures.not_started(state.message or ""),
+    NativeReason.DEADLINE: lambda state: failures.timed_out(state.limit_seconds),
+    NativeReason.LOST: lambda state: Failure(reason=reasons.RUNNER_LOST, message=state.message or ""),
 }
 """Total."""
 
@@ -69,7 +73,7 @@ class JobFile(msgspec.Struct, frozen=True, kw_only=True):
     backoff_limit: int
     """Retries of each task."""
     deadline_seconds: int | None
-    """From the start of the first task to the end of the last."""
+    """Of each attempt at each task."""
     submitted_at: datetime
     namespace: str = ""
     """"": it was submitted by an earlier release."""
@@ -91,6 +95,10 @@ class StateFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     exit_code: int | None = None
     reason: NativeReason | None = None
     message: str | None = None
+    """What the runner adds to the reason."""
+    task: int | None = None
+    """The task that the reason is of."""
+    limit_seconds: int | None = None
     is_cancelling: bool = False
     groups: tuple[int, ...] = ()
     """The process groups of the tasks that run."""
@@ -151,7 +159,9 @@ def waiting(job: JobFile, place: Place) -> Observation:
 
 def observation(state: StateFile, place: Place) -> Observation:
     """What a state file says."""
-    reason = REASONS[state.reason] if state.reason else None
+    failure = FAILURES[state.reason](state) if state.reason and state.phase is Phase.FAILED else None
+    if failure is not None and state.tasks.total > 1:
+        failure = failure.of_task(state.task)
     return msgspec.structs.replace(
         _observation(state.uid, place, state.phase, state.tasks),
         is_cancelling=state.is_cancelling and not state.phase.is_terminal,
@@ -159,10 +169,10 @@ def observation(state: StateFile, place: Place) -> Observation:
         scheduled_at=state.scheduled_at,
         started_at=state.started_at,
         completed_at=state.completed_at,
-        exit_code=state.exit_code,
+        exit_code=failure.exit_code if failure else state.exit_code,
         retries=state.retries,
-        reason=reasons.CANCELLED if state.phase is Phase.CANCELLED else reason,
-        message=state.message,
+        reason=reasons.CANCELLED if state.phase is Phase.CANCELLED else failure.reason if failure else None,
+        message=failure.message if failure else state.message,
     )
 
 

@@ -9,12 +9,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
+
 from controller.domain import reasons
 from controller.domain.destination import Destination
 from controller.domain.errors import Permanent, Unavailable, Unreachable
 from controller.domain.job import JobSpec
 from controller.ports import Clock, JobRef, Observation, OwnedJob, SubmitRequest
-from controller.providers.local import destination, mapping
+from controller.providers.local import destination, differences, mapping, rules
 from controller.providers.local.folder import JobFolder, Stamp, Unreadable
 
 T = TypeVar("T")
@@ -54,7 +56,9 @@ class LocalProvider:
 
     async def submit(self, request: SubmitRequest) -> Observation:
         self._check(request.destination)
-        return await _in_thread(lambda: self._submit(request))
+        rules.check(request.spec, request.resources, request.sizing, request.env)
+        seen = await _in_thread(lambda: self._submit(request))
+        return msgspec.structs.replace(seen, remarks=differences.remarks(request))
 
     async def get(self, ref: JobRef) -> Observation | None:
         self._check(ref.destination)
@@ -94,8 +98,6 @@ class LocalProvider:
         folder = self._folder(name)
         if folder is None:
             raise Permanent(f"{name!r} is no name for a job", reason=reasons.SUBMISSION_REFUSED)
-        if request.spec.cloud_secrets:
-            raise Permanent("spec.env: cloudSecretRef needs a cloud", reason=reasons.INVALID_SPEC)
         if not folder.create(mapping.job_file(request, submitted_at=self._clock.now())):
             job = folder.job()
             if job is None or job.uid != request.uid:

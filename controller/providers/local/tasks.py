@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 STATES = ("starting", "running", "succeeded", "failed", "cancelled")
-REASONS = ("exit-code", "command-not-found", "deadline", "lost")
+REASONS = ("exit-code", "command-not-found", "not-started", "deadline", "lost")
 KILL_AFTER = 10.0  # seconds from SIGTERM to SIGKILL
 LOOK_EVERY = 0.1  # seconds between looks for the cancel file
 RETRY_FIRST, RETRY_MOST = 0.2, 5.0  # seconds between the attempts of a task: doubled each time, capped
@@ -39,7 +39,8 @@ class Task:
         self.state = "pending"
         self.pid: int | None = None
         self.attempts = 0
-        self.start_at = 0.0
+        self.start_at = 0.0  # of the next attempt
+        self.began = 0.0  # the attempt that runs
 
 
 class Tasks:
@@ -50,7 +51,7 @@ class Tasks:
         self.job = job
         self.tasks = [Task(index) for index in range(job["completions"])]
         self.parallelism: int = job.get("parallelism") or (os.cpu_count() or 1) * 4
-        self.started: float | None = None
+        self.has_started = False
         self.kill_at: float | None = None
         self.end: dict[str, Any] | None = None  # how the job is going to end, once that is settled
         self.state: dict[str, Any] = {
@@ -114,9 +115,7 @@ class Tasks:
             self.state["retries"] += 1
         else:
             task.state = "failed"
-            attempts = "1 attempt" if task.attempts == 1 else f"{task.attempts} attempts"
-            message = f"task {task.index} ended with exit code {code} ({attempts})"
-            self.stop("failed", reason="exit-code", exit_code=code, message=message)
+            self.stop("failed", reason="exit-code", exit_code=code, task=task.index)
 
     def start_due(self) -> None:
         running = sum(task.pid is not None for task in self.tasks)
@@ -128,8 +127,9 @@ class Tasks:
                 running += task.pid is not None
 
     def start(self, task: Task) -> None:
-        if self.started is None:
-            self.started = time.monotonic()
+        task.began = time.monotonic()
+        if not self.has_started:
+            self.has_started = True
             self.state.update(state="running", started_at=processes.now())
         task.attempts += 1
         log = os.open(f"{self.folder}/task-{task.index}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -151,11 +151,17 @@ class Tasks:
         message = f"cannot run {self.job['command'][0]!r}: {error.strerror}"
         os.write(log, f"jennah: {message}\n".encode(errors="replace"))
         if error.errno in _SHORT_OF_ROOM:
-            self.ended(task, NOT_STARTED)
+            self.is_short_of_room(task, message)
             return
         code = processes.NOT_FOUND if error.errno in (errno.ENOENT, errno.ENOTDIR) else NOT_EXECUTABLE
         task.state = "failed"
-        self.stop("failed", reason="command-not-found", exit_code=code, message=message)
+        self.stop("failed", reason="command-not-found", exit_code=code, message=message, task=task.index)
+
+    def is_short_of_room(self, task: Task, message: str) -> None:
+        """The machine could not start it: tried again as a failure is."""
+        self.ended(task, NOT_STARTED)
+        if task.state == "failed" and self.end is not None and self.end.get("exit_code") == NOT_STARTED:
+            self.end.update(reason="not-started", exit_code=None, message=message)
 
     def environment(self, task: Task) -> dict[str, str]:
         return {
@@ -176,8 +182,9 @@ class Tasks:
 
     def look_at_clock(self) -> None:
         limit = self.job.get("deadline_seconds")
-        if limit and self.started is not None and time.monotonic() - self.started >= limit:
-            self.stop("failed", reason="deadline", message=f"the job ran longer than its limit of {limit} s")
+        for task in self.tasks:
+            if limit and task.pid is not None and time.monotonic() - task.began >= limit:
+                self.stop("failed", reason="deadline", limit_seconds=limit, task=task.index)
         if self.kill_at is not None and time.monotonic() >= self.kill_at:
             self.signal_all(signal.SIGKILL)
 

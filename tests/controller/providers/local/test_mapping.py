@@ -24,7 +24,7 @@ TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
 
 def test_every_state_and_reason_of_the_runner_is_in_the_tables() -> None:
     assert set(tasks.STATES) == set(NativeState) == set(mapping.PHASES)
-    assert set(tasks.REASONS) == set(NativeReason) == set(mapping.REASONS)
+    assert set(tasks.REASONS) == set(NativeReason) == set(mapping.FAILURES)
 
 
 def test_every_phase_but_pending_has_exactly_one_state() -> None:
@@ -32,7 +32,9 @@ def test_every_phase_but_pending_has_exactly_one_state() -> None:
 
 
 def test_the_reasons_are_words_of_the_domain() -> None:
-    assert set(mapping.REASONS.values()) <= {value for value in vars(reasons).values() if isinstance(value, str)}
+    state = mapping.StateFile(uid="u", state=NativeState.FAILED, submitted_at=NOON, tasks=TaskCounts(total=1))
+    words = {value for value in vars(reasons).values() if isinstance(value, str)}
+    assert {failure(state).reason for failure in mapping.FAILURES.values()} <= words
 
 
 STATES = st.builds(
@@ -56,8 +58,13 @@ def test_an_observation_says_what_the_state_file_says(state: mapping.StateFile) 
     observed = mapping.observation(state, PLACE)
     assert observed.external_name == "name-1"
     assert observed.resource_path == "local/here/jobs/name-1"
-    assert (observed.uid, observed.retries, observed.exit_code) == (state.uid, state.retries, state.exit_code)
-    assert (observed.message, observed.tasks, observed.started_at) == (state.message, state.tasks, state.started_at)
+    assert (observed.uid, observed.retries) == (state.uid, state.retries)
+    assert (observed.tasks, observed.started_at) == (state.tasks, state.started_at)
+    if observed.phase is not Phase.FAILED or state.reason is None:
+        assert (observed.message, observed.exit_code) == (state.message, state.exit_code)
+    else:
+        assert observed.exit_code != 0
+        assert observed.reason
     assert not (observed.is_cancelling and observed.phase in TERMINAL)
 
 

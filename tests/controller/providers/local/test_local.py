@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from controller.clock import SystemClock
-from controller.domain import reasons
+from controller.domain import conditions, reasons
 from controller.domain.errors import Permanent, Unavailable, Unreachable
 from controller.domain.job import JobSpec
 from controller.domain.phases import Phase
@@ -153,7 +153,10 @@ async def test_command_and_args_are_one_command_line(provider: LocalProvider, fo
 
 
 async def test_a_job_without_a_command_says_so_and_succeeds(provider: LocalProvider, folder: Path) -> None:
-    end = await run(provider, request_for(None, completions=2))
+    (told,) = (await provider.submit(request_for(None, completions=2))).remarks
+    assert (told.condition, told.status) == (conditions.SPEC_HONOURED, False)
+    assert "nothing is run" in told.message
+    end = await ended(provider)
     assert (end.phase, end.exit_code, end.tasks.succeeded) == (Phase.COMPLETED, 0, 2)
     [line] = (folder / "task-1.log").read_text().splitlines()
     assert "no command" in line
@@ -170,9 +173,9 @@ async def test_only_the_owner_reads_what_is_in_the_folder(provider: LocalProvide
 # How jobs end
 
 
-async def test_the_message_counts_the_attempts(provider: LocalProvider) -> None:
+async def test_a_failure_is_told_once_it_is_the_last(provider: LocalProvider) -> None:
     end = await run(provider, sh("exit 3", backoff_limit=2))
-    assert end.message == "task 0 ended with exit code 3 (3 attempts)"
+    assert end.message == "the program ended with exit code 3; see its logs"
     assert end.retries == 2
 
 
@@ -184,10 +187,10 @@ async def test_a_retry_may_succeed(provider: LocalProvider) -> None:
 async def test_a_signal_is_exit_code_128_and_its_number(provider: LocalProvider) -> None:
     end = await run(provider, sh("kill -KILL $$"))
     assert (end.phase, end.exit_code, end.reason) == (Phase.FAILED, 137, reasons.NON_ZERO_EXIT)
-    assert end.message == "task 0 ended with exit code 137 (1 attempt)"
+    assert end.message == "the program ended with exit code 137 (SIGKILL); see its logs"
 
 
-@pytest.mark.parametrize(("command", "code"), [("no-such-command", 127), ("/etc/passwd", 126), ("a\0b", 126)])
+@pytest.mark.parametrize(("command", "code"), [("no-such-command", 127), ("/etc/passwd", 126)])
 async def test_a_command_that_cannot_be_run_fails_at_once_and_is_named(
     provider: LocalProvider, command: str, code: int
 ) -> None:
@@ -204,10 +207,26 @@ async def test_the_deadline_ends_the_job(provider: LocalProvider) -> None:
     assert "1 s" in end.message
 
 
+def test_the_deadline_is_of_each_attempt(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Neither the time that a task waited for its turn counts nor that of its earlier attempts."""
+    job = mapping.job_file(sh("", seconds=10, completions=2), submitted_at=SystemClock().now())
+    one = tasks.Tasks(str(tmp_path), msgspec.to_builtins(job))
+    ended: list[signal.Signals] = []
+    monkeypatch.setattr(one, "signal_all", ended.append)
+    monkeypatch.setattr(time, "monotonic", lambda: 1000.0)
+    one.tasks[0].pid, one.tasks[0].began = 1, 991.0
+    one.look_at_clock()
+    assert (one.end, ended) == (None, [])
+    one.tasks[1].pid, one.tasks[1].began = 2, 990.0
+    one.look_at_clock()
+    assert one.end == {"state": "failed", "reason": "deadline", "limit_seconds": 10, "task": 1}
+    assert ended == [signal.SIGTERM]
+
+
 async def test_a_task_that_fails_for_good_ends_the_others(provider: LocalProvider) -> None:
     end = await run(provider, sh("test $BATCH_TASK_INDEX = 1 && exit 4; sleep 60", completions=3))
     assert (end.phase, end.exit_code) == (Phase.FAILED, 4)
-    assert end.message == "task 1 ended with exit code 4 (1 attempt)"
+    assert end.message == "task 1: the program ended with exit code 4; see its logs"
     assert (end.tasks.failed, end.tasks.running) == (3, 0)
 
 
@@ -228,7 +247,7 @@ async def test_a_job_that_does_not_listen_is_killed(provider: LocalProvider, fol
     )
     job = JobFolder(folder)
     job.create(mapping.job_file(sh("trap '' TERM; while :; do sleep 1; done"), submitted_at=SystemClock().now()))
-    running = subprocess.Popen([sys.executable, "-c", script, str(folder)], cwd=Path(__file__).parents[3])
+    running = subprocess.Popen([sys.executable, "-c", script, str(folder)], cwd=Path(__file__).parents[4])
     try:
         await until(lambda: (folder / "state.json").exists() and job.state().state == "running")
         job.request_cancel("now")
@@ -282,7 +301,7 @@ async def test_jobs_go_on_without_the_controller_and_the_next_one_finds_them(
 SUBMIT_AND_DIE = """
 import asyncio, os, signal, sys
 from pathlib import Path
-from tests.controller.providers import test_local as t
+from tests.controller.providers.local import test_local as t
 provider = t.LocalProvider(Path(sys.argv[1]), "here", t.SystemClock())
 asyncio.run(provider.submit(t.sh("echo $$; sleep 0.2; exit 6")))
 os.killpg(0, signal.SIGKILL)
@@ -292,7 +311,7 @@ os.killpg(0, signal.SIGKILL)
 async def test_jobs_survive_a_controller_that_is_killed_with_its_process_group(
     provider: LocalProvider, folder: Path, tmp_path: Path
 ) -> None:
-    root = Path(__file__).parents[3]
+    root = Path(__file__).parents[4]
     command = [sys.executable, "-c", SUBMIT_AND_DIE, str(tmp_path)]
     killed = await asyncio.to_thread(
         subprocess.run, command, cwd=root, start_new_session=True, check=False, timeout=PATIENCE
@@ -326,7 +345,7 @@ async def test_a_job_that_was_started_once_is_never_started_again(provider: Loca
     end = await run(provider, sh("echo $$"))
     command = [sys.executable, "-I", "-S", runner.__file__, str(folder)]
     assert (await asyncio.to_thread(subprocess.run, command, capture_output=True, check=False)).stderr == b""
-    assert await provider.submit(sh("echo $$")) == end
+    assert msgspec.structs.replace(await provider.submit(sh("echo $$")), remarks=()) == end
     assert len(pids_in(folder / "task-0.log")) == 1
 
 
@@ -341,7 +360,8 @@ async def test_a_killed_runner_is_a_failed_job_and_leaves_no_orphan(provider: Lo
     assert (end.tasks.running, end.tasks.failed) == (0, 1)
     await until(lambda: not lives(child) and not lives(grandchild))
     assert await provider.get(REF) == end
-    assert await provider.submit(sh("sleep 60 & echo $! $$; wait")) == end
+    again = await provider.submit(sh("sleep 60 & echo $! $$; wait"))
+    assert msgspec.structs.replace(again, remarks=()) == end
 
 
 async def test_a_state_that_nobody_can_read_or_complete_is_a_lost_runner(provider: LocalProvider, folder: Path) -> None:
