@@ -312,7 +312,8 @@ async def test_submitting_again_after_the_end_does_not_run_it_again(provider: Ba
     request = request_for(FAILS)
     await provider.submit(request)
     end = await ended(provider, request)
-    assert await provider.submit(request) == end
+    again = await provider.submit(request)  # what differs from the spec is told with a submission alone
+    assert msgspec.structs.replace(again, remarks=()) == msgspec.structs.replace(end, remarks=())
 
 
 async def test_many_submitters_of_one_job_have_one_job(adapters: OpenProvider) -> None:

@@ -1,5 +1,54 @@
-"""What the service makes of each field of the spec: its column of the table in docs/jennahjob.md."""
+"""What Kubernetes makes of each field of the spec: its column of the table in docs/jennahjob.md."""
 
-from controller.domain.support import Column
+from controller.domain.support import (
+    Column,
+    by_operator,
+    honoured,
+    not_honoured,
+    per_attempt,
+    refused,
+    rounded,
+)
 
-COLUMN: Column = {}
+COLUMN: Column = {
+    "image": honoured(),
+    "command": honoured("word for word"),
+    "args": honoured("word for word"),
+    "env": honoured("by a Secret of the Job"),
+    "env.valueFrom.cloudSecretRef": refused("use secretKeyRef"),
+    "envFrom": honoured("by a Secret of the Job"),
+    "resources.profile": honoured(),
+    "resources.cpu": honoured("request and limit"),
+    "resources.memory": honoured("request and limit"),
+    "resources.sharedMemory": honoured("a volume in memory at /dev/shm"),
+    "resources.gpu": honoured("the resource nvidia.com/gpu"),
+    "resources.gpu.type": honoured("a node's label nvidia.com/gpu.product"),
+    "machineType": rounded("machineType", "a node of that type; alone, all of it that the node does not keep"),
+    "bootDiskGiB": honoured("ephemeral-storage, request and limit"),
+    "spot": honoured("a node with a label of KUBERNETES_SPOT_NODES"),
+    "serviceAccount": honoured("a ServiceAccount of the Job's namespace"),
+    "activeDeadlineSeconds": per_attempt("from its node on, the image's pull included"),
+    "pendingDeadlineSeconds": by_operator(),
+    "backoffLimit": honoured("of each task"),
+    "preemptionLimit": honoured("of each task"),
+    "completions": honoured("an indexed Job"),
+    "parallelism": honoured(),
+    "priority": refused("name a class in kubernetes.priorityClassName"),
+    "labels": honoured("of the Job and its Pods; Kubernetes' own and ours are refused"),
+    "provider": by_operator(),
+    "gcp": not_honoured("gcp"),
+    "aws": not_honoured("aws"),
+    "azure": not_honoured("azure"),
+    "kubernetes": honoured(),
+    "kubernetes.priorityClassName": honoured(),
+    "kubernetes.imagePullSecrets": honoured(),
+    "kubernetes.nodeSelector": honoured(),
+    "kubernetes.tolerations": honoured(),
+    "displayName": by_operator("the Job's name begins with it"),
+    "tenantId": by_operator(),
+    "jobId": by_operator(),
+    "suspend": by_operator("until the job is submitted"),
+    "cancel": by_operator("the Job is deleted"),
+    "ttlSecondsAfterFinished": by_operator("the Job stays for KUBERNETES_JOB_TTL_SECONDS, if that is longer"),
+    "deletionPolicy": by_operator(),
+}
