@@ -79,7 +79,7 @@ def failure_of(pod: Pod) -> Failure:
     if status.reason == "Evicted":
         return failures.evicted(words, _code(ended))
     if _TURNED_AWAY.fullmatch(status.reason) or status.reason in _NODE_WENT:
-        return failures.machine_failed(f"{status.reason}: {words}".rstrip(": "), "backoffLimit")
+        return failures.machine_failed(f"{status.reason}: {words}".rstrip(": "), is_tried_again=False)
     if ended is not None:
         return _ended(pod, ended, words)
     return _not_started(pod, words) or failures.unknown(" ".join(filter(None, (status.reason, words))))
@@ -166,7 +166,7 @@ def _ended(pod: Pod, ended: Terminated, words: str) -> Failure:
     if ended.reason == _LOST:
         said = f"{_LOST}: {words}".rstrip(": ")
         lost = failures.result_lost(said) if _ran(pod) else _not_started(pod, "")
-        return lost or failures.machine_failed(said, "backoffLimit")
+        return lost or failures.machine_failed(said, is_tried_again=False)
     if ended.exit_code == 0:
         beside = [one for one in pod.status.container_statuses if one.name != places.CONTAINER and _failed(one)]
         return failures.failed_beside([one.name for one in beside], "; ".join(map(_told, beside)))

@@ -126,7 +126,7 @@ CORPUS = {
         (reasons.PREEMPTED, None), "imminent node shutdown"),
     "turned away by a node that is shut down": (
         {"reason": "NodeShutdown", "message": "Pod was rejected as the node is shutting down."},
-        (reasons.MACHINE_FAILED, None), "more often than backoffLimit allows"),
+        (reasons.MACHINE_FAILED, None), "before the program began; submit the job again"),
     "turned away for want of CPU": (
         {"reason": "OutOfcpu", "message": "Pod was rejected: Node didn't have enough resource: cpu"},
         (reasons.MACHINE_FAILED, None), "OutOfcpu: Pod was rejected"),
