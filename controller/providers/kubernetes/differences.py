@@ -35,8 +35,3 @@ def _found(request: SubmitRequest) -> Iterator[Difference]:
             message=f"the size of {spec.machine_type} is not known: on Kubernetes the task gets {cpu}m CPU and "
             f"{memory} MiB of it; set resources, or its size in JOB_CONFIG_PATH (machineTypeResources)",
         )
-    for name, block in (("gcp", spec.gcp), ("aws", spec.aws), ("azure", spec.azure)):
-        if block is not None:
-            yield Difference(
-                field=name, reason=reasons.NOT_SUPPORTED, message=f"spec.{name} changes nothing on Kubernetes"
-            )

@@ -25,10 +25,6 @@ def _found(spec: JobSpec) -> Iterator[Difference]:
         "serviceAccount": spec.service_account,
         "priority": spec.priority,
         "labels": spec.labels,
-        "gcp": spec.gcp,
-        "aws": spec.aws,
-        "azure": spec.azure,
-        "kubernetes": spec.kubernetes,
     }
     if given := [name for name, value in others.items() if value]:
         yield _told(given[0], f"{', '.join(given)} {_change(given)} nothing there")

@@ -6,7 +6,7 @@ import pytest
 
 from controller.domain import conditions, reasons
 from controller.domain.errors import Permanent
-from controller.domain.job import AwsOptions, GcpOptions, Gpu, JobSpec, Resources
+from controller.domain.job import Gpu, JobSpec, Resources
 from controller.domain.machines import Machine, find
 from controller.providers.kubernetes import allocatable
 from tests.controller.providers.kubernetes.mapping import mapped
@@ -88,12 +88,3 @@ def test_shared_memory_is_a_volume_of_that_size() -> None:
     assert "volumes" not in pod_of(of())
     with_gpu = pod_of(of(resources=Resources(memory="8Gi", gpu=Gpu(count=1))))
     assert with_gpu["volumes"][0]["emptyDir"]["sizeLimit"] == "4096Mi", "data loaders share batches there"
-
-
-@pytest.mark.parametrize(
-    ("block", "name"), [({"gcp": GcpOptions(network="n")}, "gcp"), ({"aws": AwsOptions(job_queue="q")}, "aws")]
-)
-def test_a_block_of_another_service_is_told_to_change_nothing(block: dict[str, Any], name: str) -> None:
-    (told,) = of(**block).remarks
-    assert (told.condition, told.reason) == (conditions.SPEC_HONOURED, reasons.NOT_SUPPORTED)
-    assert f"spec.{name}" in told.message

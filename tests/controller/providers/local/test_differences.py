@@ -10,7 +10,6 @@ from controller.domain.job import (
     CloudSecretRef,
     EnvVar,
     EnvVarSource,
-    GcpOptions,
     Gpu,
     JobSpec,
     KubernetesOptions,
@@ -44,8 +43,6 @@ def test_a_job_with_nothing_to_run_says_so() -> None:
         ({"service_account": "a"}, "serviceAccount changes nothing"),
         ({"priority": 7}, "priority changes nothing"),
         ({"labels": {"a": "b"}, "spot": True}, "spot, labels change nothing"),
-        ({"gcp": GcpOptions(network="n")}, "gcp changes nothing"),
-        ({"kubernetes": KubernetesOptions(priority_class_name="p")}, "kubernetes changes nothing"),
     ],
 )
 def test_what_only_clouds_and_clusters_have(spec: dict[str, Any], name: str) -> None:
@@ -79,6 +76,7 @@ def test_a_machine_that_stops_is_not_made_up_for() -> None:
     ("spec", "field"),
     [
         ({"image": "ghcr.io/Acme/tool"}, "spec.image"),
+        ({"kubernetes": KubernetesOptions(priority_class_name="p")}, "spec.kubernetes"),
         ({"command": ("a\0b",)}, r"spec.command\[0\]"),
         ({"args": ("x" * 131_072,)}, r"spec.args\[0\]"),
         ({"env": (EnvVar(name="DB", value_from=EnvVarSource(cloud_secret_ref=CloudSecretRef(name="s"))),)}, "env DB"),
