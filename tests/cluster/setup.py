@@ -167,7 +167,8 @@ async def _service(made: Installation) -> AsyncIterator[None]:
     if made.options.provider == "kubernetes" and not made.cluster.has_kubelet:
         arguments = ["-m", "dev.emulators.kubernetes_jobs", "--kubeconfig", str(made.cluster.kubeconfig)]
         arguments += ["--selector", f"{labels.INSTANCE}={made.instance}"]
-        arguments += ["--nodes-only"] if made.cluster.has_job_controller else []
+        # Between two Pods of a task; ten seconds on a cluster, where a job that fails each time takes a minute longer.
+        arguments += ["--nodes-only"] if made.cluster.has_job_controller else ["--backoff-seconds", "3"]
         child = await Child.start("jobs", arguments, env={}, on_line=print, ready_text="ready:")
         try:
             yield
