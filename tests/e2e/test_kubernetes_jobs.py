@@ -69,9 +69,10 @@ async def record_of(stack: Stack, job: Job) -> tuple[JobRow, list[str]]:
     store = SqliteStore(stack.data_dir / "jennah.db")
     await store.open()
     try:
-        row = await store.get_job("default", job.job_id)
+        tenant = job.status.tenant_id or ""
+        row = await store.get_job(tenant, job.job_id)
         assert row is not None
-        return row, [one.to_status for one in await store.transitions("default", job.job_id)]
+        return row, [one.to_status for one in await store.transitions(tenant, job.job_id)]
     finally:
         await store.close()
 

@@ -24,6 +24,8 @@ QUEUE = "kueue.x-k8s.io/queue-name"
 INDEX = "batch.kubernetes.io/job-completion-index"
 """An annotation (since Kubernetes 1.28 a label too) that the Job controller sets on each Pod of an indexed Job."""
 
+TENANT = names.LABEL_TENANT
+"""An annotation: the tenant, whole. As a label of that key it is written so that it is one (`names.tenant_label`)."""
 PREEMPTION_LIMIT = f"{names.GROUP}/preemption-limit"
 """An annotation of the Job: spec.preemptionLimit. A Job without it was made by a release that knew no such limit."""
 FAILURES = "batch.kubernetes.io/job-index-failure-count"
@@ -43,7 +45,7 @@ def ours(request: SubmitRequest, instance: str) -> dict[str, str]:
         INSTANCE: instance,
         UID: request.uid,
         EXTERNAL_NAME: request.external_name,
-        names.LABEL_TENANT: request.tenant_id,
+        names.LABEL_TENANT: names.tenant_label(request.tenant_id),
         names.LABEL_JOB_ID: request.job_id,
     }
     if request.namespace:

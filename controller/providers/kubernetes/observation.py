@@ -173,7 +173,7 @@ def owned(job: Job, seen: Observation) -> OwnedJob:
         seen=seen,
         has_ended=has_ended(job),
         namespace=carried.namespace,
-        tenant_id=carried.tenant_id,
+        tenant_id=job.metadata.annotations.tenant_id or carried.tenant_id,
         job_id=carried.job_id,
         is_left_alone=carried.deletion_policy == labels.ORPHAN,
     )

@@ -47,7 +47,11 @@ def job(request: SubmitRequest, settings: KubernetesSettings) -> Object:
         "name": where.name,
         "namespace": where.namespace,
         "labels": {key: value for key, value in all_labels.items() if key != labels.QUEUE},
-        "annotations": {labels.UNRELEASED: "true", labels.PREEMPTION_LIMIT: str(spec.preemption_limit)},
+        "annotations": {
+            labels.UNRELEASED: "true",
+            labels.TENANT: request.tenant_id,
+            labels.PREEMPTION_LIMIT: str(spec.preemption_limit),
+        },
     }
     if request.object_name and not settings.kubeconfig and where.namespace == request.namespace:
         # Of one that is never let go the garbage collector sees to, once its JennahJob is gone.

@@ -29,6 +29,7 @@ class Annotations(Wire, frozen=True, kw_only=True):
     """Of all annotations those that are looked at."""
 
     unreleased: str = msgspec.field(default="", name=labels.UNRELEASED)
+    tenant_id: str = msgspec.field(default="", name=labels.TENANT)
     preemption_limit: str = msgspec.field(default="", name=labels.PREEMPTION_LIMIT)
     index: str = msgspec.field(default="", name=labels.INDEX)
     failures: str = msgspec.field(default="", name=labels.FAILURES)

@@ -120,7 +120,7 @@ async def the_job(service: Service) -> dict[str, Any]:
     return job
 
 
-UNRELEASED = {labels.UNRELEASED: "true", labels.PREEMPTION_LIMIT: "3"}
+UNRELEASED = {labels.UNRELEASED: "true", labels.TENANT: "tenant", labels.PREEMPTION_LIMIT: "3"}
 VALUES = {"TOKEN": "x"}
 
 

@@ -324,6 +324,13 @@ async def test_a_job_that_somebody_labelled_as_anothers_is_nobodys(service: Serv
     assert [one.seen.uid for one in await provider.unclaimed(set())] == [made.uid]
 
 
+async def test_an_orphan_of_a_namespaces_tenant_says_whose_it_is(service: Service) -> None:
+    request = msgspec.structs.replace(fresh(), tenant_id="ns:team-a")
+    provider = service.provider()
+    await provider.submit(request)
+    assert [one.tenant_id for one in await provider.unclaimed(set())] == ["ns:team-a"]
+
+
 async def test_the_start_names_the_page_with_the_rights_where_they_lack(service: Service) -> None:
     service.front.rule = lambda one: status(403, "Forbidden") if one.path.endswith("/pods") else None
     with pytest.raises(ConfigError, match=r"docs/providers/kubernetes\.md in batch"):

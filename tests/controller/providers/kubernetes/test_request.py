@@ -49,6 +49,7 @@ def test_a_job_with_its_labels_in_its_jennahjobs_own_namespace_runs_nothing_yet(
         },
         "annotations": {
             "jennah.alphaus.cloud/unreleased": "true",
+            "jennah.alphaus.cloud/tenant": "tenant",
             "jennah.alphaus.cloud/preemption-limit": "3",
         },
     }
@@ -271,3 +272,10 @@ def test_a_job_in_the_controllers_own_namespace_is_refused() -> None:
     assert refused.value.reason == reasons.INVALID_SPEC
     assert request.namespace_of("team-a", own) == "team-a"
     assert request.namespace_of("jennah-system", settings(own_namespace="jennah-system", namespace="batch")) == "batch"
+
+
+def test_a_namespaces_tenant_is_no_label_and_is_kept_whole_beside_it() -> None:
+    asked = msgspec.structs.replace(wanted(), tenant_id="ns:team-a")
+    meta = request.job(asked, settings())["metadata"]
+    assert meta["labels"][names.LABEL_TENANT] == "ns.team-a"
+    assert meta["annotations"][names.LABEL_TENANT] == "ns:team-a"
