@@ -11,8 +11,8 @@ from controller.domain.support import (
 
 COLUMN: Column = {
     "image": honoured(),
-    "command": honoured("word for word"),
-    "args": honoured("word for word"),
+    "command": honoured(),
+    "args": honoured(),
     "env": honoured("by a Secret of the Job"),
     "env.valueFrom.cloudSecretRef": refused("use secretKeyRef"),
     "envFrom": honoured("by a Secret of the Job"),
@@ -30,7 +30,7 @@ COLUMN: Column = {
     "pendingDeadlineSeconds": by_operator(),
     "backoffLimit": honoured("of each task"),
     "preemptionLimit": honoured("of each task"),
-    "completions": honoured("an indexed Job"),
+    "completions": honoured(),
     "parallelism": honoured(),
     "priority": refused("name a class in kubernetes.priorityClassName"),
     "labels": honoured("of the Job and its Pods; Kubernetes' own and ours are refused"),

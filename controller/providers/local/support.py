@@ -4,8 +4,8 @@ from controller.domain.support import Column, by_operator, honoured, not_honoure
 
 COLUMN: Column = {
     "image": not_honoured("image", "recorded and not run"),
-    "command": honoured("a process of this machine"),
-    "args": honoured("a process of this machine"),
+    "command": honoured(),
+    "args": honoured(),
     "env": honoured(),
     "env.valueFrom.cloudSecretRef": refused("use secretKeyRef"),
     "envFrom": honoured(),
@@ -25,7 +25,7 @@ COLUMN: Column = {
     "preemptionLimit": not_honoured(
         "preemptionLimit", "a job whose machine stops is not run again; 0 and 3 are not told"
     ),
-    "completions": honoured("a process each"),
+    "completions": honoured(),
     "parallelism": honoured(),
     "priority": not_honoured("priority"),
     "labels": not_honoured("labels"),
