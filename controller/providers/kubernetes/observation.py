@@ -85,8 +85,8 @@ def state_of(job: Job, attempts: Collection[Attempt]) -> State:
     if len(newest) == _total(job) and all(map(tasks.is_decided, newest)):
         return State.ENDING  # the Job controller is about to say so
     # An array runs from its first task to its last; a single task that is tried again waits again.
-    has_begun = any(one.has_ended for one in newest.values()) or job.status.succeeded or job.status.failed_indexes
-    if _total(job) > 1 and has_begun:
+    has_ended_one = any(one.has_ended and not is_suspended(job, one) for one in attempts)
+    if _total(job) > 1 and (has_ended_one or job.status.succeeded or job.status.failed_indexes):
         return State.RUNNING
     return State.SCHEDULED if pods.State.SCHEDULED in states else State.WAITING
 

@@ -56,6 +56,8 @@ def test_the_tables_are_total() -> None:
         ((), (pod("Failed", state=terminated(1), failures=2),), {"failed": 2}, None),
         ((), (pod("Succeeded", state=terminated(0)),), {}, None),
         ((), (pod("Failed", state=terminated(1)),), {"spec": {"completions": 2}}, Phase.RUNNING),
+        ((), (pod("Failed", state=terminated(1)), pod("Pending", name="q", failures=1)), {"spec": {"completions": 2}},
+         Phase.RUNNING),
         ((), (pod("Failed", state=terminated(1)), pod("Succeeded", name="q", index=1, state=terminated(0))),
          {"spec": {"completions": 2, "backoffLimitPerIndex": 0}}, None),
         # The end is decided and Pods still run: it has not ended.
