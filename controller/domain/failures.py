@@ -87,17 +87,17 @@ def kept_running(containers: Sequence[str], seconds: int | None) -> Failure:
     """The program ended well, and containers beside it ran on into the time limit. It is not run again."""
     limit = f"its limit of {seconds} s" if seconds else "its time limit"
     text = (
-        f"the program ended with exit code 0, and {_named(containers)} beside it kept the task until {limit}: "
+        f"the program ended with exit code 0, and {_named(containers)} next to it kept the task until {limit}: "
         "the program may have done its work and is not run again; have what is injected end with the program"
     )
     return Failure(reason=reasons.DEADLINE_EXCEEDED, message=text)
 
 
 def failed_beside(containers: Sequence[str], words: str = "") -> Failure:
-    """The program ended well, and containers beside it failed the task. It is not run again."""
+    """The program ended well, and containers next to it failed the task. It is not run again."""
     text = (
-        f"the program ended with exit code 0, and {_named(containers)} beside it failed the task: the program may have "
-        "done its work and is not run again; see the logs of that container"
+        f"the program ended with exit code 0, and {_named(containers)} next to it failed the task: the program may "
+        "have done its work and is not run again; see the logs of that container"
     )
     return Failure(reason=reasons.FAILED, message=_with(text, words))
 

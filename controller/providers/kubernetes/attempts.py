@@ -18,7 +18,7 @@ class State(StrEnum):
     """Where an attempt is."""
 
     REMOVED = "removed"
-    """Its Pod was deleted while it ran, and nobody saw how it ended."""
+    """Its Pod was deleted while it ran, and how it ended was not seen."""
 
     UNSCHEDULED = "unscheduled"
     SCHEDULED = "scheduled"

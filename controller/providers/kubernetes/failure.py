@@ -50,7 +50,7 @@ _NO_COMMAND = re.compile(
 """What runtimes say of a command that is not there or is no program. A file that is missing elsewhere, for a mount say,
 has no "exec" before it."""
 _LOST = "ContainerStatusUnknown"
-"""The kubelet's word for a container whose end it does not know; the exit code 137 beside it is made up."""
+"""The kubelet's word for a container whose end it does not know; the exit code 137 that it writes is made up."""
 _RAN = "used to be Running"
 _OUT_OF_MEMORY = "OOMKilled"
 PREEMPTED_REASONS = frozenset({"PreemptionByScheduler", "DeletionByTaintManager", "DeletionByPodGC"})
@@ -99,7 +99,7 @@ def is_final(pod: Pod) -> bool:
 
 
 def invalid_image(pod: Pod) -> Failure | None:
-    """The failure of a Pod whose image, or one beside it, has a name that is none."""
+    """The failure of a Pod one of whose images has a name that is none."""
     for one in _all(pod):
         if one.state.waiting is not None and one.state.waiting.reason == INVALID_IMAGE:
             return failures.image(_image(pod, one.name), f"{INVALID_IMAGE}: {one.state.waiting.message}".rstrip(": "))
@@ -245,7 +245,7 @@ def _memory(pod: Pod) -> int | None:
     try:
         return memory_mib(text) if text else None
     except Invalid:
-        return None  # written in another way by whoever changes Pods at their making
+        return None  # a webhook wrote it in another way
 
 
 def _image(pod: Pod, container: str) -> str:

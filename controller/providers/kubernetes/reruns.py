@@ -27,7 +27,7 @@ def rules(completions: int) -> list[Object]:
     """Rules of podFailurePolicy, of which the first that fits a failed Pod holds.
 
     Of a single task the mark ends the whole Job, also where a new Pod was made before it came. A disruption is no
-    failure of the program: a Pod that was evicted, preempted or drained is made anew and does not count.
+    failure of the program: a Pod that was evicted, preempted or drained is made again and does not count.
     """
     marked = {"type": NOT_RUN_AGAIN, "status": "True"}
     disrupted = {"type": "DisruptionTarget", "status": "True"}
@@ -145,7 +145,7 @@ def _failures(before: list[Attempt], attempt: Attempt) -> int:
 
 
 def is_suspended(job: Job, attempt: Attempt) -> bool:
-    """Whether it was taken away as somebody (Kueue) suspended the Job. Pods that others delete count as failures."""
+    """Whether a suspension of the Job, by Kueue for one, took it away. Pods that others delete count as failures."""
     told = next((one for one in job.status.conditions if one.type == "Suspended"), None)
     if not attempt.is_removed or attempt.is_disrupted or told is None:
         return False

@@ -83,10 +83,10 @@ CORPUS = {
     "too long, and told to end it ended well": (
         {"state": terminated(0, minute=11), "reason": "DeadlineExceeded", "startTime": at(1)},
         (reasons.DEADLINE_EXCEEDED, None), "the program ran longer"),
-    "it ended well and a container beside it ran on": (
+    "it ended well and a container next to it ran on": (
         {"state": terminated(0, minute=5), "reason": "DeadlineExceeded", "startTime": at(1)},
-        (reasons.DEADLINE_EXCEEDED, None), "the program ended with exit code 0, and the container mesh beside it kept"),
-    "it ended badly and a container beside it ran on": (
+        (reasons.DEADLINE_EXCEEDED, None), "exit code 0, and the container mesh next to it kept"),
+    "it ended badly and a container next to it ran on": (
         {"state": terminated(3, minute=5), "reason": "DeadlineExceeded", "startTime": at(1)},
         (reasons.NON_ZERO_EXIT, 3), "exit code 3"),
     "the image did not come within its limit": (
@@ -95,9 +95,9 @@ CORPUS = {
     "it did not begin within its limit": (
         {"state": lost(), "reason": "DeadlineExceeded", "startTime": at(1)},
         (reasons.DEADLINE_EXCEEDED, None), "did not begin within its limit of 600 s"),
-    "it ended well and a container beside it failed": (
+    "it ended well and a container next to it failed": (
         {"state": terminated(0), "beside": terminated(1, message="no upstream")},
-        (reasons.FAILED, None), "the container mesh beside it failed the task"),
+        (reasons.FAILED, None), "the container mesh next to it failed the task"),
     "evicted for what it wrote": (
         {"state": lost(), "reason": "Evicted",
          "message": "Pod ephemeral local storage usage exceeds the total limit of containers 1Gi. "},
@@ -136,7 +136,7 @@ CORPUS = {
     "turned away as a device is gone": (
         {"reason": "UnexpectedAdmissionError", "message": "requested number of devices unavailable for nvidia.com/gpu"},
         (reasons.MACHINE_FAILED, None), "devices unavailable"),
-    "it ran and nobody knows how it ended": (
+    "it ran and its end is not known": (
         {"state": lost(WAS_RUNNING)},
         (reasons.RESULT_LOST, None), "may have done its work"),
     "the machine failed before it began": (
@@ -178,9 +178,9 @@ def test_a_whole_text_is_told() -> None:
     [
         "too long",
         "too long, and told to end it ended well",
-        "it ended well and a container beside it ran on",
+        "it ended well and a container next to it ran on",
         "the image did not come within its limit",
-        "it ended well and a container beside it failed",
+        "it ended well and a container next to it failed",
     ],
 )
 def test_what_is_not_run_again(name: str) -> None:
@@ -188,7 +188,7 @@ def test_what_is_not_run_again(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["ended by itself", "out of memory", "it ended badly and a container beside it ran on", "preempted"]
+    "name", ["ended by itself", "out of memory", "it ended badly and a container next to it ran on", "preempted"]
 )
 def test_what_may_be_run_again(name: str) -> None:
     assert not failed(**CORPUS[name][0]).is_final

@@ -1,4 +1,4 @@
-"""What is the local provider's own: real processes, folders, locks. Its laws: tests/contract."""
+"""What is the local provider's own: real processes and folders. Its laws: tests/contract."""
 
 import asyncio
 import os
@@ -6,9 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-import uuid
-from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -16,101 +13,22 @@ import pytest
 
 from controller.clock import SystemClock
 from controller.domain import conditions, reasons
-from controller.domain.errors import Permanent, Unavailable, Unreachable
-from controller.domain.job import JobSpec
 from controller.domain.phases import Phase
-from controller.domain.resources import ResourceSet
-from controller.ports import JobRef, Observation, SubmitRequest
-from controller.providers.local import destination, mapping, runner, tasks
+from controller.providers.local import mapping, tasks
 from controller.providers.local.folder import JobFolder
 from controller.providers.local.provider import LocalProvider
-
-PATIENCE = 10.0  # seconds
-UID = str(uuid.UUID(int=7))
-NAME = f"job-{uuid.UUID(UID).hex}"
-REF = JobRef(external_name=NAME, uid=UID)
-
-
-@pytest.fixture
-async def provider(tmp_path: Path) -> AsyncIterator[LocalProvider]:
-    provider = LocalProvider(tmp_path, "here", SystemClock())
-    yield provider
-    await provider.close()
-    for path in tmp_path.glob("local/*/job.json"):
-        await end_of_runner(JobFolder(path.parent), kill=True)
-
-
-async def end_of_runner(job: JobFolder, *, kill: bool = False) -> None:
-    """Until the job's runner has ended, and with `kill` what it ran too."""
-    if kill:
-        await until(lambda: job.state() is not None or not job.has_runner())
-        if job.has_runner():
-            os.kill(job.state().runner, signal.SIGKILL)
-    await until(lambda: not job.has_runner())
-    job.tend(SystemClock().now())
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "local" / NAME
-
-
-def sh(script: str, *, seconds: int = 60, env: dict[str, str] | None = None, **spec: object) -> SubmitRequest:
-    return request_for(("sh", "-c", script), seconds=seconds, env=env, **spec)
-
-
-def request_for(
-    command: tuple[str, ...] | None, *, seconds: int = 60, env: dict[str, str] | None = None, **spec: object
-) -> SubmitRequest:
-    return SubmitRequest(
-        created_at=datetime(2026, 1, 1, tzinfo=UTC),
-        external_name=NAME,
-        uid=UID,
-        job_id="my-job",
-        tenant_id="my-tenant",
-        spec=JobSpec(image="busybox", command=command, **{"backoff_limit": 0, **spec}),
-        resources=ResourceSet(max_run_duration_seconds=seconds),
-        env=env or {},
-    )
-
-
-def lives(pid: int) -> bool:
-    try:
-        return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    give_up = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < give_up, "it did not come"
-        await asyncio.sleep(0.01)
-
-
-async def seen(provider: LocalProvider, holds: Callable[[Observation], bool]) -> Observation:
-    """The first observation of which that holds."""
-    give_up = time.monotonic() + PATIENCE
-    while True:
-        observed = await provider.get(REF)
-        if observed is not None and holds(observed):
-            return observed
-        assert time.monotonic() < give_up, f"it did not come; last seen: {observed}"
-        await asyncio.sleep(0.01)
-
-
-async def ended(provider: LocalProvider) -> Observation:
-    return await seen(provider, lambda observed: observed.phase.is_terminal)
-
-
-async def run(provider: LocalProvider, request: SubmitRequest) -> Observation:
-    await provider.submit(request)
-    return await ended(provider)
-
-
-def pids_in(file: Path) -> list[int]:
-    return [int(word) for word in file.read_text().split()] if file.exists() else []
-
+from tests.controller.providers.local.harness import (
+    PATIENCE,
+    REF,
+    ended,
+    lives,
+    pids_in,
+    request_for,
+    run,
+    seen,
+    sh,
+    until,
+)
 
 # What a job sees and leaves behind
 
@@ -281,171 +199,3 @@ async def test_all_tasks_run_at_once_where_parallelism_is_not_given(provider: Lo
     await provider.submit(sh("sleep 60", completions=3))
     observed = await seen(provider, lambda one: one.tasks.running == 3)
     assert (observed.tasks.total, observed.tasks.pending) == (3, 0)
-
-
-# Exactly once, whatever dies
-
-
-async def test_jobs_go_on_without_the_controller_and_the_next_one_finds_them(
-    provider: LocalProvider, folder: Path, tmp_path: Path
-) -> None:
-    await provider.submit(sh("echo $$; sleep 0.3; exit 5"))
-    await seen(provider, lambda one: one.phase is Phase.RUNNING)
-    await provider.close()
-    later = LocalProvider(tmp_path, "here", SystemClock())
-    assert (await later.observe([REF]))[NAME].phase is Phase.RUNNING
-    assert (await ended(later)).exit_code == 5
-    assert len(pids_in(folder / "task-0.log")) == 1
-
-
-SUBMIT_AND_DIE = """
-import asyncio, os, signal, sys
-from pathlib import Path
-from tests.controller.providers.local import test_local as t
-provider = t.LocalProvider(Path(sys.argv[1]), "here", t.SystemClock())
-asyncio.run(provider.submit(t.sh("echo $$; sleep 0.2; exit 6")))
-os.killpg(0, signal.SIGKILL)
-"""
-
-
-async def test_jobs_survive_a_controller_that_is_killed_with_its_process_group(
-    provider: LocalProvider, folder: Path, tmp_path: Path
-) -> None:
-    root = Path(__file__).parents[4]
-    command = [sys.executable, "-c", SUBMIT_AND_DIE, str(tmp_path)]
-    killed = await asyncio.to_thread(
-        subprocess.run, command, cwd=root, start_new_session=True, check=False, timeout=PATIENCE
-    )
-    assert killed.returncode == -signal.SIGKILL
-    assert (await ended(provider)).exit_code == 6
-    assert len(pids_in(folder / "task-0.log")) == 1
-
-
-async def test_a_job_whose_runner_was_never_started_is_started_by_the_next_look(
-    provider: LocalProvider, folder: Path
-) -> None:
-    job = mapping.job_file(sh("exit 7"), submitted_at=SystemClock().now())
-    assert JobFolder(folder).create(job)  # and here the controller died
-    assert (await provider.observe([REF]))[NAME].phase in (Phase.PENDING, Phase.SCHEDULED, Phase.RUNNING)
-    assert (await ended(provider)).exit_code == 7
-
-
-async def test_a_second_runner_does_nothing(provider: LocalProvider, folder: Path) -> None:
-    await provider.submit(sh("echo $$; sleep 60"))
-    await until(lambda: len(pids_in(folder / "task-0.log")) == 1)
-    before = (folder / "state.json").read_bytes()
-    command = [sys.executable, "-I", "-S", runner.__file__, str(folder)]
-    # Its output is a pipe that is closed only when the detached part of it has ended too.
-    assert (await asyncio.to_thread(subprocess.run, command, capture_output=True, check=False)).stderr == b""
-    assert (folder / "state.json").read_bytes() == before
-    assert len(pids_in(folder / "task-0.log")) == 1
-
-
-async def test_a_job_that_was_started_once_is_never_started_again(provider: LocalProvider, folder: Path) -> None:
-    end = await run(provider, sh("echo $$"))
-    command = [sys.executable, "-I", "-S", runner.__file__, str(folder)]
-    assert (await asyncio.to_thread(subprocess.run, command, capture_output=True, check=False)).stderr == b""
-    assert msgspec.structs.replace(await provider.submit(sh("echo $$")), remarks=()) == end
-    assert len(pids_in(folder / "task-0.log")) == 1
-
-
-async def test_a_killed_runner_is_a_failed_job_and_leaves_no_orphan(provider: LocalProvider, folder: Path) -> None:
-    await provider.submit(sh("sleep 60 & echo $! $$; wait"))
-    await until(lambda: len(pids_in(folder / "task-0.log")) == 2)
-    await seen(provider, lambda one: one.phase is Phase.RUNNING)
-    child, grandchild = pids_in(folder / "task-0.log")
-    os.kill(JobFolder(folder).state().runner, signal.SIGKILL)
-    end = await ended(provider)
-    assert (end.phase, end.reason, end.exit_code) == (Phase.FAILED, reasons.RUNNER_LOST, None)
-    assert (end.tasks.running, end.tasks.failed) == (0, 1)
-    await until(lambda: not lives(child) and not lives(grandchild))
-    assert await provider.get(REF) == end
-    again = await provider.submit(sh("sleep 60 & echo $! $$; wait"))
-    assert msgspec.structs.replace(again, remarks=()) == end
-
-
-async def test_a_state_that_nobody_can_read_or_complete_is_a_lost_runner(provider: LocalProvider, folder: Path) -> None:
-    await run(provider, sh("true"))
-    await end_of_runner(JobFolder(folder))
-    (folder / "state.json").write_text('{"uid": "')
-    assert (await provider.observe([REF]))[NAME].reason == reasons.RUNNER_LOST
-
-
-async def test_a_state_that_is_unreadable_while_the_runner_lives_is_in_doubt(
-    provider: LocalProvider, folder: Path
-) -> None:
-    await provider.submit(sh("sleep 60"))
-    await seen(provider, lambda one: one.phase is Phase.RUNNING)
-    good = (folder / "state.json").read_bytes()
-    (folder / "state.json").write_text("")
-    assert await provider.observe([REF]) == {}
-    with pytest.raises(Unavailable, match=r"state\.json"):
-        await provider.get(REF)
-    (folder / "state.json").write_bytes(good)
-    assert (await provider.observe([REF]))[NAME].phase is Phase.RUNNING
-
-
-async def test_a_folder_that_was_removed_is_an_unknown_job(provider: LocalProvider, folder: Path) -> None:
-    await run(provider, sh("true"))
-    folder.rename(folder.with_name("elsewhere"))
-    assert await provider.get(REF) is None
-    assert await provider.observe([REF]) == {}
-
-
-@pytest.mark.parametrize("name", ["../escape", "", ".", "a/b", ".new-x", "a" * 64])
-async def test_a_name_that_leads_elsewhere_is_no_name(provider: LocalProvider, name: str) -> None:
-    ref = JobRef(external_name=name, uid=UID)
-    assert await provider.get(ref) is None
-    assert await provider.observe([ref]) == {}
-    await provider.cancel(ref, reason="r")
-    with pytest.raises(Permanent):
-        await provider.submit(msgspec.structs.replace(sh("true"), external_name=name))
-
-
-async def test_a_state_that_did_not_change_is_not_read_again(
-    provider: LocalProvider, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await run(provider, sh("true"))
-    reads: list[Path] = []
-    monkeypatch.setattr(JobFolder, "state", lambda self: reads.append(self.path))
-    assert NAME in await provider.observe([REF])
-    assert reads == []
-
-
-async def test_a_data_folder_that_cannot_be_used_is_unavailable(tmp_path: Path) -> None:
-    (tmp_path / "local").write_text("a file")
-    provider = LocalProvider(tmp_path, "here", SystemClock())
-    with pytest.raises(Unavailable):
-        await provider.submit(sh("true"))
-
-
-def test_the_runner_takes_over_only_what_it_says_of_the_environment() -> None:
-    assert set(tasks.INHERITED) == {"PATH", "HOME", "LANG"}
-
-
-# Where a job was sent
-
-
-async def test_jobs_of_another_folder_are_out_of_reach(provider: LocalProvider, folder: Path, tmp_path: Path) -> None:
-    other = LocalProvider(tmp_path / "other", "here", SystemClock())
-    request = msgspec.structs.replace(sh("exit 0"), destination=other.destination(sh("").spec, "team-a"))
-    ref = msgspec.structs.replace(REF, destination=request.destination)
-    for call in (
-        lambda: provider.submit(request),
-        lambda: provider.get(ref),
-        lambda: provider.find(ref),
-        lambda: provider.observe([ref]),
-        lambda: provider.cancel(ref, reason="because"),
-        lambda: provider.delete(ref),
-    ):
-        with pytest.raises(Unreachable, match=f"{tmp_path}/other/local.*{tmp_path}/local"):
-            await call()
-    assert not folder.exists()
-
-
-async def test_the_variables_of_a_destination_lead_to_it(provider: LocalProvider, tmp_path: Path) -> None:
-    sent = provider.destination(sh("").spec, "team-a")
-    assert sent.account == str(tmp_path / "local")
-    again = LocalProvider(Path(destination.variables(sent)["JENNAH_DATA_DIR"]), "there", SystemClock())
-    assert again.site == sent.site
-    assert destination.variables(msgspec.structs.replace(sent, account=None)) == {}
