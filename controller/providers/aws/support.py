@@ -28,7 +28,9 @@ COLUMN: Column = {
     "spot": honoured("the key `spot` of `AWS_JOB_QUEUES`; refused without such a queue"),
     "serviceAccount": honoured("the ARN of the job role; others are refused"),
     "activeDeadlineSeconds": Cell(
-        Support.ROUNDED, "per attempt; up to 60 s; Fargate may end it after 14 days", conditions.DEADLINE_EXACT
+        Support.ROUNDED,
+        "per attempt; less than 60 s becomes 60 s; Fargate may end it after 14 days",
+        conditions.DEADLINE_EXACT,
     ),
     "pendingDeadlineSeconds": by_operator(),
     "backoffLimit": honoured("at most 9; 10 is refused"),
@@ -38,7 +40,7 @@ COLUMN: Column = {
     ),
     "completions": honoured("an array job; the index is `AWS_BATCH_JOB_ARRAY_INDEX`, not `BATCH_TASK_INDEX`"),
     "parallelism": not_honoured("parallelism", "all tasks may run at once"),
-    "priority": not_honoured("priority", "honoured on queues with a scheduling policy"),
+    "priority": not_honoured("priority", "but on queues with a scheduling policy"),
     "labels": rounded("labels", "tags, at most 43; characters that tags cannot have become `_`"),
     "provider": by_operator(),
     "gcp": refused("the job goes to AWS Batch"),

@@ -24,7 +24,7 @@ COLUMN: Column = {
     "bootDiskGiB": honoured(f"10 at least; {_BY_TEMPLATE}"),
     "spot": honoured(_BY_TEMPLATE),
     "serviceAccount": honoured("an email address; unset: the Compute Engine default account"),
-    "activeDeadlineSeconds": per_attempt("and 14 days for the whole job (condition `DeadlineExact`)"),
+    "activeDeadlineSeconds": per_attempt("the whole job ends after 14 days (condition `DeadlineExact`)"),
     "pendingDeadlineSeconds": by_operator("2 days of it at most for a job that is queued (condition `SpecHonoured`)"),
     "backoffLimit": honoured("lost machines count as failures"),
     "preemptionLimit": rounded(
