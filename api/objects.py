@@ -68,15 +68,15 @@ class JobObjects:
 
         Of two, which replicas of different releases can make, the one that the record has not refused.
         """
-        refused = None
+        void = None
         for object_name in _names(tenant_id, job_id, name):
             job = await self.get(object_name)
             if job is None or not await self._is_of(job, tenant_id, job_id):
                 continue
-            if job.status.reason not in reasons.REFUSED_BY_THE_RECORD:
+            if not _is_void(job):
                 return job
-            refused = refused or job
-        return refused
+            void = void or job
+        return void
 
     async def of_earlier_releases(self, tenant_id: str, job_id: str) -> Job | None:
         """The tenant's object of that job id under the name that releases before this one gave to it."""
@@ -93,7 +93,7 @@ class JobObjects:
             {"labelSelector": labels}, {"labelSelector": f"!{names.LABEL_JOB_ID}", "fieldSelector": _UNRECORDED}
         )
         theirs = [job for job in found if await self._is_of(job, tenant_id, job_id)]
-        return min(theirs, key=lambda job: job.status.reason in reasons.REFUSED_BY_THE_RECORD, default=None)
+        return min(theirs, key=_is_void, default=None)
 
     async def unrecorded(self, tenant_id: str) -> list[Job]:
         """The tenant's objects that no controller has taken up yet: the record may not have them."""
@@ -206,6 +206,11 @@ class JobObjects:
 def _names(tenant_id: str, job_id: str, name: str | None) -> tuple[str, ...]:
     """The names that the API's object of a job id can have: today's, and that of earlier releases."""
     return (names.object_name(tenant_id, job_id, name), job_id)
+
+
+def _is_void(job: Job) -> bool:
+    """Whether another object may have the same job id: this one was refused by the record, or taken back."""
+    return job.is_purged or job.status.reason in reasons.REFUSED_BY_THE_RECORD
 
 
 def _parsed(items: Iterable[dict[str, Any]]) -> list[Job]:
