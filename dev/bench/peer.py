@@ -31,9 +31,7 @@ async def take_turn(made: Installation, jobs: int) -> Turn:
     return Turn(
         jobs=jobs,
         seconds=seconds,
-        milliseconds={
-            "completed": [(completed.at[object_name(name)] - at) * 1000 for name, (at, _) in times.items()]
-        },
+        milliseconds={"completed": [(completed.at[object_name(name)] - at) * 1000 for name, (at, _) in times.items()]},
         cpu_ms_a_job=cpu_ms,
         counts_a_job={"kubernetes_writes": (await made.version() - version) / jobs},
     )

@@ -28,9 +28,7 @@ def test_the_note_is_believed_within_a_minute(note: str | None, expected: dateti
     assert parse({"metadata": metadata, "spec": {"image": "i"}}).created_at == expected
 
 
-def submitted(
-    *, name: str = "", job_id: str | None = "j", is_new: str | None = "true", at: str | None = NOTED
-) -> Job:
+def submitted(*, name: str = "", job_id: str | None = "j", is_new: str | None = "true", at: str | None = NOTED) -> Job:
     notes = {names.ANNOTATION_NEW_ID: is_new, names.ANNOTATION_SUBMITTED_AT: at}
     annotations = {name: note for name, note in notes.items() if note is not None}
     metadata = {

@@ -16,7 +16,8 @@ def test_the_disk_tells_jobs_and_their_secrets_of_the_namespace_alone(tmp_path: 
     database = Database(tmp_path / "objects.db")
     jobs = f"{names.PLURAL}.{names.GROUP}"
     for namespace, name in (("ours", "a"), ("ours", "b"), ("theirs", "c")):
-        database.put(jobs, namespace, name, json.dumps({"metadata": {"name": f"{name}-1"}, "spec": {"jobId": name}}).encode())
+        job = {"metadata": {"name": f"{name}-1"}, "spec": {"jobId": name}}
+        database.put(jobs, namespace, name, json.dumps(job).encode())
     going = {"name": "d-1", "deletionTimestamp": "2026-01-01T00:00:00Z"}
     database.put(jobs, "ours", "d", json.dumps({"metadata": going, "spec": {"jobId": "d"}}).encode())
     owners = [{"kind": names.KIND, "name": "a-1"}]
