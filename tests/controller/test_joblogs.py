@@ -112,7 +112,7 @@ async def test_a_job_id_of_two_tenants_is_told_apart_by_the_objects_names(client
         metadata = {"name": name, "labels": {names.LABEL_JOB_ID: "nightly"}}
         job = {"apiVersion": names.API_VERSION, "kind": names.KIND, "metadata": metadata, "spec": {"image": "i"}}
         await client.post(paths.jobs("default"), job)
-    with pytest.raises(Invalid, match="'nightly' is the job id of several jobs in namespace .*: first, second"):
+    with pytest.raises(Invalid, match=r"'nightly' is the job id of several jobs in namespace .*: first, second"):
         await joblogs.show("default", "nightly")
     with pytest.raises(NotFound, match="first was not submitted"):
         await joblogs.show("default", "first")
