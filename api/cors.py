@@ -36,7 +36,7 @@ class Cors:
             _add_vary(response)
         if is_allowed:
             response.headers["Access-Control-Allow-Origin"] = origin
-            response.headers["Access-Control-Expose-Headers"] = "Accept-Post, Allow, Retry-After"
+            response.headers["Access-Control-Expose-Headers"] = "Accept-Post, Allow, Retry-After, Warning"
         return response
 
 

@@ -64,13 +64,15 @@ class Jobs:
 
     async def get(self, tenant_id: str, job_id: str) -> JobRow:
         """Raises NotFound also for another tenant's job."""
-        row, is_purged = await asyncio.gather(self._row(tenant_id, job_id), self._is_purged(tenant_id, job_id))
-        if is_purged:
-            raise _unknown(job_id)
+        row = await self._row(tenant_id, job_id)
         if row is not None:
+            if await self._is_purged(row):
+                raise _unknown(job_id)
             return row
         job = await self._objects.find(tenant_id, job_id)
-        if job is not None and not job.is_purged:
+        if job is not None:
+            if job.is_purged:
+                raise _unknown(job_id)
             return self._rows.of(job, tenant_id)
         # Neither has it. While the record is down nobody knows what it holds: then this raises Unavailable.
         row = await self._store.get_job(tenant_id, job_id)
@@ -109,7 +111,8 @@ class Jobs:
         """
         # The row's owner first: an object that comes after this has another uid.
         owner, unreadable = await self._owner(tenant_id, job_id)
-        job = await self._objects.find(tenant_id, job_id)
+        row = await self._row(tenant_id, job_id) if owner is not None else None
+        job = await self._objects.find(tenant_id, job_id, row.name if row is not None else None)
         if job is None and unreadable is not None:
             raise unreadable
         if owner is None and (job is None or job.is_purged) and unreadable is None:
@@ -130,7 +133,8 @@ class Jobs:
 
     async def _look_up(self, tenant_id: str, job_id: str) -> tuple[JobRow | None, Job | None]:
         """The row and the object, at least one of them. A purged object alone is as good as gone."""
-        row, job = await asyncio.gather(self._row(tenant_id, job_id), self._objects.find(tenant_id, job_id))
+        row = await self._row(tenant_id, job_id)
+        job = await self._objects.find(tenant_id, job_id, row.name if row is not None else None)
         if row is None and job is None:
             row = await self._store.get_job(tenant_id, job_id)  # raises where the record cannot be read
         if row is None and (job is None or job.is_purged):
@@ -144,15 +148,15 @@ class Jobs:
             LOG.warning("job %s is looked up without the record: %s", job_id, error)
             return None
 
-    async def _is_purged(self, tenant_id: str, job_id: str) -> bool:
+    async def _is_purged(self, row: JobRow) -> bool:
         """Whether DeleteJob was called: where it could not reach the record, the row is there until the controller has
         removed it."""
         try:
             async with asyncio.timeout(GLANCE_SECONDS):
-                own = await self._objects.get(job_id)
+                own = await self._objects.own(row.tenant_id, row.job_id, row.name)
         except (Retryable, TimeoutError):
             return False
-        return own is not None and own.is_purged and own.spec.tenant_id == tenant_id
+        return own is not None and own.is_purged
 
     async def _recorded(self, tenant_id: str, filters: Filters, after: listing.Token | None) -> Page | None:
         """The record's page; None for a first page while the record is down. Raises Invalid for a bad token."""

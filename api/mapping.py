@@ -20,7 +20,11 @@ _DEFAULTS: Final = JobSpec(image="")
 
 
 def idempotent_job_id(tenant_id: str, key: str) -> str:
-    """The job id that an Idempotency-Key stands for: the same for the same tenant and key, for ever."""
+    """The job id that an Idempotency-Key stands for: the same for the same tenant and key, for ever.
+
+    Anybody can compute it, and no secret need hide it: a job id is its tenant's own, so another tenant that has it can
+    neither take it nor find out whether it is used. A secret could be lost or changed, and then a repeat ran again.
+    """
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"https://{names.GROUP}/idempotency/{tenant_id}/{key}"))
 
 
@@ -60,6 +64,11 @@ def job_spec(
     )
 
 
+def object_name(spec: JobSpec) -> str:
+    """The name of the object that the API makes of a submitted job."""
+    return names.object_name(spec.tenant_id or "", spec.job_id or "", spec.display_name)
+
+
 def job_object(spec: JobSpec, *, namespace: str, at: datetime, is_new_id: bool) -> dict[str, Any]:
     """The JennahJob, submitted at that time; `is_new_id`: its job id was made up for it.
 
@@ -72,7 +81,7 @@ def job_object(spec: JobSpec, *, namespace: str, at: datetime, is_new_id: bool) 
         "apiVersion": names.API_VERSION,
         "kind": names.KIND,
         "metadata": {
-            "name": spec.job_id,
+            "name": object_name(spec),
             "namespace": namespace,
             "labels": {names.LABEL_JOB_ID: spec.job_id, names.LABEL_TENANT: spec.tenant_id},
             "annotations": notes,
@@ -82,10 +91,10 @@ def job_object(spec: JobSpec, *, namespace: str, at: datetime, is_new_id: bool) 
     }
 
 
-def env_secret(spec: JobSpec) -> str | None:
+def env_secret(spec: JobSpec, object_name: str) -> str | None:
     """The name of the Secret that a submitted job has its env_vars from; None where it has none."""
     refs = [source.secret_ref for source in spec.env_from or ()]
-    if len(refs) == 1 and refs[0] and names.is_env_secret(refs[0].name, spec.job_id or ""):
+    if len(refs) == 1 and refs[0] and names.is_env_secret(refs[0].name, object_name):
         return refs[0].name
     return None
 

@@ -1,7 +1,7 @@
 """The JennahJob objects and their Secrets, as the API reads and writes them. Decides nothing about calls.
 
-Jobs that the API creates are in one namespace under their job id; those that kubectl made may be anywhere,
-and are found by the label that the controller sets. Raises `controller.domain.errors`.
+Jobs that the API creates are in one namespace under a name that derives from tenant and job id; those that kubectl made
+may be anywhere, and are found by the labels that the controller sets. Raises `controller.domain.errors`.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ import msgspec
 from api.errors import NamespaceMissing
 from api.tenancy import Tenancy
 from controller.domain import job as jobs
-from controller.domain import names
+from controller.domain import names, reasons
 from controller.domain.errors import Conflict, Forbidden, Invalid, NotFound
 from controller.domain.job import Job
 from controller.domain.records import Transition
@@ -23,6 +23,7 @@ from controller.kube.client import KubeClient, Object, items_of
 
 LOG = logging.getLogger(__name__)
 
+_UNRECORDED = "status.phase="
 _CHUNK = "1000"  # objects a list call answers with: 30 MB of jobs in one answer would outlast the time limit
 
 
@@ -61,28 +62,46 @@ class JobObjects:
         newest = await self._read(job.metadata.namespace, job.metadata.name)
         return newest if newest is not None and newest.metadata.uid == job.metadata.uid else None
 
-    async def find(self, tenant_id: str, job_id: str) -> Job | None:
-        """The tenant's object of that job id, wherever it is; a purged one is still found."""
-        own = await self.get(job_id)
-        if own is not None and await self._is_of(own, tenant_id, job_id):
+    async def own(self, tenant_id: str, job_id: str, name: str | None) -> Job | None:
+        """The object that the API made for the tenant's job id; a purged one is still found. `name`: what the job was
+        called, as the request or the record has it.
+
+        Of two, which replicas of different releases can make, the one that the record has not refused.
+        """
+        void = None
+        for object_name in _names(tenant_id, job_id, name):
+            job = await self.get(object_name)
+            if job is None or not await self._is_of(job, tenant_id, job_id):
+                continue
+            if not _is_void(job):
+                return job
+            void = void or job
+        return void
+
+    async def of_earlier_releases(self, tenant_id: str, job_id: str) -> Job | None:
+        """The tenant's object of that job id under the name that releases before this one gave to it."""
+        job = await self.get(job_id)
+        return job if job is not None and await self._is_of(job, tenant_id, job_id) else None
+
+    async def find(self, tenant_id: str, job_id: str, name: str | None = None) -> Job | None:
+        """The tenant's object of that job id, wherever it is; a purged one is still found. `name`: as for `own`."""
+        own = await self.own(tenant_id, job_id, name)
+        if own is not None:
             return own
-        for found in (await self._list(labelSelector=f"{names.LABEL_JOB_ID}={job_id}"), await self._unrecorded()):
-            for job in found:
-                if await self._is_of(job, tenant_id, job_id):
-                    return job
-        return None
+        labels = f"{names.LABEL_JOB_ID}={job_id},{names.LABEL_TENANT}={names.tenant_label(tenant_id)}"
+        found = await self._lists(
+            {"labelSelector": labels}, {"labelSelector": f"!{names.LABEL_JOB_ID}", "fieldSelector": _UNRECORDED}
+        )
+        theirs = [job for job in found if await self._is_of(job, tenant_id, job_id)]
+        return min(theirs, key=_is_void, default=None)
 
     async def unrecorded(self, tenant_id: str) -> list[Job]:
         """The tenant's objects that no controller has taken up yet: the record may not have them."""
-        return await self._of_tenant(tenant_id, await self._unrecorded())
+        return await self._of_tenant(tenant_id, fieldSelector=_UNRECORDED)
 
     async def all_of(self, tenant_id: str) -> list[Job]:
         """All of the tenant's objects, for the time in which the record cannot be read."""
-        labelled, others = await asyncio.gather(
-            self._list(labelSelector=f"{names.LABEL_TENANT}={tenant_id}"),
-            self._list(labelSelector=f"!{names.LABEL_TENANT}"),
-        )
-        return await self._of_tenant(tenant_id, [*labelled, *others])
+        return await self._of_tenant(tenant_id)
 
     async def cancel(self, job: Job) -> None:
         """Ask for the job's end. Gone already is no error."""
@@ -109,8 +128,12 @@ class JobObjects:
     async def is_wanted(self, transition: Transition) -> bool:
         """Whether a transition of ours may be written later: its very object is there, and its record was not asked to
         go."""
-        job = await self.get(transition.row.job_id)
-        return job is not None and job.metadata.uid == transition.uid and not job.is_purged
+        row = transition.row
+        for object_name in _names(row.tenant_id, row.job_id, row.name):
+            job = await self.get(object_name)
+            if job is not None and job.metadata.uid == transition.uid:
+                return not job.is_purged
+        return False
 
     async def check(self) -> None:
         """Raises where jobs cannot be read or made: no connection, no permission, no CRD, NamespaceMissing."""
@@ -122,14 +145,14 @@ class JobObjects:
         except Forbidden:
             return  # it may be there: a job tells
 
-    async def _of_tenant(self, tenant_id: str, found: Iterable[Job]) -> list[Job]:
+    async def _of_tenant(self, tenant_id: str, **query: str) -> list[Job]:
+        """Those with the tenant's label, and those without one that turn out to be the tenant's: not all tenants'."""
+        labels = f"{names.LABEL_TENANT}={names.tenant_label(tenant_id)}", f"!{names.LABEL_TENANT}"
+        found = await self._lists(*({"labelSelector": label, **query} for label in labels))
         return [job for job in found if not job.is_purged and await self._tenancy.tenant_of(job) == tenant_id]
 
     async def _is_of(self, job: Job, tenant_id: str, job_id: str) -> bool:
         return job.job_id == job_id and await self._tenancy.tenant_of(job) == tenant_id
-
-    async def _unrecorded(self) -> list[Job]:
-        return await self._list(fieldSelector="status.phase=")
 
     async def _read(self, namespace: str, name: str) -> Job | None:
         try:
@@ -148,8 +171,10 @@ class JobObjects:
                 raise NotFound(f"{job.metadata.name} was made anew: {error}") from error
             raise
 
-    async def _list(self, **query: str) -> list[Job]:
-        found = await asyncio.gather(*(self._list_in(namespace, query) for namespace in self._read_namespaces))
+    async def _lists(self, *queries: dict[str, str]) -> list[Job]:
+        found = await asyncio.gather(
+            *(self._list_in(namespace, query) for query in queries for namespace in self._read_namespaces)
+        )
         return [job for jobs_there in found for job in jobs_there]
 
     async def _list_in(self, namespace: str | None, query: dict[str, str]) -> list[Job]:
@@ -176,6 +201,16 @@ class JobObjects:
             position = answer.get("metadata", {}).get("continue", "")
             if not position:
                 return found
+
+
+def _names(tenant_id: str, job_id: str, name: str | None) -> tuple[str, ...]:
+    """The names that the API's object of a job id can have: today's, and that of earlier releases."""
+    return (names.object_name(tenant_id, job_id, name), job_id)
+
+
+def _is_void(job: Job) -> bool:
+    """Whether another object may have the same job id: this one was refused by the record, or taken back."""
+    return job.is_purged or job.status.reason in reasons.REFUSED_BY_THE_RECORD
 
 
 def _parsed(items: Iterable[dict[str, Any]]) -> list[Job]:

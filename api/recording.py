@@ -35,11 +35,12 @@ class SubmissionRecorder:
         self._task: asyncio.Task[None] | None = None
 
     async def record(self, transition: Transition) -> Recorded | None:
-        """The truth in the database afterwards; None where it has to wait."""
+        """The truth in the database afterwards; None where it has to wait. Raises Permanent for what is never taken."""
         try:
             return await self._write(transition)
         except Permanent as error:
             LOG.error("job %s cannot be recorded: %s", transition.row.job_id, error)
+            raise
         except (JennahError, TimeoutError) as error:
             LOG.warning("job %s is not recorded yet: %s", transition.row.job_id, error or "the database is too slow")
             self._remember(transition)

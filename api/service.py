@@ -80,7 +80,8 @@ class DeploymentService:
         key = None if request.job_id else validation.idempotency_key(context.headers)
         job_id = request.job_id or (mapping.idempotent_job_id(tenant_id, key) if key else self._new_id())
         context.subject["job"] = job_id
-        secret_name = names.env_secret_name(job_id, self._new_id()[:8])
+        object_name = names.object_name(tenant_id, job_id, request.name)
+        secret_name = names.env_secret_name(object_name, self._new_id()[:8])
         spec = mapping.job_spec(
             request, tenant_id=tenant_id, job_id=job_id, secret_name=secret_name, ttl_seconds=self._job_ttl_seconds
         )

@@ -18,13 +18,13 @@ from api.recording import SubmissionRecorder
 from api.rows import Rows
 from api.secrets import EnvSecrets
 from controller.domain import resources
-from controller.domain.errors import AlreadyExists, Retryable
+from controller.domain.errors import AlreadyExists, Permanent, Retryable
 from controller.domain.job import EnvFromSource, Job, JobSpec, Metadata, ObjectRef
 from controller.domain.phases import Phase
 from controller.domain.records import JobRow, Transition, blanked
 from controller.ports import Clock, JobStore
 
-TAKEN: Final = "job_id is already in use"
+TAKEN: Final = "the name of the job's object is already in use"
 DIFFERENT: Final = "job_id is already in use by a different request"
 BEING_DELETED: Final = "the job of that job_id is being deleted; try again later or with another job_id"
 
@@ -44,6 +44,10 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     job_id: str
     may_exist: bool
     """Whether the job id may have been used before: not one that was made up for this call."""
+
+    @property
+    def object_name(self) -> str:
+        return mapping.object_name(self.spec)
 
 
 class Submissions:
@@ -84,7 +88,7 @@ class Submissions:
         """
         try:
             known = await self._known(submission)
-            if known is None and (existing := await self._objects.get(submission.job_id)) is not None:
+            if known is None and (existing := await self._existing(submission)) is not None:
                 known = await self._join(existing, submission)
         except (AlreadyExists, Retryable):
             return None
@@ -109,13 +113,14 @@ class Submissions:
         try:
             job = await once_more(lambda: self._objects.create(body), self._clock)
         except AlreadyExists:
-            existing = await self._objects.get(submission.job_id)
+            existing = await self._objects.get(submission.object_name)
             if existing is None:
                 raise AlreadyExists(BEING_DELETED) from None
             return await self._join(existing, submission)
         if not submission.env_vars:
-            return await self._record(job, submission)
-        _, phase = await asyncio.gather(self._write_secret(job, submission), self._record(job, submission))
+            return await self._record(job, submission, is_new=True)
+        recording = self._record(job, submission, is_new=True)
+        _, phase = await asyncio.gather(self._write_secret(job, submission), recording)
         return phase
 
     async def _known(self, submission: Submission) -> Phase | None:
@@ -131,13 +136,18 @@ class Submissions:
         except Retryable as error:
             unreadable = error
         if row is None and unreadable is None:
-            return None
-        existing = await self._objects.get(submission.job_id)
+            # Under its name of today it would be found by creating it.
+            existing = await self._objects.of_earlier_releases(submission.tenant_id, submission.job_id)
+            return None if existing is None else await self._join(existing, submission)
+        existing = await self._existing(submission)
         if existing is not None:
             return await self._join(existing, submission)
         if row is None:  # that there is no object says nothing: it may have been deleted, or have expired
             raise RecordUnreadable(f"job {submission.job_id}: {unreadable}") from unreadable
         return self._of_row(row, submission)
+
+    async def _existing(self, submission: Submission) -> Job | None:
+        return await self._objects.own(submission.tenant_id, submission.job_id, submission.spec.display_name)
 
     async def _join(self, existing: Job, submission: Submission) -> Phase:
         """The same request again: complete what the first one left undone. Raises AlreadyExists for another."""
@@ -145,13 +155,14 @@ class Submissions:
             raise AlreadyExists(TAKEN)
         if existing.is_being_deleted:
             raise AlreadyExists(BEING_DELETED)
-        if _requested(existing.spec) != _requested(submission.spec):
+        wanted = _requested(submission.spec, submission.object_name)
+        if existing.job_id != submission.job_id or _requested(existing.spec, existing.metadata.name) != wanted:
             raise AlreadyExists(DIFFERENT)
         await self._write_secret(existing, submission)  # first: it tells whether the values are the same as well
         return await self._record(existing, submission)
 
     async def _write_secret(self, job: Job, submission: Submission) -> None:
-        name = mapping.env_secret(job.spec)  # an earlier try's, where it made the job
+        name = mapping.env_secret(job.spec, job.metadata.name)  # an earlier try's, where it made the job
         if name is None:
             return
         try:
@@ -159,8 +170,11 @@ class Submissions:
         except AlreadyExists:
             raise AlreadyExists(DIFFERENT) from None
 
-    async def _record(self, job: Job, submission: Submission) -> Phase:
-        """Transition 0. The record may be further than the object's status, or not be reachable now."""
+    async def _record(self, job: Job, submission: Submission, *, is_new: bool = False) -> Phase:
+        """Transition 0. The record may be further than the object's status, or not be reachable now.
+
+        `is_new`: this call made the object.
+        """
         row = self._rows.first(job, submission.tenant_id, submission.env_vars)
         transition = Transition(
             uid=job.metadata.uid,
@@ -170,13 +184,34 @@ class Submissions:
             at=row.created_at,
             reason="Submitted through the API",
         )
-        recorded = await self._recorder.record(transition)
+        try:
+            recorded = await self._recorder.record(transition)
+        except Permanent:
+            return await self._refused(job, submission, is_new=is_new)
         return recorded.phase if recorded is not None else job.status.phase or Phase.PENDING
+
+    async def _refused(self, job: Job, submission: Submission, *, is_new: bool) -> Phase:
+        """The answer where the record takes no row of that object.
+
+        It may have given the job id to another object: of a different request at the same moment, or of a replica of
+        an earlier release. That one alone is submitted; ours is taken back. Raises AlreadyExists for another request.
+        """
+        owner = await self._store.owner(submission.tenant_id, submission.job_id)
+        if owner in (None, "", job.metadata.uid):
+            return job.status.phase or Phase.PENDING  # refused for its values: the controller tells
+        if is_new:
+            await self._objects.purge(job)
+        row = await self._store.get_job(submission.tenant_id, submission.job_id)
+        if row is None:
+            raise Retryable(f"the record of job {submission.job_id} has just changed")
+        return self._of_row(row, submission)
 
     def _of_row(self, row: JobRow, submission: Submission) -> Phase:
         """The answer from the record alone: the object is gone, and the job must not run again."""
         unborn = Job(metadata=Metadata(name=submission.job_id), spec=submission.spec)
         wanted = self._rows.first(unborn, submission.tenant_id, submission.env_vars)
+        if row.name == submission.object_name:  # as an operator of an earlier release tells what has no name
+            row = msgspec.structs.replace(row, name=submission.job_id)
         if wanted.env_vars_json != row.env_vars_json and self._rows.redacts_env:
             # It may have been recorded with its values, before they were no longer kept: the names must do.
             row = msgspec.structs.replace(row, env_vars_json=blanked(row.env_vars_json))
@@ -199,8 +234,8 @@ def _sizes(spec: JobSpec) -> dict[str, int]:
     return sizes
 
 
-def _requested(spec: JobSpec) -> JobSpec:
+def _requested(spec: JobSpec, object_name: str) -> JobSpec:
     """The spec without what may change after the submission, and without the name of the Secret: each try has one."""
     any_secret = (EnvFromSource(secret_ref=ObjectRef(name="")),)
-    env_from = any_secret if mapping.env_secret(spec) else spec.env_from
+    env_from = any_secret if mapping.env_secret(spec, object_name) else spec.env_from
     return msgspec.structs.replace(spec, cancel=None, suspend=False, ttl_seconds_after_finished=None, env_from=env_from)

@@ -13,8 +13,8 @@ from controller.startup import say
 async def show(namespace: str, name: str) -> None:
     """Print the lines of the job of that name or job id. `namespace`: empty means the one of the kubeconfig's context.
 
-    Raises Invalid for what is no name, NotFound where there is nothing to print, saying why, BrokenPipeError where who
-    reads has enough, ConfigError, Forbidden, Unavailable.
+    Raises Invalid for what is no name or stands for several jobs, NotFound where there is nothing to print, saying why,
+    BrokenPipeError where who reads has enough, ConfigError, Forbidden, Unavailable.
     """
     if names.object_name_fault(name) is not None:
         raise Invalid(
@@ -48,6 +48,10 @@ async def _find(client: KubeClient, namespace: str, name: str) -> Job:
         found = items_of(await client.get(paths.jobs(namespace), labelSelector=selector))
         if not found:
             raise NotFound(f"no JennahJob {name!r} in namespace {namespace}") from None
+        if len(found) > 1:  # each tenant of the API has its own job ids
+            several = ", ".join(sorted(item["metadata"]["name"] for item in found))
+            message = f"{name!r} is the job id of several jobs in namespace {namespace}; name one: {several}"
+            raise Invalid(message) from None
         return parse(found[0])
 
 

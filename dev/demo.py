@@ -266,7 +266,7 @@ async def _watch(
     with Live(console=console, auto_refresh=False) as live:
         while time.monotonic() < end:
             listed = items_of(await kube.get(paths.jobs(NAMESPACE)))
-            jobs = {job.metadata.name: job for job in map(parse, listed)}
+            jobs = {job.spec.job_id or job.metadata.name: job for job in map(parse, listed)}
             live.update(_table(expected, jobs), refresh=True)
             if all(name in jobs and jobs[name].is_finished for name in expected):
                 break

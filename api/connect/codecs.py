@@ -1,12 +1,12 @@
 """The two forms of a message: binary protobuf (the Gateway) and canonical protobuf JSON (curl, CLI, web page).
 
-JSON as in contract §1: requests take snake_case and camelCase and ignore unknown fields; answers are camelCase
-with defaults left out and 64-bit integers as strings.
+JSON as in contract §1: requests take snake_case and camelCase and ignore unknown fields, unless one looks like a known
+one that is misspelt; answers are camelCase with defaults left out and 64-bit integers as strings.
 """
 
 import json
-from collections.abc import Mapping
-from typing import Final, Protocol, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 from google.protobuf import json_format
@@ -17,7 +17,7 @@ from api.connect.errors import Code, ConnectError
 
 M = TypeVar("M", bound=Message)
 
-_SYNTAX = "Failed to load JSON: "
+_NAME_MAX = 64
 
 
 class Codec(Protocol):
@@ -25,8 +25,11 @@ class Codec(Protocol):
 
     content_type: str
 
-    def decode(self, data: bytes, kind: type[M]) -> M:
-        """Raises ConnectError invalid_argument for what is no such message. Its text never repeats a value."""
+    def decode(self, data: bytes, kind: type[M]) -> tuple[M, tuple[str, ...]]:
+        """The message, and the paths of the fields that were ignored, as far as that is told.
+
+        Raises ConnectError invalid_argument for what is no such message. Its text never repeats a value.
+        """
         ...
 
     def encode(self, message: Message) -> bytes: ...
@@ -37,13 +40,13 @@ class ProtoCodec:
 
     content_type = "application/proto"
 
-    def decode(self, data: bytes, kind: type[M]) -> M:
+    def decode(self, data: bytes, kind: type[M]) -> tuple[M, tuple[str, ...]]:
         message = kind()
         try:
             message.ParseFromString(data)
         except DecodeError:
             raise ConnectError(Code.INVALID_ARGUMENT, f"malformed protobuf: no {kind.DESCRIPTOR.name}") from None
-        return message
+        return message, ()  # it has numbers of unknown fields, no names: they are kept, as the protocol has it
 
     def encode(self, message: Message) -> bytes:
         return message.SerializeToString()
@@ -54,20 +57,26 @@ class JsonCodec:
 
     content_type = "application/json"
 
-    def decode(self, data: bytes, kind: type[M]) -> M:
+    def decode(self, data: bytes, kind: type[M]) -> tuple[M, tuple[str, ...]]:
         try:
             text = data.decode("utf-8")
         except UnicodeDecodeError:
             raise _malformed("the body is not UTF-8") from None
-        # The library takes a list or a string for an empty message.
         if not text.lstrip().startswith("{"):
             raise _malformed("the body must be a JSON object")
         try:
-            return json_format.Parse(text, kind(), ignore_unknown_fields=True)
-        except (json_format.ParseError, RecursionError) as error:
-            if fault := _type_fault(text, kind):
-                raise ConnectError(Code.INVALID_ARGUMENT, fault) from None
-            raise _malformed(_explain(str(error))) from None
+            value = json.loads(text, object_pairs_hook=_object)
+        except ValueError as error:  # its words have no values
+            raise _malformed(str(error)) from None
+        except RecursionError:
+            raise _malformed("it is nested too deeply") from None
+        unknown: list[str] = []
+        if fault := json_types.fault(value, kind, unknown):
+            raise ConnectError(Code.INVALID_ARGUMENT, fault)
+        try:
+            return json_format.ParseDict(value, kind(), ignore_unknown_fields=True), tuple(unknown)
+        except json_format.ParseError:  # its words may have values: one may be an environment variable's
+            raise _malformed("it does not fit the message") from None
 
     def encode(self, message: Message) -> bytes:
         return msgspec.json.encode(json_format.MessageToDict(message))
@@ -89,16 +98,11 @@ def _malformed(why: str) -> ConnectError:
     return ConnectError(Code.INVALID_ARGUMENT, f"malformed JSON: {why}")
 
 
-def _type_fault(text: str, kind: type[Message]) -> str | None:
-    """Which field has a value of another type, in JSON that is not malformed; None where that is not what is wrong."""
-    try:
-        return json_types.fault(json.loads(text), kind)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _explain(error: str) -> str:
-    """The library's message without the values it repeats: one of them may be an environment variable's."""
-    if error.startswith(_SYNTAX):
-        return error.removeprefix(_SYNTAX).removeprefix(_SYNTAX).rstrip(".")
-    return "it does not fit the message"
+def _object(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of the text. Raises ValueError for a key that it has twice: of two values one would be lost."""
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"the key {name[:_NAME_MAX]!r} is there twice in one object")
+        found[name] = value
+    return found

@@ -7,6 +7,7 @@ compressed.
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Final
@@ -28,6 +29,11 @@ LARGE: Final = 256 * 1024
 """Answers over this many bytes are encoded beside the event loop, so that others need not wait for them."""
 LARGE_REQUEST: Final = 64 * 1024
 """The same for requests that are decoded: 4 MiB of JSON, a few kilobytes as gzip, can take more than a second."""
+
+WARNINGS_MAX: Final = 8
+"""The most unknown fields that an answer names."""
+_NO_TEXT = re.compile(r"[^ !#-\[\]-~]")
+"""What is not put between the quotes of a header: quotes, backslashes, and all but printable ASCII."""
 
 Admit = Callable[[Context], Awaitable[None]]
 
@@ -71,10 +77,11 @@ class Endpoint:
         try:
             answer = await self._within_time(request, method, codec, call)
             result = metrics.OK
-            return await _answer(answer, codec, request.headers.get(hdrs.ACCEPT_ENCODING, "")), result
+            response = await _answer(answer, codec, request.headers.get(hdrs.ACCEPT_ENCODING, ""))
+            return _warned(response, call.unknown_fields), result
         except Exception as error:
             response, result = _error(_connect_error(error, method.name))
-            return response, result
+            return _warned(response, call.unknown_fields), result
         finally:
             if method.is_audited:
                 audit.write(call, method.name, result)
@@ -96,9 +103,9 @@ class Endpoint:
         await self._admit(call)
         data = await self._read(request)
         if len(data) > LARGE_REQUEST:
-            message = await asyncio.to_thread(codec.decode, data, method.request)
+            message, call.unknown_fields = await asyncio.to_thread(codec.decode, data, method.request)
         else:
-            message = codec.decode(data, method.request)
+            message, call.unknown_fields = codec.decode(data, method.request)
         return await method.call(call, message)
 
     async def _read(self, request: web.Request) -> bytes:
@@ -141,6 +148,15 @@ def _error(error: ConnectError, *, status: int | None = None, **extra: str) -> t
         response.headers[hdrs.RETRY_AFTER] = str(error.retry_after)
     _describe(response)
     return response, error.code
+
+
+def _warned(response: web.Response, unknown_fields: Sequence[str]) -> web.Response:
+    """The response, which tells what of the request was ignored."""
+    for path in unknown_fields[:WARNINGS_MAX]:
+        response.headers.add(hdrs.WARNING, f'299 - "unknown field {_NO_TEXT.sub("?", path)}"')
+    if len(unknown_fields) > WARNINGS_MAX:
+        response.headers.add(hdrs.WARNING, f'299 - "{len(unknown_fields) - WARNINGS_MAX} more unknown fields"')
+    return response
 
 
 def _describe(response: web.Response) -> None:

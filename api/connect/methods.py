@@ -22,6 +22,8 @@ class Context(msgspec.Struct, kw_only=True):
     """Who calls; None until that is known."""
     tenant_id: str = ""
     """For which tenant; "" until the principal is known."""
+    unknown_fields: tuple[str, ...] = ()
+    """Fields of the request that were ignored, as paths in the caller's words."""
     subject: dict[str, str] = {}
     """What a call changes, for its line in the audit log: names and ids that were found valid."""
 

@@ -293,6 +293,21 @@ class Job(Value, frozen=True, kw_only=True):
         return self.spec.job_id or self.metadata.uid
 
     @property
+    def is_named_by_api(self) -> bool:
+        """Whether the object has the name that the API gives to the object of its tenant and job id."""
+        tenant_id, job_id = self.spec.tenant_id, self.spec.job_id
+        if not tenant_id or not job_id:
+            return False
+        return self.metadata.name == names.object_name(tenant_id, job_id, self.spec.display_name)
+
+    @property
+    def shown_name(self) -> str:
+        """The name that the record and its readers have: what the job was called, else its object's own name. A name
+        that the API derived says nothing more than the job id, which stands for it."""
+        own = self.job_id if self.is_named_by_api else self.metadata.name
+        return self.spec.display_name or own
+
+    @property
     def created_at(self) -> datetime | None:
         """When it was created: as the API noted it where that is credible, else in whole seconds."""
         return self._submitted_at or self.metadata.creation_timestamp
@@ -306,7 +321,7 @@ class Job(Value, frozen=True, kw_only=True):
         if self.spec.job_id is None:
             return True
         is_noted = self.metadata.annotations.get(names.ANNOTATION_NEW_ID) == "true"
-        return is_noted and self.metadata.name == self.spec.job_id and self._submitted_at is not None
+        return is_noted and self.is_named_by_api and self._submitted_at is not None
 
     @property
     def _submitted_at(self) -> datetime | None:

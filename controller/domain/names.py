@@ -36,6 +36,10 @@ _EXTERNAL_NAME = re.compile(r"[a-z][a-z0-9-]*-([0-9a-f]{32})")
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
 _LABEL_KEY = re.compile(rf"([a-z0-9]([a-z0-9.-]{{0,251}}[a-z0-9])?/)?{_LABEL}")
 _LABEL_VALUE = re.compile(rf"({_LABEL})?")
+_NAME_MAX = 63
+"""Of an object: a DNS label, though Kubernetes takes longer ones."""
+_NAME_DIGITS = 20
+"""Hex digits of the hash in an object's name: 80 bits, too many to find another tenant's name by trying."""
 _NAMESPACE = uuid.UUID("6e7a3f0e-5a0b-5c7e-9d43-6a656e6e6168")  # fixed for ever: ids derive from it
 
 
@@ -74,6 +78,22 @@ def job_id_fault(job_id: str) -> str | None:
     if not _DNS_SUBDOMAIN.fullmatch(job_id):
         return "must consist of lower case letters, digits, '-' or '.', and start and end with a letter or digit"
     return None
+
+
+def object_name(tenant_id: str, job_id: str, display_name: str | None = None) -> str:
+    """The JennahJob that the API makes for a tenant's job id: the same for the same request, and for one tenant alone.
+
+    A readable beginning, of the display name where there is one, then a hash of tenant and job id: a DNS label.
+    """
+    # Neither id can have a slash.
+    digits = hashlib.sha256(f"{tenant_id}/{job_id}".encode()).hexdigest()[:_NAME_DIGITS]
+    most = _NAME_MAX - 1 - _NAME_DIGITS
+    return f"{_slug(display_name or '', most) or _slug(job_id, most)}-{digits}"
+
+
+def _slug(text: str, most: int) -> str:
+    """The text as at most so many lower case letters, digits and single dashes; "" where it has none of these."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:most].rstrip("-")
 
 
 def namespace_fault(namespace: str) -> str | None:

@@ -210,7 +210,7 @@ def job_row(
         resource_path=status.resource_path,
         task_group=f"{status.resource_path}/taskGroups/group0" if _is_gcp(status) else None,
         env_vars_json=_env_json(env) if env else None,
-        name=spec.display_name or job.metadata.name,
+        name=job.shown_name,
         resource_profile=spec.resources.profile if spec.resources else None,
         machine_type=spec.machine_type,
         boot_disk_size_gb=spec.boot_disk_gib or DEFAULT_BOOT_DISK_GIB,

@@ -4,8 +4,10 @@ import asyncio
 import re
 
 from api.gen import deployment_pb2 as pb
+from controller.domain import names
 from dev.bench.installation import TENANT
 
+_NAME = "bench"
 RPC = "/jennah.v1.DeploymentService/SubmitJob"
 _HEAD = (
     f"POST {RPC} HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: connect-go\r\nX-Tenant-Id: {TENANT}\r\n"
@@ -17,11 +19,16 @@ def request(job_id: str, **env_vars: str) -> pb.SubmitJobRequest:
     return pb.SubmitJobRequest(
         job_id=job_id,
         image_uri="busybox:1.36",
-        name="bench",
+        name=_NAME,
         commands=["sh", "-c", "true"],
         resource_profile="small",
         env_vars=env_vars,
     )
+
+
+def object_name(job_id: str) -> str:
+    """The object that such a request makes."""
+    return names.object_name(TENANT, job_id, _NAME)
 
 
 class Connection(asyncio.Protocol):

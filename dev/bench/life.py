@@ -49,7 +49,7 @@ async def take_turn(made: Installation, jobs: int, count: int = CALLERS) -> Turn
         milliseconds={
             "acknowledged": [(done - at) * 1000 for at, done in times.values()],
             "submitted_to_the_cloud": [(submitted[name] - at) * 1000 for name, at in sent.items()],
-            "completed": [(completed.at[name] - at) * 1000 for name, at in sent.items()],
+            "completed": [(completed.at[callers.object_name(name)] - at) * 1000 for name, at in sent.items()],
         },
         cpu_ms_a_job=cpu_ms,
         counts_a_job={

@@ -48,8 +48,9 @@ class Client:
         secret = mapping.secret_object(ENVIRONMENT, name="NAME-env", job_name="NAME", namespace=namespace, uid=_A_UID)
         self._secret = msgspec.json.encode(secret)
 
-    async def lead(self, name: str, body: bytes, patches: Sequence[int]) -> None:
+    async def lead(self, job_id: str, body: bytes, patches: Sequence[int]) -> None:
         """One job through its life, of which it has those patches."""
+        name = callers.object_name(job_id)
         made = await self._call("POST", paths.jobs(self._namespace), body)
         uid = _UID.search(made)
         assert uid is not None
@@ -65,8 +66,8 @@ class Client:
             answer.raise_for_status()
             return await answer.read()
 
-    def job(self, name: str) -> bytes:
-        return msgspec.json.encode(job_object(name, self._namespace))
+    def job(self, job_id: str) -> bytes:
+        return msgspec.json.encode(job_object(job_id, self._namespace))
 
 
 async def take_turn(made: Installation, jobs: int, concurrency: int, patches: float = len(ALL)) -> Turn:
@@ -92,22 +93,21 @@ async def take_turn(made: Installation, jobs: int, concurrency: int, patches: fl
 
 
 async def _lead_all(client: Client, jobs: int, concurrency: int, patches: float) -> None:
-    names = [str(uuid.uuid4()) for _ in range(jobs)]
+    ids = [str(uuid.uuid4()) for _ in range(jobs)]
     whole = round((patches - len(SHORT)) * jobs)  # so many have all of them
-    prepared = iter([(name, client.job(name), ALL if n < whole else SHORT) for n, name in enumerate(names)])
+    prepared = iter([(job_id, client.job(job_id), ALL if n < whole else SHORT) for n, job_id in enumerate(ids)])
 
     async def lead() -> None:
-        for name, body, numbers in prepared:
-            await client.lead(name, body, numbers)
+        for job_id, body, numbers in prepared:
+            await client.lead(job_id, body, numbers)
 
     await asyncio.gather(*(lead() for _ in range(concurrency)))
 
 
-def job_object(name: str, namespace: str, args: Sequence[str] = ()) -> dict[str, object]:
+def job_object(job_id: str, namespace: str, args: Sequence[str] = ()) -> dict[str, object]:
     """The object that SubmitJob would make."""
-    spec = mapping.job_spec(
-        callers.request(name, **ENVIRONMENT), tenant_id=TENANT, job_id=name, secret_name=f"{name}-env"
-    )
+    request, secret_name = callers.request(job_id, **ENVIRONMENT), f"{callers.object_name(job_id)}-env"
+    spec = mapping.job_spec(request, tenant_id=TENANT, job_id=job_id, secret_name=secret_name)
     spec = msgspec.structs.replace(spec, args=tuple(args) or spec.args)
     return mapping.job_object(spec, namespace=namespace, at=datetime.now(UTC), is_new_id=False)
 

@@ -5,7 +5,7 @@ import time
 import uuid
 
 from dev.bench import completions
-from dev.bench.callers import Connection
+from dev.bench.callers import Connection, object_name
 from dev.bench.installation import Cpu, Installation
 from dev.bench.life import CALLERS, WARM_UP_JOBS, submit
 from dev.bench.turns import Turn
@@ -31,7 +31,7 @@ async def take_turn(made: Installation, jobs: int) -> Turn:
     return Turn(
         jobs=jobs,
         seconds=seconds,
-        milliseconds={"completed": [(completed.at[name] - at) * 1000 for name, (at, _) in times.items()]},
+        milliseconds={"completed": [(completed.at[object_name(name)] - at) * 1000 for name, (at, _) in times.items()]},
         cpu_ms_a_job=cpu_ms,
         counts_a_job={"kubernetes_writes": (await made.version() - version) / jobs},
     )

@@ -86,7 +86,7 @@ def has_no_trace(entries: Iterable[LedgerEntry]) -> bool:
 
 
 def job_name(entry: LedgerEntry) -> str:
-    """The name of the object that it was made for; behind it comes the uid."""
+    """The name of the job that it was made for; behind it comes the uid."""
     return entry.name.rpartition("-")[0]
 
 
@@ -97,7 +97,7 @@ def compare(
     cloud: Iterable[LedgerEntry],
     circumstances: Circumstances | None = None,
 ) -> Verdict:
-    """The verdict over what was asked for, the objects by name, the record, and the service's own ledger."""
+    """The verdict over what was asked for, the objects by job id, the record, and the service's own ledger."""
     case = circumstances or Circumstances()
     by_name: dict[str, list[LedgerEntry]] = defaultdict(list)
     for entry in cloud:

@@ -23,7 +23,7 @@ FOLLOWED_SECONDS = 4 * ORPHAN_SWEEP_SECONDS
 async def wait(
     servers: Servers, workload: Workload, case: Circumstances, left_over: set[str], say: Callable[[str], None]
 ) -> dict[str, Job]:
-    """The objects by name, once that is so. `left_over`: is told meanwhile of which jobs it is not, by name."""
+    """The objects by job id, once that is so. `left_over`: is told meanwhile of which jobs it is not, by job id."""
     asked = {one.name: one for one in workload.asked}
     gone = to_go(workload.asked, case)
     told: tuple[int, ...] = ()
@@ -33,7 +33,7 @@ async def wait(
     try:
         while True:
             raw = items_of(await servers.client().get(paths.jobs(servers.namespace)))
-            jobs = {job.metadata.name: job for job in map(parse, raw)}
+            jobs = {job.job_id: job for job in map(parse, raw)}
             open_jobs = {name for name, job in jobs.items() if not job.is_finished}
             doubts = {name for name, job in jobs.items() if job.status.submission is not None}
             left: tuple[int, ...] = (len(open_jobs), len(doubts), len(gone & jobs.keys()))

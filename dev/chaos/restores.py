@@ -1,6 +1,5 @@
-"""What a restored Kubernetes has lost and got back: the same of each job by name, however often that was done."""
+"""What a restored Kubernetes has lost and got back: the same of each job by job id, however often that was done."""
 
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -15,7 +14,7 @@ class Objects(msgspec.Struct, frozen=True, kw_only=True):
     """What there was of jobs at one moment."""
 
     jobs: frozenset[str]
-    """Names."""
+    """Job ids."""
     going: frozenset[str]
     """Those of them whose objects were being deleted."""
     with_secrets: frozenset[str]
@@ -38,16 +37,15 @@ class Restored(msgspec.Struct, kw_only=True):
 
 def read(data_dir: Path, namespace: str) -> Objects:
     """What the disk of a stopped API server, or a copy of it, has."""
-    found = [one["metadata"] for one in backups.objects(data_dir, _JOBS, namespace)]
-    going = _names(one for one in found if "deletionTimestamp" in one)
+    found = list(backups.objects(data_dir, _JOBS, namespace))
+    ids = {one["metadata"]["name"]: one["spec"]["jobId"] for one in found}
+    going = frozenset(ids[one["metadata"]["name"]] for one in found if "deletionTimestamp" in one["metadata"])
     owners = (
-        owner
+        owner["name"]
         for secret in backups.objects(data_dir, "secrets", namespace)
         for owner in secret["metadata"].get("ownerReferences") or ()
         if owner["kind"] == names.KIND
     )
-    return Objects(jobs=_names(found), going=going, with_secrets=_names(owners))
-
-
-def _names(found: Iterable[Mapping[str, str]]) -> frozenset[str]:
-    return frozenset(one["name"] for one in found)
+    return Objects(
+        jobs=frozenset(ids.values()), going=going, with_secrets=frozenset(ids[name] for name in owners if name in ids)
+    )

@@ -33,7 +33,7 @@ class Asked(msgspec.Struct, kw_only=True):
     """One job as it was asked for."""
 
     name: str
-    """Of the object; the job id as well where it came by the API."""
+    """What the job is called, its job id, and the name of its object where it came by kubectl."""
     seconds: float
     exit_code: int
     tasks: int = 1
@@ -119,10 +119,11 @@ class Workload:
         """Empty the status of the job at that share of those that were submitted, as an admin may."""
         with contextlib.suppress(JennahError):  # Kubernetes is down, or the job is gone
             raw = items_of(await self._kube.get(paths.jobs(self._namespace)))
-            there = [one["metadata"]["name"] for one in raw if (one.get("status") or {}).get("resourcePath")]
+            submitted = [one for one in raw if (one.get("status") or {}).get("resourcePath")]
+            there = {one["spec"]["jobId"]: one["metadata"]["name"] for one in submitted}
             if there:
-                name = sorted(there)[int(share * len(there))]
-                next(one for one in self.asked if one.name == name).is_emptied = True
+                job_id, name = sorted(there.items())[int(share * len(there))]
+                next(one for one in self.asked if one.name == job_id).is_emptied = True
                 await self._kube.merge_patch(paths.job_status(self._namespace, name), {"status": None})
 
     async def _submit(self, one: Asked, http: aiohttp.ClientSession) -> None:
@@ -197,7 +198,8 @@ def _session() -> aiohttp.ClientSession:
 
 
 def _request(one: Asked) -> dict[str, Any]:
-    request: dict[str, Any] = {"job_id": one.name, "image_uri": "busybox", "commands": ["sh", "-c", one.script]}
+    request: dict[str, Any] = {"job_id": one.name, "name": one.name, "image_uri": "busybox"}
+    request["commands"] = ["sh", "-c", one.script]
     env = {"TOKEN": "secret"} if one.has_secret else {}
     if one.tasks > 1:
         env |= {"JENNAH_TASK_COUNT": str(one.tasks), "JENNAH_PARALLELISM": str(one.parallelism)}

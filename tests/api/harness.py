@@ -100,8 +100,24 @@ class Api:
         found: list[Object] = (await self.kube.get(paths.jobs()))["items"]
         return found
 
-    async def job_object(self, name: str) -> Object:
-        return await self.kube.get(paths.job("default", name))
+    async def job_object(self, job_id: str) -> Object:
+        """The object of that job id, or of that name where kubectl made it."""
+        found = [item for item in await self.objects() if item["spec"].get("jobId") == job_id]
+        if not found:
+            return await self.kube.get(paths.job("default", job_id))
+        (item,) = found
+        return item
+
+    async def release(self, job_id: str) -> None:
+        """Take its finalizer off, as the controller does when it lets a deleted object go."""
+        metadata = (await self.job_object(job_id))["metadata"]
+        await self.kube.merge_patch(paths.job("default", metadata["name"]), {"metadata": {"finalizers": None}})
+
+    async def remove(self, job_id: str) -> None:
+        """Remove the object, as its ttl or kubectl does, and the finalizer with it."""
+        await self.release(job_id)
+        with contextlib.suppress(NotFound):  # it was being deleted
+            await self.kube.delete(paths.job("default", (await self.job_object(job_id))["metadata"]["name"]))
 
     async def secrets(self) -> list[Object]:
         found: list[Object] = (await self.kube.get(paths.secrets("default")))["items"]
@@ -109,7 +125,8 @@ class Api:
 
     async def set_status(self, name: str, **status: object) -> None:
         """What the controller would write."""
-        await self.kube.merge_patch(paths.job_status("default", name), {"status": status})
+        found = (await self.job_object(name))["metadata"]["name"]
+        await self.kube.merge_patch(paths.job_status("default", found), {"status": status})
 
     async def record(self, name: str, phase: Phase, *, number: int = 1, tenant: str = TENANT) -> None:
         """The next transition of a recorded job, as the controller writes it: record, then status."""

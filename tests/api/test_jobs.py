@@ -111,10 +111,10 @@ async def test_jobs_of_the_watched_namespaces_are_shown_without_rights_to_read_o
         assert (await api.call("CancelJob", {"job_id": "of-team-b"})).code == "not_found"
 
 
-async def test_a_job_of_kubectl_is_found_by_the_label_that_the_controller_sets(api: Api) -> None:
+async def test_a_job_of_kubectl_is_found_by_the_labels_that_the_controller_sets(api: Api) -> None:
     item = await api.apply("by-kubectl", tenantId=TENANT)
     uid = item["metadata"]["uid"]
-    patch = {"metadata": {"labels": {names.LABEL_JOB_ID: uid}}}
+    patch = {"metadata": {"labels": {names.LABEL_JOB_ID: uid, names.LABEL_TENANT: TENANT}}}
     await api.kube.merge_patch(paths.job("default", "by-kubectl"), patch)
     await api.set_status("by-kubectl", phase="Running", jobId=uid, tenantId=TENANT)
     assert (await api.call("CancelJob", {"job_id": uid})).json == {"jobId": uid, "status": "RUNNING"}
@@ -207,8 +207,7 @@ async def test_an_object_that_was_made_anew_under_the_name_is_left_alone(
 
 async def test_cancel_of_a_job_that_is_only_in_the_record(api: Api) -> None:
     await api.submit(job_id="a")
-    await api.kube.merge_patch(paths.job("default", "a"), {"metadata": {"finalizers": None}})
-    await api.kube.delete(paths.job("default", "a"))
+    await api.remove("a")
     reply = await api.call("CancelJob", {"job_id": "a"})
     assert reply.code == "not_found"
     assert "only in the record" in reply.message
@@ -266,15 +265,15 @@ async def test_a_slow_deletion_does_not_remove_the_row_of_a_successor(
         await api.submit(job_id="nightly")
         old = (await api.job_object("nightly"))["metadata"]["uid"]
         if not has_object:
-            await remove(api, "nightly")
+            await api.remove("nightly")
         deleting = asyncio.create_task(api.call("DeleteJob", {"job_id": "nightly"}))
         await slow.is_reached.wait()
         if has_object:
-            await api.kube.merge_patch(paths.job("default", "nightly"), {"metadata": {"finalizers": None}})
+            await api.release("nightly")
         await store.delete_job(TENANT, "nightly", uid=old)  # as the controller does
         assert (await api.submit(job_id="nightly")).json["status"] == "PENDING"
         await api.record("nightly", Phase.COMPLETED)
-        await remove(api, "nightly")  # by its ttl
+        await api.remove("nightly")  # by its ttl
         slow.gate.set()
         assert (await deleting).status == 200
         assert (await store.get_job(TENANT, "nightly")).status is Phase.COMPLETED
@@ -282,15 +281,9 @@ async def test_a_slow_deletion_does_not_remove_the_row_of_a_successor(
         assert await api.objects() == []
 
 
-async def remove(api: Api, name: str) -> None:
-    await api.kube.merge_patch(paths.job("default", name), {"metadata": {"finalizers": None}})
-    await api.kube.delete(paths.job("default", name))
-
-
 async def test_a_row_without_an_object_and_an_object_without_a_row_are_deleted(api: Api) -> None:
     await api.submit(job_id="a")
-    await api.kube.merge_patch(paths.job("default", "a"), {"metadata": {"finalizers": None}})
-    await api.kube.delete(paths.job("default", "a"))
+    await api.remove("a")
     assert (await api.call("DeleteJob", {"job_id": "a"})).status == 200
     await api.apply("b", tenantId=TENANT, jobId="b")
     assert (await api.call("DeleteJob", {"job_id": "b"})).status == 200
@@ -300,7 +293,7 @@ async def test_a_row_without_an_object_and_an_object_without_a_row_are_deleted(a
 async def test_a_job_may_be_submitted_again_when_its_deletion_is_over(api: Api) -> None:
     await api.submit(job_id="a", env_vars={"A": "1"})
     await api.call("DeleteJob", {"job_id": "a"})
-    await api.kube.merge_patch(paths.job("default", "a"), {"metadata": {"finalizers": None}})
+    await api.release("a")
     assert (await api.submit(job_id="a", env_vars={"A": "2"})).status == 200
     (secret,) = await api.secrets()
     assert secret["data"] == {"A": "Mg=="}

@@ -92,7 +92,8 @@ async def test_both_codecs_make_the_same_resource_and_nothing_that_was_not_sent(
         if reply.status == 200:
             item = await api.job_object(request.job_id)
             text = json.dumps(item["spec"]).replace(request.job_id, "job")
-            specs.append(json.loads(re.sub(r"job-env-\w+", "job-env", text)))  # each submission has a Secret of its own
+            # Each submission has a Secret of its own.
+            specs.append(json.loads(re.sub(r"[a-z0-9-]+-env-\w+", "job-env", text)))
     assert replies[0] == replies[1]
     assert replies[0][0] in (200, 400)
     if specs:

@@ -102,7 +102,8 @@ async def test_what_was_deleted_meanwhile_is_dropped(
 
 async def test_what_the_database_refuses_for_good_is_not_repeated(recorder: SubmissionRecorder, writer: Writer) -> None:
     writer.fault = Permanent("refused", reason="RecordRejected")
-    assert await recorder.record(submitted("a")) is None
+    with pytest.raises(Permanent, match="refused"):
+        await recorder.record(submitted("a"))
     assert recorder.pending == 0
 
 

@@ -79,7 +79,7 @@ class Installation:
         return await users.call(self.programs.api_url, method, dict(request), tenant or self.tenant)
 
     async def submit(self, script: str, **more: Any) -> str:
-        """Submit a shell script; the job's id, which is its object's name as well."""
+        """Submit a shell script; the job's id."""
         request = {"image_uri": "busybox:1.36", "commands": ["sh", "-c", script], **more}
         return str((await self.call("SubmitJob", request))["jobId"])
 
@@ -117,9 +117,14 @@ class Installation:
     async def wait_for(
         self, names: Iterable[str], condition: Callable[[Job], bool], what: str, namespace: str = ""
     ) -> dict[str, Job]:
-        """The jobs of those names, once the condition holds for all of them; in the API's namespace by default."""
+        """The jobs of those job ids, or names where kubectl made them, once the condition holds for all of them; in the
+        API's namespace by default."""
         limit = self.options.limit
         return await users.wait_for(self.kube, names, condition, what, namespace or self.namespace, limit)
+
+    def path_of(self, job_id: str, name: str = "") -> str:
+        """The object of a job that the API made; `name`: what the job is called."""
+        return paths.job(self.namespace, names.object_name(self.tenant, job_id, name))
 
     async def until_gone(self, path: str) -> None:
         await belongings.until_gone(self.kube, path)

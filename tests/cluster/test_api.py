@@ -43,7 +43,7 @@ async def test_a_job_from_submit_to_delete(jennah: Installation) -> None:
     assert [note["finalStatus"] for note in notes if note["jobId"] == job_id] == ["COMPLETED"]
     await jennah.call("DeleteJob", {"job_id": job_id})
     assert await refused(jennah, "GetJob", {"job_id": job_id}) == "not_found"
-    await jennah.until_gone(paths.job(jennah.namespace, job_id))
+    await jennah.until_gone(jennah.path_of(job_id, "by the API"))
 
 
 async def test_values_of_variables_are_in_a_secret_that_the_job_owns(jennah: Installation) -> None:
@@ -55,17 +55,18 @@ async def test_values_of_variables_are_in_a_secret_that_the_job_owns(jennah: Ins
     if jennah.runs_commands:
         assert jobs[good].status.phase is Phase.COMPLETED
     for name in (good, bad):
-        secret = await env_secret(jennah, name)
+        path = jennah.path_of(name, jobs[name].spec.display_name or "")
+        secret = await env_secret(jennah, path)
         owner = secret["metadata"]["ownerReferences"][0]
         assert (owner["kind"], owner["uid"]) == ("JennahJob", jobs[name].metadata.uid)
         assert base64.b64decode(secret["data"]["PASSWORD"]).decode() == SECRET
-        assert SECRET not in str(await jennah.kube.get(paths.job(jennah.namespace, name)))
+        assert SECRET not in str(await jennah.kube.get(path))
     assert SECRET not in str(await jennah.kube.get(paths.events(jennah.namespace)))
 
 
-async def env_secret(jennah: Installation, name: str) -> Object:
+async def env_secret(jennah: Installation, path: str) -> Object:
     """The Secret that the API made for a job's env_vars."""
-    (source,) = (await jennah.kube.get(paths.job(jennah.namespace, name)))["spec"]["envFrom"]
+    (source,) = (await jennah.kube.get(path))["spec"]["envFrom"]
     return await jennah.kube.get(paths.secret(jennah.namespace, source["secretRef"]["name"]))
 
 
@@ -73,8 +74,8 @@ async def env_secret(jennah: Installation, name: str) -> Object:
 async def test_the_secret_goes_with_its_job(jennah: Installation) -> None:
     job_id = await jennah.submit("exit 0", env_vars={"PASSWORD": "x"})
     await jennah.wait_for([job_id], is_finished, "finished")
-    name = (await env_secret(jennah, job_id))["metadata"]["name"]
-    await jennah.kube.delete(paths.job(jennah.namespace, job_id))
+    name = (await env_secret(jennah, jennah.path_of(job_id)))["metadata"]["name"]
+    await jennah.kube.delete(jennah.path_of(job_id))
     await jennah.until_gone(paths.secret(jennah.namespace, name))
 
 
@@ -106,7 +107,7 @@ async def test_a_running_job_that_is_deleted_ends_and_leaves_no_record(jennah: I
     job_id = await jennah.submit(gate.script)
     jobs = await jennah.wait_for([job_id], is_running, "running")
     await jennah.call("DeleteJob", {"job_id": job_id})
-    await jennah.until_gone(paths.job(jennah.namespace, job_id))
+    await jennah.until_gone(jennah.path_of(job_id))
     assert not await gate.is_alive(jobs[job_id])
     assert await refused(jennah, "GetJob", {"job_id": job_id}) == "not_found"
 

@@ -40,7 +40,7 @@ async def test_a_suite_that_fails_leaves_the_cluster_as_it_was(tmp_path: Path) -
                 jobs = await one.wait_for([*ended, cancelled], is_finished, "finished")
                 assert [job.status.phase for job in jobs.values()].count(Phase.COMPLETED) == 1
                 await one.call("DeleteJob", {"job_id": cancelled})
-                await one.until_gone(paths.job(one.namespace, cancelled))
+                await one.until_gone(one.path_of(cancelled))
                 assert len(await belongings.everything(cluster.client)) > len(before) + 10
                 for operator in one.local.operators:
                     await operator.kill()  # nobody is left to take off finalizers

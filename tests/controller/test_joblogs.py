@@ -107,6 +107,17 @@ async def test_what_can_be_no_name_is_asked_of_nobody(client: KubeClient, name: 
             await joblogs.show(name, "j")
 
 
+async def test_a_job_id_of_two_tenants_is_told_apart_by_the_objects_names(client: KubeClient) -> None:
+    for name in ("first", "second"):
+        metadata = {"name": name, "labels": {names.LABEL_JOB_ID: "nightly"}}
+        job = {"apiVersion": names.API_VERSION, "kind": names.KIND, "metadata": metadata, "spec": {"image": "i"}}
+        await client.post(paths.jobs("default"), job)
+    with pytest.raises(Invalid, match=r"'nightly' is the job id of several jobs in namespace .*: first, second"):
+        await joblogs.show("default", "nightly")
+    with pytest.raises(NotFound, match="first was not submitted"):
+        await joblogs.show("default", "first")
+
+
 async def test_a_reader_that_has_enough_is_no_error(client: KubeClient, tmp_path: Path) -> None:
     """``jennah logs j | head -1``, its reader gone before the first line, so that nothing depends on who is faster."""
     await create(client, local(tmp_path, "line\n" * 10_000, **STARTED))

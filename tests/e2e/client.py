@@ -66,11 +66,12 @@ async def wait_for(
     namespace: str = "default",
     limit: float = LIMIT_SECONDS,
 ) -> dict[str, Job]:
-    """The jobs of those names, once the condition holds for all of them."""
+    """The jobs of those job ids, or names where kubectl made them, once the condition holds for all of them."""
     wanted, end, jobs = set(names), time.monotonic() + limit, {}
     while time.monotonic() < end:
         listed = await kube.get(paths.jobs(namespace))
-        jobs = {job.metadata.name: job for job in map(parse, items_of(listed)) if job.metadata.name in wanted}
+        found = {job.spec.job_id or job.metadata.name: job for job in map(parse, items_of(listed))}
+        jobs = {name: job for name, job in found.items() if name in wanted}
         if len(jobs) == len(wanted) and all(map(condition, jobs.values())):
             return jobs
         await asyncio.sleep(0.1)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.domain import reasons
+from controller.domain import names, reasons
 from controller.domain.errors import NotFound
 from controller.domain.phases import Phase
 from controller.kube import paths
@@ -62,11 +62,15 @@ async def status(stack: Stack, job_id: str) -> str:
     return str((await call(stack.api_url, "GetJob", {"job_id": job_id}))["job"]["status"])
 
 
+def path_of(job_id: str) -> str:
+    return paths.job("default", names.object_name("t", job_id))
+
+
 async def delete(stack: Stack, kube: KubeClient, job_id: str) -> None:
     await call(stack.api_url, "DeleteJob", {"job_id": job_id})
     with contextlib.suppress(NotFound):
         while True:  # until the operator has let it go
-            await kube.get(paths.job("default", job_id))
+            await kube.get(path_of(job_id))
 
 
 async def test_an_older_etcd_runs_neither_what_has_run_nor_what_was_deleted(site: Site, tmp_path: Path) -> None:
@@ -88,7 +92,7 @@ async def test_an_older_etcd_runs_neither_what_has_run_nor_what_was_deleted(site
         assert await status(stack, "later") == "COMPLETED"
         assert await site.submit(stack, "later") == "later"
         with pytest.raises(NotFound):
-            await kube.get(paths.job("default", "later"))
+            await kube.get(path_of("later"))
     assert [site.runs(job_id) for job_id in ("deleted", "done", "later")] == [1, 1, 1]
     assert not [line for line in site.lines if "Traceback" in line]
 

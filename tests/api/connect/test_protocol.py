@@ -308,6 +308,8 @@ async def test_a_large_request_is_decoded_beside_the_event_loop() -> None:
         threads.append(threading.current_thread())
         return pb.SubmitJobRequest()
 
+    message.DESCRIPTOR = pb.SubmitJobRequest.DESCRIPTOR  # type: ignore[attr-defined]
+
     async def count(_: Context, request: pb.SubmitJobRequest) -> pb.SubmitJobResponse:
         return pb.SubmitJobResponse(status=str(len(request.commands)))
 

@@ -28,11 +28,17 @@ def test_the_note_is_believed_within_a_minute(note: str | None, expected: dateti
     assert parse({"metadata": metadata, "spec": {"image": "i"}}).created_at == expected
 
 
-def submitted(*, job_id: str | None = "j", is_new: str | None = "true", at: str | None = NOTED) -> Job:
+def submitted(*, name: str = "", job_id: str | None = "j", is_new: str | None = "true", at: str | None = NOTED) -> Job:
     notes = {names.ANNOTATION_NEW_ID: is_new, names.ANNOTATION_SUBMITTED_AT: at}
     annotations = {name: note for name, note in notes.items() if note is not None}
-    metadata = {"name": "j", "uid": "u", "creationTimestamp": "2026-01-01T12:00:05Z", "annotations": annotations}
-    return parse({"metadata": metadata, "spec": {"image": "i"} | ({"jobId": job_id} if job_id else {})})
+    metadata = {
+        "name": name or names.object_name("t", "j", "Nightly"),
+        "uid": "u",
+        "creationTimestamp": "2026-01-01T12:00:05Z",
+        "annotations": annotations,
+    }
+    spec = {"image": "i", "tenantId": "t", "displayName": "Nightly"} | ({"jobId": job_id} if job_id else {})
+    return parse({"metadata": metadata, "spec": spec})
 
 
 def test_an_id_is_new_where_it_was_made_up_for_this_object() -> None:
@@ -45,7 +51,10 @@ def test_an_id_is_new_where_it_was_made_up_for_this_object() -> None:
     [
         submitted(is_new=None),
         submitted(is_new="yes"),
-        submitted(job_id="another-name"),
+        submitted(job_id="another"),
+        submitted(name="a-copy"),
+        submitted(name="j"),  # of an earlier release
+        submitted(name=names.object_name("u", "j", "Nightly")),
         submitted(at=None),
         submitted(at="2026-01-01T11:00:00Z"),  # a copy of an object of an hour ago
     ],

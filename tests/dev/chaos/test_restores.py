@@ -16,10 +16,11 @@ def test_the_disk_tells_jobs_and_their_secrets_of_the_namespace_alone(tmp_path: 
     database = Database(tmp_path / "objects.db")
     jobs = f"{names.PLURAL}.{names.GROUP}"
     for namespace, name in (("ours", "a"), ("ours", "b"), ("theirs", "c")):
-        database.put(jobs, namespace, name, json.dumps({"metadata": {"name": name}}).encode())
-    going = {"name": "d", "deletionTimestamp": "2026-01-01T00:00:00Z"}
-    database.put(jobs, "ours", "d", json.dumps({"metadata": going}).encode())
-    owners = [{"kind": names.KIND, "name": "a"}]
+        job = {"metadata": {"name": f"{name}-1"}, "spec": {"jobId": name}}
+        database.put(jobs, namespace, name, json.dumps(job).encode())
+    going = {"name": "d-1", "deletionTimestamp": "2026-01-01T00:00:00Z"}
+    database.put(jobs, "ours", "d", json.dumps({"metadata": going, "spec": {"jobId": "d"}}).encode())
+    owners = [{"kind": names.KIND, "name": "a-1"}]
     for name, metadata in (("s1", {"name": "s1", "ownerReferences": owners}), ("s2", {"name": "s2"})):
         database.put("secrets", "ours", name, json.dumps({"metadata": metadata}).encode())
     database.close()

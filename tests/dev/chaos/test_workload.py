@@ -101,13 +101,13 @@ async def test_the_status_of_a_submitted_job_is_emptied_and_remembered() -> None
     assert kube.patched == [], "there is no job"
     first, second, third = found.asked[:3]
     kube.jobs = [
-        {"metadata": {"name": first.name}, "status": {"resourcePath": "p"}},
-        {"metadata": {"name": second.name}, "status": {"phase": "Pending"}},
-        {"metadata": {"name": third.name}},
+        {"metadata": {"name": "1"}, "spec": {"jobId": first.name}, "status": {"resourcePath": "p"}},
+        {"metadata": {"name": "2"}, "spec": {"jobId": second.name}, "status": {"phase": "Pending"}},
+        {"metadata": {"name": "3"}, "spec": {"jobId": third.name}},
     ]
     await found.empty_a_status(0.9)
     (path, patch), *_ = kube.patched
-    assert path.endswith(f"/{first.name}/status")
+    assert path.endswith("/1/status")
     assert patch == {"status": None}
     assert [one.name for one in found.asked if one.is_emptied] == [first.name]
 
