@@ -20,6 +20,9 @@ class Freshness:
         """The version that all objects were at when we had begun to lead, once it was asked for."""
         self._read: dict[str, int] = {}
         """Older versions that were read since, and were the newest."""
+        self._first: dict[str, int] = {}
+        """The version at which this process first saw an object, by uid. A later one says nothing of its age: an object
+        that somebody edits has a new version, too."""
         self._accepted: set[str] = set()
         """Uids of objects that had a status at some time, as far as this process has seen."""
 
@@ -31,17 +34,20 @@ class Freshness:
 
     def see(self, job: Job) -> None:
         """Take note of a version of an object."""
+        self._first.setdefault(job.key, version_of(job))
         if job.is_accepted:
             self._accepted.add(job.key)
 
     def forget(self, key: str) -> None:
         """The object is gone."""
         self._accepted.discard(key)
+        self._first.pop(key, None)
 
     def is_new(self, job: Job) -> bool:
         """Whether Kubernetes alone tells that the job was never sent: its object was made in our term, it has never had
         a status, and no object before it can have had its job id. After `confirm`."""
-        is_ours = self._begin is not None and version_of(job) > self._begin
+        first = self._first.get(job.key, version_of(job))
+        is_ours = self._begin is not None and first > self._begin
         return is_ours and job.has_new_id and job.key not in self._accepted
 
     async def confirm(self, job: Job) -> None:

@@ -3,7 +3,8 @@
 import pytest
 
 from controller.domain import names
-from controller.domain.job import Job
+from controller.domain.errors import Unavailable
+from controller.domain.job import Job, JobStatus
 from controller.domain.phases import Phase
 from tests.controller.fakes import START
 from tests.controller.reconcile.harness import Process, World
@@ -142,3 +143,23 @@ async def test_a_term_that_begins_anew_believes_nothing_of_the_last() -> None:
     world.next.reconciler.start_leading()  # somebody else led in between
     await world.next.reconcile(job)
     assert world.kube.reads == reads + 1
+
+
+@pytest.mark.parametrize("names_are_ids", [True, False])
+async def test_an_object_that_is_older_than_our_term_is_not_new_because_somebody_edited_it(names_are_ids: bool) -> None:
+    """Its status was taken off by hand, and the database is down: that it has a version of our term proves nothing."""
+    world = World(names_are_ids=names_are_ids)
+    job = world.kube.create(job_id=None)
+    await world.reconcile(job)
+    assert len(world.provider.submissions) == 1
+    empty = {name: getattr(JobStatus(), name) for name in JobStatus.__struct_fields__}
+    world.kube.edit_status(job, **empty)
+    world.start()
+    other = world.kube.create("other")
+    await world.reconcile(other)  # from here on it is known at which version our term began
+    world.kube.edit_status(job, **empty)
+    for point in ("before record", "get row"):
+        world.faults.arm(point, Unavailable("the database is down"))
+    with pytest.raises(Unavailable):
+        await world.reconcile(job)
+    assert [one.uid for one in world.provider.submissions] == [job.key, other.key]
