@@ -16,6 +16,7 @@ from controller.settings import (
     PROVIDERS,
     CloudSettings,
     OperatorSettings,
+    allow_local,
     read_cloud,
     read_data_dir,
     read_region,
@@ -41,6 +42,7 @@ def provider_at(destination: Destination, clock: Clock, variables: Mapping[str, 
     of_place = importlib.import_module(f"controller.providers.{destination.provider}.destination").variables
     today = os.environ if variables is None else variables
     env = Environment({**today, **of_place(destination)})
+    allow_local(env, destination.provider)  # a destination is a status, which is no leave to run commands here
     region, namespaces = read_region(env, destination.provider), read_watch_namespaces(env)
     cloud = read_cloud(env, destination.provider, region, namespaces, takes_new_jobs=False)
     data_dir = read_data_dir(env)

@@ -180,11 +180,7 @@ def read_operator(variables: Mapping[str, str] | None = None) -> OperatorSetting
     env = Environment(variables)
     common = read_common(env)
     provider = env.choice("BATCH_PROVIDER", PROVIDERS)
-    if provider == "local" and not env.flag("JENNAH_ALLOW_LOCAL_PROVIDER"):
-        env.faults.append(
-            "BATCH_PROVIDER=local runs jobs as processes beside the controller and is only for trying Jennah out; "
-            "set JENNAH_ALLOW_LOCAL_PROVIDER=true if you mean it"
-        )
+    allow_local(env, provider)
     namespaces = read_watch_namespaces(env)
     api_namespace = read_api_namespace(env)
     region = read_region(env, provider)
@@ -218,6 +214,15 @@ def read_operator(variables: Mapping[str, str] | None = None) -> OperatorSetting
 def read_region(env: Environment, provider: str) -> str:
     """BATCH_REGION, as `OperatorSettings.region` says."""
     return env.text("BATCH_REGION", {"local": "local", "kubernetes": "cluster"}.get(provider))
+
+
+def allow_local(env: Environment, provider: str) -> None:
+    """Note a fault where jobs would run as local processes and nothing says that this is meant."""
+    if provider == "local" and not env.flag("JENNAH_ALLOW_LOCAL_PROVIDER"):
+        env.faults.append(
+            "BATCH_PROVIDER=local runs jobs as processes beside the controller and is only for trying Jennah out; "
+            "set JENNAH_ALLOW_LOCAL_PROVIDER=true if you mean it"
+        )
 
 
 def read_cloud(

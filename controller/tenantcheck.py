@@ -59,17 +59,19 @@ def _documents(path: Path, kind: str) -> Iterator[dict[str, Any]]:
         found = list(yaml.safe_load_all(path.read_text()))
     except OSError as error:
         raise Invalid(f"{path} cannot be read: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise Invalid(f"{path} is no YAML: {error}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:  # whose words quote the file, values and all
+        raise Invalid(f"{path} is no YAML{_place(error)}") from None
     for document in found:
         if isinstance(document, dict) and document.get("kind") == kind:
             yield document
 
 
 def _job(raw: dict[str, Any], path: Path) -> Job:
-    raw.setdefault("metadata", {}).setdefault("name", "(unnamed)")
+    metadata = raw.get("metadata")
+    if not isinstance(metadata, dict):
+        metadata = {}
     try:
-        return parse(raw)
+        return parse({**raw, "metadata": {"name": "(unnamed)", **metadata}})
     except msgspec.ValidationError as error:
         raise Invalid(f"{path}: {error}") from None
 
@@ -79,3 +81,8 @@ def _tenant(raw: dict[str, Any], path: Path) -> JennahTenant:
         return tenants.parse(raw)
     except msgspec.ValidationError as error:
         raise Invalid(f"{path}: {error}") from None
+
+
+def _place(error: Exception) -> str:
+    mark = getattr(error, "problem_mark", None)
+    return f": line {mark.line + 1}, column {mark.column + 1}" if mark else ""

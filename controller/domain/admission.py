@@ -13,7 +13,7 @@ from controller.domain import images, resources
 from controller.domain.errors import NotAllowed
 from controller.domain.job import AwsOptions, AzureOptions, GcpOptions, JobSpec, KubernetesOptions, Toleration
 from controller.domain.resources import ResourceSet, Sizing
-from controller.domain.tenants import Allow, TenantPolicy
+from controller.domain.tenants import CASELESS, LISTS, TenantPolicy
 
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 PRIORITY_LABEL = "kueue.x-k8s.io/priority-class"
@@ -149,16 +149,15 @@ def _is_allowed(one: _Named, policy: TenantPolicy) -> bool:
         policy.spec.identity.kubernetes,
     ):
         return True
-    entries = _entries(allow, one.rule)
+    entries: tuple[str, ...] = getattr(allow, LISTS[one.rule]) or ()
     if one.rule in ("nodeSelectors", "tolerations"):
         key = one.key.partition("=")[0]
         return any(entry == one.key or entry == key for entry in entries)
-    fold: Callable[[str], str] = str.lower if one.rule == "pools" else str  # pools' ids are the same in both cases
-    covered = max((len(entry) for entry in entries if _covers(fold(entry), fold(one.key))), default=0)
-    if one.rule == "secrets":
-        foreign = max((len(prefix) + 1 for prefix in policy.foreign_prefixes if one.key.startswith(prefix)), default=0)
-        return one.key in entries or (covered > 0 and covered >= foreign)
-    return covered > 0
+    fold: Callable[[str], str] = str.lower if one.rule in CASELESS else str
+    key = fold(one.key)
+    covered = max((len(entry) for entry in map(fold, entries) if _covers(entry, key)), default=0)
+    foreign = max((len(prefix) + 1 for prefix in policy.foreign.get(one.rule, ()) if key.startswith(prefix)), default=0)
+    return key in map(fold, entries) or (covered > 0 and covered >= foreign)
 
 
 def _covers(entry: str, key: str) -> bool:
@@ -168,18 +167,14 @@ def _covers(entry: str, key: str) -> bool:
     return entry == key
 
 
-def _entries(allow: Allow, rule: str) -> tuple[str, ...]:
-    field = re.sub(r"[A-Z]", lambda letter: f"_{letter[0].lower()}", rule)
-    entries: tuple[str, ...] | None = getattr(allow, field)
-    return entries or ()
-
-
 def _foreign_image(spec: JobSpec, policy: TenantPolicy) -> Iterator[Refusal]:
     registries = policy.spec.allow.image_registries
-    if registries is None or images.fault(spec.image):
-        return  # a name that is none is refused by others
-    image = images.parse(spec.image)
-    path = [image.registry, *image.repository.split("/")]
+    if registries is None:
+        return
+    path = []
+    if not images.fault(spec.image):  # of a name that is none nobody can tell where it leads
+        image = images.parse(spec.image)
+        path = [image.registry, *image.repository.split("/")]
     for entry in registries:
         host, _, rest = entry.rstrip("/").removeprefix("https://").partition("/")
         wanted = [images.registry_host(host), *filter(None, rest.split("/"))]
@@ -190,10 +185,13 @@ def _foreign_image(spec: JobSpec, policy: TenantPolicy) -> Iterator[Refusal]:
 
 def _over_maxima(spec: JobSpec, wanted: ResourceSet, sizing: Sizing, policy: TenantPolicy) -> Iterator[Refusal]:
     most = policy.spec.maxima
-    gpus = sizing.gpu.count if sizing.gpu else 0
+    if refusal := _of_unknown_size(spec, sizing, policy):
+        yield refusal
+        return
+    cpu_millis, memory_mib, gpus = _taken(spec, wanted, sizing)
     limits: tuple[tuple[str, str, int, int | None, str], ...] = (
-        ("resources.cpu", "cpu", wanted.cpu_millis, _maximum(most.cpu, resources.cpu_millis), "m"),
-        ("resources.memory", "memory", wanted.memory_mib, _maximum(most.memory, resources.memory_mib), " MiB"),
+        ("resources.cpu", "cpu", cpu_millis, _maximum(most.cpu, resources.cpu_millis), "m"),
+        ("resources.memory", "memory", memory_mib, _maximum(most.memory, resources.memory_mib), " MiB"),
         ("resources.gpu", "gpu", gpus, most.gpu, ""),
         ("completions", "completions", spec.completions, most.completions, ""),
         (
@@ -215,15 +213,48 @@ def _over_maxima(spec: JobSpec, wanted: ResourceSet, sizing: Sizing, policy: Ten
             )
 
 
+def _taken(spec: JobSpec, wanted: ResourceSet, sizing: Sizing) -> tuple[int, int, int]:
+    """CPU, memory and GPUs that a task can use, whatever less it asks for: a VM at Google Cloud is the job's alone, and
+    at Azure every container sees all GPUs of its node."""
+    gpus, machine = sizing.gpu.count if sizing.gpu else 0, sizing.machine
+    if machine is None or spec.provider not in (None, machine.cloud) or machine.cloud == "aws":
+        return wanted.cpu_millis, wanted.memory_mib, gpus
+    gpus = max(gpus, machine.gpus)
+    if machine.cloud == "azure":
+        return wanted.cpu_millis, wanted.memory_mib, gpus
+    return max(wanted.cpu_millis, machine.cpu_millis), max(wanted.memory_mib, machine.memory_mib), gpus
+
+
+def _of_unknown_size(spec: JobSpec, sizing: Sizing, policy: TenantPolicy) -> Refusal | None:
+    """That nobody can tell whether a machine is too large, on services that give the job all of it. Of one that only
+    JOB_CONFIG_PATH knows no GPUs are known."""
+    if not spec.machine_type or sizing.machine is not None or spec.provider not in (None, "gcp", "azure"):
+        return None
+    most = policy.spec.maxima
+    limits = {"gpu": most.gpu} | ({"cpu": most.cpu, "memory": most.memory} if sizing.is_unknown_machine else {})
+    rules = [f"maxima.{rule}" for rule, limit in limits.items() if limit is not None]
+    if not rules:
+        return None
+    return Refusal(
+        field="machineType",
+        rule=rules[0],
+        message=f"spec.machineType: it is not known what {spec.machine_type!r} has, and {rules[0]} of {policy.source} "
+        f"limits the tenant {policy.tenant_id!r}; name a machine type that is known",
+    )
+
+
 def _maximum(quantity: str | int | None, read: Callable[[str | int], int]) -> int | None:
     return None if quantity is None else read(quantity)
 
 
 def _refusal(one: _Named, policy: TenantPolicy) -> Refusal:
     rule = f"allow.{one.rule}"
+    # What is no name in full may be the secret itself, in the place of its name.
+    is_shown = one.rule != "secrets" or one.value.startswith(("projects/", "arn:"))
+    told = repr(one.value) if is_shown else "that name"
     return Refusal(
         field=one.field,
         rule=rule,
-        message=f"spec.{one.field}: {one.value!r} is not in {rule} of {policy.source}, which holds for the tenant "
+        message=f"spec.{one.field}: {told} is not in {rule} of {policy.source}, which holds for the tenant "
         f"{policy.tenant_id!r}",
     )

@@ -29,6 +29,8 @@ ID_MAX = 36
 
 _TENANT = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _NAMESPACE_TENANT = "ns:"
+_TENANT_DIGITS = 16
+"""64 bits: to find a second namespace with the same ones is more work than a namespace is worth."""
 _TOO_LONG = f"is longer than {ID_MAX} characters"
 _DNS_SUBDOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -44,12 +46,15 @@ _NAMESPACE = uuid.UUID("6e7a3f0e-5a0b-5c7e-9d43-6a656e6e6168")  # fixed for ever
 
 
 def namespace_tenant(namespace: str) -> str:
-    """The tenant of jobs in a namespace without the tenant's label: no name that a caller of the API can have."""
+    """The tenant of jobs in a namespace without the tenant's label: no name that a caller of the API can have.
+
+    A long namespace's has a hash behind a dot, which no namespace's name has: else another could be called so.
+    """
     tenant_id = f"{_NAMESPACE_TENANT}{namespace}"
     if len(tenant_id) <= ID_MAX:
         return tenant_id
-    digits = hashlib.sha256(namespace.encode()).hexdigest()[:8]
-    return f"{tenant_id[: ID_MAX - 1 - len(digits)]}-{digits}"
+    digits = hashlib.sha256(namespace.encode()).hexdigest()[:_TENANT_DIGITS]
+    return f"{tenant_id[: ID_MAX - 1 - _TENANT_DIGITS].rstrip('-')}.{digits}"
 
 
 def tenant_label(tenant_id: str) -> str:

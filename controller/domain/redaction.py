@@ -1,9 +1,12 @@
 """Keeping secret values out of texts that others write: a service's refusals may quote the request, a program's last
 words its environment. Pure."""
 
+import contextlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+
+from controller.domain.errors import JennahError
 
 MASK = "***"
 _PREFIX = 6
@@ -15,6 +18,20 @@ def without_values(text: str, values: Iterable[str]) -> str:
     for piece in traces(text, values):
         text = _masked(text, piece) if len(piece) >= _PREFIX else _masked_word(text, piece)
     return text
+
+
+@contextlib.contextmanager
+def in_errors(values: Iterable[str]) -> Iterator[None]:
+    """Keeps those values out of the messages of our errors. Their causes may have them, and are cut off."""
+    try:
+        yield
+    except JennahError as error:
+        text = str(error)
+        masked = without_values(text, values)
+        if masked == text:
+            raise
+        error.args = (masked, *error.args[1:])
+        raise error from None
 
 
 def traces(text: str, values: Iterable[str]) -> list[str]:

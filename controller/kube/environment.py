@@ -26,7 +26,7 @@ async def resolve(client: KubeClient, job: Job) -> Environment:
     Raises EnvironmentMissing for an object or key that is not there and not optional, Invalid where what it refers to
     is larger than `MOST_BYTES`, or where a variable would have what no environment can hold.
     """
-    resolver = _Resolver(client, job.metadata.namespace)
+    resolver = _Resolver(client, job.metadata.namespace, job.key)
     found: dict[str, _Value] = {}
     shown: dict[str, bool] = {}
     left_out: list[str] = []
@@ -86,9 +86,10 @@ class _Value(msgspec.Struct, frozen=True, kw_only=True):
 class _Resolver:
     """Reads each Secret and ConfigMap once."""
 
-    def __init__(self, client: KubeClient, namespace: str) -> None:
+    def __init__(self, client: KubeClient, namespace: str, uid: str) -> None:
         self._client = client
         self._namespace = namespace
+        self._uid = uid
         self._objects: dict[tuple[str, str], Mapping[str, _Value] | None] = {}
         self._owners: dict[str, set[str]] = {}
         self._size = 0
@@ -147,7 +148,10 @@ class _Resolver:
         if self._size > MOST_BYTES:
             raise Invalid(f"spec.envFrom and spec.env refer to Secrets and ConfigMaps of more than {MOST_BYTES} bytes")
         if kind == _SECRET:
-            self._owners[name] = {owner["uid"] for owner in found.get("metadata", {}).get("ownerReferences") or ()}
+            owners = found.get("metadata", {}).get("ownerReferences") or ()
+            self._owners[name] = {owner["uid"] for owner in owners}
+            if any(_is_job_of(owner, name) and owner["uid"] != self._uid for owner in owners):
+                raise Invalid(f"secret {name} belongs to another {names.KIND}, and its values are for that job alone")
         values: dict[str, _Value] = {}
         for part in (data, binary):
             for key, value in part.items():
@@ -155,3 +159,8 @@ class _Resolver:
                 where = f"key {key} of {kind} {name}"
                 values[key] = _Value(where=where, raw=raw, is_binary_data=part is binary)
         return values
+
+
+def _is_job_of(owner: Mapping[str, str], secret: str) -> bool:
+    """Whether that owner of the Secret is a JennahJob for whose env_vars the API made it."""
+    return owner.get("kind") == names.KIND and names.is_env_secret(secret, owner.get("name", ""))

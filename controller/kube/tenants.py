@@ -28,24 +28,37 @@ class TenantPolicies:
         self._clock = clock
         self._objects: Sequence[JennahTenant] = ()
         self._read_at: float | None = None
-        self._reading = asyncio.Lock()
+        self._reading: asyncio.Task[None] | None = None
         self._told: list[str] = []
 
     async def policy_for(self, tenant_id: str) -> TenantPolicy:
         """What holds for that tenant now. Raises Forbidden, Unavailable."""
-        async with self._reading:
-            now = self._clock.monotonic()
-            if self._read_at is None or now - self._read_at >= REMEMBERED_SECONDS:
-                self._objects = await self._read()
-                self._read_at = now
-                self._tell()
+        if self._read_at is None or self._clock.monotonic() - self._read_at >= REMEMBERED_SECONDS:
+            if self._reading is None:
+                self._reading = asyncio.create_task(self._refresh())
+                self._reading.add_done_callback(self._end)
+            await asyncio.shield(self._reading)  # all who wait share its end: an outage is waited for once, not in turn
         return tenants.policy_for(tenant_id, self._objects)
+
+    async def _refresh(self) -> None:
+        began = self._clock.monotonic()
+        found = await self._read()
+        self._read_at = began
+        if found != self._objects:
+            self._objects = found
+            self._tell()
+
+    def _end(self, done: asyncio.Task[None]) -> None:
+        self._reading = None
+        if not done.cancelled():
+            done.exception()  # told to who waits, if anybody still does
 
     async def _read(self) -> Sequence[JennahTenant]:
         try:
             found = items_of(await self._list())
         except Unserved:
-            if await self._is_installed():
+            # A kind that had objects is not gone for good: its CRD is being replaced, or an API server starts.
+            if self._objects or await self._is_installed():
                 raise
             return ()
         try:

@@ -307,7 +307,7 @@ class Reconciler:
             case actions.Accept():
                 await self._accept(draft)
             case actions.Note(status=status):
-                draft.set_status(status, now)
+                draft.set_status(await self._submitting.told(draft.job, status), now)
             case actions.Finish(phase=phase, reason=reason, message=message):
                 if draft.job.is_submitted:
                     # Nobody looks at it any more: if the service should have it after all, it is not to run on.

@@ -18,12 +18,13 @@ from controller.domain.errors import (
     Forbidden,
     Invalid,
     JennahError,
+    NotAllowed,
     NotLeading,
     Permanent,
     Retryable,
     Unavailable,
 )
-from controller.domain.job import Job
+from controller.domain.job import Job, JobStatus
 from controller.domain.phases import Phase
 from controller.domain.records import Recorded
 from controller.domain.resources import Profiles, resolve, size
@@ -44,6 +45,11 @@ log = logging.getLogger(__name__)
 RENEW_SECONDS = 600.0
 MORE_AGAIN_SECONDS = 30.0
 """The pause after the next tasks of a set were refused: somebody must change something first."""
+NOT_ALLOWED_AGAIN_SECONDS = 30.0
+
+
+class _NotAllowedNow(Retryable):
+    """The policy has changed since the job's first call to the service."""
 
 
 class ReconcileSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -210,13 +216,14 @@ class Submitting:
         if not await self.is_free(draft, destination):
             return Unseen.NOT_ASKED, None
         try:
-            # Only now: of a job that may be at the service already no policy is asked.
+            # Only now: a job that may be at the service already is looked for first, and no policy fails it.
             policy = await self._resources.tenant_policy(request.tenant_id)
-            if draft.job.status.destination is None and not job.wants_end:
-                admission.check(job.spec, request.resources, request.sizing, policy)
+            if not job.wants_end:
+                self._admit(draft.job, request, policy)
             request = self._identified(request, provider.name, policy)
             request = msgspec.structs.replace(request, destination=destination)
-            seen = await self._intents.submit(draft, provider, request)
+            with redaction.in_errors(request.env.values()):
+                seen = await self._intents.submit(draft, provider, request)
         except Conflict:
             raise  # another controller was faster: nothing was sent
         except NotLeading:
@@ -227,7 +234,10 @@ class Submitting:
         except Retryable as failed:
             doubted = draft.job.status.submission
             reason = reasons.SUBMITTING if doubted and doubted.is_open else reasons.PROVIDER_ERROR
-            self._renew(draft, failed)
+            if isinstance(failed, _NotAllowedNow):
+                reason = reasons.NOT_ALLOWED
+            else:
+                self._renew(draft, failed)
             draft.mark(conditions.SUBMITTED, False, reason=reason, message=str(failed), now=self._clock.now())
             await self._recorder.flush(draft)
             raise
@@ -273,7 +283,8 @@ class Submitting:
             request = request_for(job, environment, self._settings.profiles)
             request = self._identified(request, provider.name, policy)
             wanted = msgspec.structs.replace(request, begun=seen, destination=job.status.destination)
-            more = await self._intents.submit(draft, provider, wanted)
+            with redaction.in_errors(request.env.values()):
+                more = await self._intents.submit(draft, provider, wanted)
         except (Conflict, NotLeading):
             raise
         except (EnvironmentMissing, Permanent) as refused:
@@ -285,6 +296,17 @@ class Submitting:
             raise
         site.observer.note(more)
         return more
+
+    @staticmethod
+    def _admit(job: Job, request: SubmitRequest, policy: TenantPolicy) -> None:
+        """Raises NotAllowed for what the policy refuses. A job that a call was made for before waits instead: whether
+        that call made it, the service says once it shows it."""
+        try:
+            admission.check(request.spec, request.resources, request.sizing, policy)
+        except NotAllowed as refused:
+            if job.status.destination is None:
+                raise
+            raise _NotAllowedNow(f"nothing more is sent: {refused}", delay=NOT_ALLOWED_AGAIN_SECONDS) from refused
 
     def _identified(self, request: SubmitRequest, provider: str, policy: TenantPolicy) -> SubmitRequest:
         """The request with what the job runs as."""
@@ -300,14 +322,27 @@ class Submitting:
         """
         if not isinstance(seen, Observation) or not seen.has_ended or not seen.message or job.is_finished:
             return seen
+        return msgspec.structs.replace(seen, message=redaction.without_values(seen.message, await self._values(job)))
+
+    async def told(self, job: Job, status: JobStatus) -> JobStatus:
+        """That next status of the job, why it waits without the values of its environment."""
+        waits = conditions.find(status.conditions, conditions.SCHEDULED)
+        if waits is None or waits.is_true or waits in job.status.conditions:
+            return status
+        masked = msgspec.structs.replace(
+            waits, message=redaction.without_values(waits.message or "", await self._values(job))
+        )
+        found = tuple(masked if one is waits else one for one in status.conditions)
+        return msgspec.structs.replace(status, conditions=found)
+
+    async def _values(self, job: Job) -> Iterable[str]:
+        """Those of its environment, as far as they can be known."""
         if not (job.spec.env or job.spec.env_from):
-            return seen
-        values: Iterable[str]
+            return ()
         try:
-            values = (await self._resources.environment(job)).values.values()
+            return (await self._resources.environment(job)).values.values()
         except (EnvironmentMissing, Invalid):
-            values = [one.value for one in job.spec.env or () if one.value]
-        return msgspec.structs.replace(seen, message=redaction.without_values(seen.message, values))
+            return [one.value for one in job.spec.env or () if one.value]
 
     async def _tell_that_it_stalls(self, draft: Draft, reason: str, error: JennahError) -> None:
         draft.mark(conditions.PROGRESSING, False, reason=reason, message=str(error), now=self._clock.now())

@@ -50,6 +50,8 @@ def test_the_schema_has_the_fields_of_the_code_and_each_is_described() -> None:
         {"allow": {"secrets": ["projects/p/secrets/team-a*"]}},
         {"allow": {"secrets": ["projects/*/secrets/x"]}},
         {"allow": {"queues": ["*"]}},
+        {"allow": {"queues": ["team-a*"]}},
+        {"allow": {"serviceAccounts": ["team-a*"]}},
         {"allow": {"queues": ["a*b"]}},
         {"allow": {"imageRegistries": ["*"]}},
         {"allow": {"imageRegistries": [""]}},

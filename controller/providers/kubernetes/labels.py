@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from controller.domain import names
+from controller.domain import admission, names
 from controller.ports import SubmitRequest
 from controller.providers import program
 
@@ -19,7 +19,7 @@ DELETION_POLICY = f"{names.GROUP}/deletion-policy"
 ORPHAN = "Orphan"
 UNRELEASED = f"{names.GROUP}/unreleased"
 """An annotation, from the making of a Job until it is let go (`request.release`): such a Job has never run."""
-QUEUE = "kueue.x-k8s.io/queue-name"
+QUEUE = admission.QUEUE_LABEL
 """A label, the user's: Kueue lets a Job with it go, and nothing else may."""
 INDEX = "batch.kubernetes.io/job-completion-index"
 """An annotation (since Kubernetes 1.28 a label too) that the Job controller sets on each Pod of an indexed Job."""
@@ -33,9 +33,12 @@ IGNORED_FAILURES = "batch.kubernetes.io/job-index-ignored-failure-count"
 """Annotations that the Job controller sets on each Pod of an indexed Job: how many earlier attempts at its task counted
 as failures, and how many its failure policy ignored."""
 
-_RESERVED = ("kubernetes.io", "k8s.io", names.GROUP)
+_RESERVED = ("kubernetes.io", "k8s.io", "x-k8s.io", names.GROUP, "azure.workload.identity", "istio.io", "volcano.sh")
+"""Domains whose labels make something in the cluster act: hand out an account's token, say, or leave a mesh."""
 _RECOMMENDED = "app.kubernetes.io"
 """Kubernetes recommends that users set labels of this domain."""
+_KUEUES = frozenset({QUEUE, admission.PRIORITY_LABEL})
+"""Users set these, where their tenant may name what they say (`domain.admission`)."""
 
 
 def ours(request: SubmitRequest, instance: str) -> dict[str, str]:
@@ -64,9 +67,8 @@ def check(labels: Mapping[str, str]) -> None:
             raise program.invalid("labels", f"{key}={value} is no label in Kubernetes: {fault}")
         if key in (MANAGED_BY, "job-name", "controller-uid"):
             raise program.invalid("labels", f"{key} is not for jobs to set: leave it out")
-        # Of what ends so only the very domains: kueue.x-k8s.io is for users.
         is_reserved = prefix in _RESERVED or prefix.endswith(tuple("." + one for one in _RESERVED))
-        if slash and is_reserved and prefix != _RECOMMENDED:
+        if slash and is_reserved and prefix != _RECOMMENDED and key not in _KUEUES:
             raise program.invalid("labels", f"{key}: labels of {prefix} are not for jobs to set; use another prefix")
 
 

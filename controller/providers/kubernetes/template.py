@@ -29,7 +29,7 @@ def pod_spec(request: SubmitRequest, settings: KubernetesSettings, where: Place)
         "terminationGracePeriodSeconds": settings.grace_seconds,
         "enableServiceLinks": False,
         # Who names no identity gets none of the cluster.
-        "automountServiceAccountToken": spec.service_account is not None,
+        "automountServiceAccountToken": bool(spec.service_account),
         "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
         "containers": [_container(request, settings, where)],
         **_nodes(request, options, settings),

@@ -1,5 +1,6 @@
 """What a tenant's jobs may name, field by field and list by list, and how large they may be."""
 
+import sys
 from typing import Any
 
 import msgspec
@@ -146,6 +147,100 @@ def test_a_longer_prefix_of_another_tenant_is_not_covered_by_a_shorter_one() -> 
     assert refused(spec(**secret(f"{SECRET}/versions/1")), policy_for("team-a", objects)) == []
     [told] = overlaps(objects)
     assert "team-a-*" in told and "team-a-prod-*" in told
+
+
+def test_a_name_that_is_no_image_comes_from_no_registry() -> None:
+    job = JobSpec(image="GHCR/acme/../evil")
+    assert refused(job, policy(allow=Allow(image_registries=("ghcr.io",)))) == [("image", "allow.imageRegistries")]
+
+
+@pytest.mark.parametrize(
+    ("fields", "maxima", "rule"),
+    [
+        ({"machineType": "n1-highmem-16", "resources": {"cpu": 1, "memory": "1Gi"}}, Maxima(cpu=8), "cpu"),
+        ({"machineType": "n1-highmem-16", "resources": {"cpu": 1, "memory": "1Gi"}}, Maxima(memory="8Gi"), "memory"),
+        ({"machineType": "a2-highgpu-8g", "resources": {"gpu": {"count": 1}}}, Maxima(gpu=1), "gpu"),
+        ({"machineType": "Standard_ND96asr_v4", "resources": {"gpu": {"count": 1}}}, Maxima(gpu=1), "gpu"),
+        ({"machineType": "a9-next-8g", "provider": "gcp"}, Maxima(gpu=0), "gpu"),
+        ({"machineType": "zones/z/machineTypes/n1-highmem-96"}, Maxima(cpu=8), "cpu"),
+        ({"machineType": "N1-HIGHMEM-96"}, Maxima(memory="8Gi"), "memory"),
+    ],
+)
+def test_a_small_request_or_another_spelling_is_no_way_to_a_large_machine(
+    fields: dict[str, Any], maxima: Maxima, rule: str
+) -> None:
+    assert [one for _, one in refused(spec(**fields), policy(maxima=maxima))] == [f"maxima.{rule}"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"machineType": "m5.24xlarge", "resources": {"cpu": 1, "memory": "1Gi"}},
+        {"machineType": "n1-highmem-16", "resources": {"cpu": 1, "memory": "1Gi"}, "provider": "kubernetes"},
+        {"machineType": "own-label", "provider": "kubernetes"},
+        {"machineType": "anything"},
+    ],
+)
+def test_a_machine_of_which_a_task_has_a_part_counts_by_that_part(fields: dict[str, Any]) -> None:
+    most = Maxima(cpu=4, memory="8Gi") if fields != {"machineType": "anything"} else Maxima(completions=5)
+    assert refused(spec(**fields), policy(maxima=most)) == []
+
+
+def test_a_secret_in_the_place_of_its_name_is_not_repeated() -> None:
+    job = spec(**secret("hunter2"), gcp={"registryPasswordSecret": "aHVudGVyMg=="})
+    with pytest.raises(NotAllowed) as raised:
+        admission.check(job, resolve(job, Profiles()), size(job, Profiles()), policy())
+    assert "hunter2" not in str(raised.value) and "aHVudGVyMg" not in str(raised.value)
+    assert "spec.env PASSWORD: that name is not in allow.secrets" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "rule"),
+    [
+        ({"serviceAccount": "team-a-prod-x@p.iam"}, "serviceAccounts"),
+        ({"aws": {"jobQueue": "team-a-prod-x"}}, "queues"),
+        ({"aws": {"logGroup": "team-a-prod-x"}}, "logGroups"),
+        ({"azure": {"pool": "Team-A-Prod-x"}}, "pools"),
+        ({"gcp": {"tags": ["team-a-prod-x"]}}, "networkTags"),
+    ],
+)
+def test_of_two_tenants_prefixes_the_longer_one_decides_in_every_list(fields: dict[str, Any], rule: str) -> None:
+    objects = [
+        tenant("team-a", allow=Allow(**{field_of(rule): ("team-a-*",)})),
+        tenant("team-a-prod", allow=Allow(**{field_of(rule): ("team-a-prod-*",)})),
+    ]
+    assert [one for _, one in refused(spec(**fields), policy_for("team-a", objects))] == [f"allow.{rule}"]
+    assert refused(spec(**fields), policy_for("team-a-prod", objects)) == []
+    assert len(overlaps(objects)) == 1
+    both = [*objects, tenant("team-c", allow=Allow(**{field_of(rule): ("team-a-prod-*",)}))]
+    assert refused(spec(**fields), policy_for("team-c", both)) == [], "one prefix of two tenants is for both"
+
+
+def test_overlaps_of_many_tenants_are_found_in_one_pass() -> None:
+    """Each pair of prefixes would be four million comparisons here, in the event loop."""
+    objects = [
+        tenant(f"t{number}", allow=Allow(secrets=tuple(f"projects/p/secrets/t{number}-{one}-*" for one in range(10))))
+        for number in range(200)
+    ]
+    calls = 0
+
+    def count(frame: Any, event: str, function: Any) -> None:
+        nonlocal calls
+        calls += event == "c_call"
+        assert calls < 100_000
+
+    sys.setprofile(count)
+    try:
+        found = overlaps(objects)
+    finally:
+        sys.setprofile(None)
+    assert found == [] and calls > 0
+
+
+def test_a_default_that_names_a_tenant_is_that_tenants_alone() -> None:
+    objects = [tenant("default", "team-a", trusted=True)]
+    assert policy_for("team-a", objects).spec.trusted
+    assert policy_for("team-b", objects).source == "the built-in policy"
 
 
 @pytest.mark.parametrize(

@@ -62,3 +62,10 @@ def test_a_namespaces_own_tenant_can_be_recorded_and_is_no_callers(namespace: st
     assert names.api_tenant_fault(tenant_id) is not None
     assert names.is_label("k", names.tenant_label(tenant_id))
     assert tenant_id != names.namespace_tenant(namespace[:-1] + "b")
+
+
+def test_no_namespace_can_be_called_as_the_tenant_of_another() -> None:
+    """A namespace with a long name has a tenant that is cut; who may make namespaces must not be able to be it."""
+    tenant_id = names.namespace_tenant("team-payments-production-and-reports")
+    called_so = tenant_id.removeprefix("ns:")
+    assert names.namespace_fault(called_so) is not None or names.namespace_tenant(called_so) != tenant_id

@@ -15,10 +15,15 @@ class Objects:
     """Secrets and ConfigMaps by path; counts the reads."""
 
     def __init__(
-        self, owner: str = "", binary_data: dict[str, str] | None = None, **objects: Mapping[str, str | bytes]
+        self,
+        owner: str = "",
+        binary_data: dict[str, str] | None = None,
+        owner_kind: str = "JennahJob",
+        **objects: Mapping[str, str | bytes],
     ) -> None:
         """`binary_data`: of every ConfigMap."""
         self._owner = owner
+        self._owner_kind = owner_kind
         self._binary_data = binary_data or {}
         self._objects = {name.replace("_", "-"): data for name, data in objects.items()}
         self.reads = 0
@@ -29,7 +34,8 @@ class Objects:
         if name not in self._objects:
             raise NotFound(path)
         data = self._objects[name]
-        metadata = {"ownerReferences": [{"uid": self._owner}]}
+        owner = {"kind": self._owner_kind, "name": name.partition("-env-")[0], "uid": self._owner}
+        metadata = {"ownerReferences": [owner] if self._owner else []}
         if kind == "configmaps":
             return {"data": data, "binaryData": self._binary_data, "metadata": metadata}
         raw = {key: value.encode() if isinstance(value, str) else value for key, value in data.items()}
@@ -73,7 +79,8 @@ async def test_only_plain_values_and_those_of_submit_job_are_shown() -> None:
 
 async def test_a_users_secret_that_happens_to_have_the_name_of_ours_is_not_shown() -> None:
     spec = {"envFrom": [{"secretRef": {"name": "job-env-1"}}]}
-    found = await resolve(Objects("somebody-else", job_env_1={"PASSWORD": "x"}), job(**spec))  # type: ignore[arg-type]
+    objects = Objects("somebody-else", owner_kind="Vault", job_env_1={"PASSWORD": "x"})
+    found = await resolve(objects, job(**spec))  # type: ignore[arg-type]
     assert found.shown == {"PASSWORD": ""}
 
 
@@ -190,3 +197,14 @@ async def test_a_key_of_binary_data_cannot_be_a_variable() -> None:
     optional = {"configMapKeyRef": {**ref, "optional": True}}
     found = await resolve(objects, job(env=[{"name": "A", "valueFrom": optional}]))  # type: ignore[arg-type]
     assert found.values == {}
+
+
+async def test_what_came_with_another_jobs_submission_is_not_read() -> None:
+    """The API's namespace has the Secrets of all its tenants, by names that are in their jobs."""
+    objects = Objects("another", **{"theirs-env-1": {"PASSWORD": "x"}})
+    for spec in (
+        {"envFrom": [{"secretRef": {"name": "theirs-env-1"}}]},
+        {"env": [{"name": "P", **secret_key("theirs-env-1", "PASSWORD", optional=True)}]},
+    ):
+        with pytest.raises(Invalid, match="theirs-env-1 belongs to another JennahJob"):
+            await resolve(objects, job(**spec))  # type: ignore[arg-type]

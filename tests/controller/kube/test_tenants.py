@@ -1,5 +1,6 @@
 """The policies of tenants as Kubernetes has them: read now and then, never taken for granted."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from controller.domain.errors import Unavailable
 from controller.kube import paths
 from controller.kube.client import KubeClient
 from controller.kube.tenants import REMEMBERED_SECONDS, TenantPolicies
-from tests.controller.fakes import FakeClock
+from tests.controller.fakes import FakeClock, settle
 from tests.kubeapi import serving
 
 CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/jennahtenants.jennah.alphaus.cloud"
@@ -65,3 +66,38 @@ async def test_a_policy_that_cannot_be_read_is_none(client: KubeClient, monkeypa
     monkeypatch.setattr(client, "get", get)
     with pytest.raises(Unavailable):
         await TenantPolicies(client, FakeClock()).policy_for("team-a")
+
+
+async def test_a_kind_that_had_policies_and_is_gone_is_an_outage(client: KubeClient) -> None:
+    """A CRD that is replaced must not fail the jobs that come in that moment."""
+    await create(client, "team-a", allow={"queues": ["q"]})
+    clock = FakeClock()
+    policies = TenantPolicies(client, clock)
+    await policies.policy_for("team-a")
+    await client.delete(CRD)
+    await clock.advance(REMEMBERED_SECONDS)
+    with pytest.raises(Unavailable):
+        await policies.policy_for("team-a")
+
+
+async def test_all_who_wait_for_policies_share_one_answer(monkeypatch: pytest.MonkeyPatch, client: KubeClient) -> None:
+    """Each in turn, a hundred callers would wait for a hundred time limits."""
+    asked: list[asyncio.Future[dict[str, Any]]] = []
+
+    async def get(path: str, **query: str) -> dict[str, Any]:
+        asked.append(asyncio.get_running_loop().create_future())
+        return await asked[-1]
+
+    monkeypatch.setattr(client, "get", get)
+    policies = TenantPolicies(client, FakeClock())
+    waiting = [asyncio.create_task(policies.policy_for(f"t{number}")) for number in range(100)]
+    await settle()
+    waiting[0].cancel()
+    asked[0].set_exception(Unavailable("no answer"))
+    await settle()
+    assert [task.done() for task in waiting] == [True] * 100 and len(asked) == 1
+    assert all(isinstance(task.exception(), Unavailable) for task in waiting[1:])
+    again = asyncio.create_task(policies.policy_for("t"))
+    await settle()
+    asked[1].set_result({"items": []})
+    assert (await again).source == "the built-in policy"
