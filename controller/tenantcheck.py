@@ -67,11 +67,10 @@ def _documents(path: Path, kind: str) -> Iterator[dict[str, Any]]:
 
 
 def _job(raw: dict[str, Any], path: Path) -> Job:
-    metadata = raw.get("metadata")
-    if not isinstance(metadata, dict):
-        metadata = {}
+    given = raw.get("metadata")
+    metadata = given if isinstance(given, dict) else {}
     try:
-        return parse({**raw, "metadata": {"name": "(unnamed)", **metadata}})
+        return parse({**raw, "metadata": {**metadata, "name": metadata.get("name") or "(unnamed)"}})
     except msgspec.ValidationError as error:
         raise Invalid(f"{path}: {error}") from None
 

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from controller import lease_settings
+from controller import clouds, lease_settings
+from controller.clock import SystemClock
+from controller.domain.destination import Destination
 from controller.domain.errors import ConfigError
 from controller.lease_settings import LeaseSettings
 from controller.settings import read_operator
@@ -131,3 +133,11 @@ def test_times_of_the_lease_that_cannot_go_together_are_named(ttl: str, interval
 @pytest.mark.parametrize(("ttl", "interval"), [("30", "5"), ("2", "1"), ("3", "0.5")])
 def test_the_originals_times_and_short_ones_are_good(ttl: str, interval: str) -> None:
     read_operator({**GOOD, "WORKER_LEASE_TTL_SECONDS": ttl, "WORKER_CLAIM_INTERVAL_SECONDS": interval})
+
+
+def test_a_jobs_destination_is_no_leave_to_run_commands_beside_the_operator() -> None:
+    """It is a part of status, which is easier to write than the operator's settings."""
+    local = Destination(provider="local")
+    with pytest.raises(ConfigError, match="JENNAH_ALLOW_LOCAL_PROVIDER"):
+        clouds.provider_at(local, SystemClock(), {"BATCH_PROVIDER": "gcp"})
+    assert clouds.provider_at(local, SystemClock(), {"JENNAH_ALLOW_LOCAL_PROVIDER": "true"}).name == "local"

@@ -49,6 +49,25 @@ def test_what_may_run_is_said_to(job: Path, capsys: pytest.CaptureFixture[str]) 
     assert "nothing of nightly, plain would be refused" in capsys.readouterr().out
 
 
+def test_no_word_of_a_broken_file_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It may be a value: what checks pull requests keeps its output."""
+    path = tmp_path / "job.yaml"
+    path.write_text("kind: JennahJob\nspec:\n  env: [{name: A, value: hunter2: b}]\n")
+    assert run("-f", path, "--tenant", "x", "--policies", SAMPLES / "tenants" / "trusted.yaml") == 1
+    told = capsys.readouterr().err
+    assert "is no YAML: line 3, column" in told and "hunter2" not in told
+
+
+@pytest.mark.parametrize("metadata", ["", "metadata: null", "metadata: [a]", "metadata: {name: null}"])
+def test_a_job_without_a_name_is_checked_as_well(
+    tmp_path: Path, metadata: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "job.yaml"
+    path.write_text(f"kind: JennahJob\n{metadata}\nspec: {{image: busybox, aws: {{jobQueue: theirs}}}}\n")
+    run("-f", path, "--tenant", "x", "--policies", SAMPLES / "tenants" / "team-a.yaml")
+    assert "(unnamed): spec.aws.jobQueue: 'theirs'" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("text", "told"), [("kind: Pod", "has no JennahJob"), ("a: [", "is no YAML"), (None, "cannot be read")]
 )

@@ -2,8 +2,8 @@
 
 import pytest
 
-from controller.domain import reasons
-from controller.domain.errors import Unavailable
+from controller.domain import conditions, reasons
+from controller.domain.errors import Retryable, Throttled, Unavailable
 from controller.domain.job import AwsOptions
 from controller.domain.phases import Phase
 from controller.domain.tenants import Allow, Identity, TenantSpec
@@ -70,3 +70,28 @@ async def test_a_job_runs_as_its_tenants_identity(world: World) -> None:
     await world.reconcile(world.kube.create())
     [sent] = world.provider.submissions
     assert sent.spec.service_account == "team-a"
+
+
+@pytest.mark.parametrize("names_are_ids", [True, False])
+async def test_a_policy_that_changes_after_the_first_call_has_the_job_wait_and_not_fail(
+    world: World, names_are_ids: bool
+) -> None:
+    """The service had no room, and meanwhile the account was taken from the tenant."""
+    world.provider.names_are_ids = names_are_ids
+    world.start()
+    job = world.kube.create(service_account="theirs@project")
+    world.faults.arm("before submit", Throttled("no room"))
+    with pytest.raises(Throttled):
+        await world.reconcile(job)
+    world.kube.tenant = CLOSED
+    for _ in range(2):
+        with pytest.raises(Retryable, match=r"nothing more is sent: spec\.serviceAccount"):
+            await world.reconcile(world.kube.current(job))
+    assert world.provider.submissions == []
+    status = world.kube.current(job).status
+    assert status.phase is not Phase.FAILED
+    submitted = conditions.find(status.conditions, conditions.SUBMITTED)
+    assert submitted is not None and submitted.reason == reasons.NOT_ALLOWED
+    world.kube.tenant = TenantSpec(trusted=True)
+    await world.reconcile(world.kube.current(job))
+    assert len(world.provider.submissions) == 1

@@ -190,6 +190,8 @@ def test_machine_identity_priority_and_registries() -> None:
 def test_pods_have_no_rights_in_the_cluster_and_fit_the_baseline_unless_told_to_fit_more() -> None:
     pod = pod_of()
     assert pod["automountServiceAccountToken"] is False
+    nobody = pod_of(service_account="")
+    assert nobody["automountServiceAccountToken"] is False, "an account without a name is on no list of tenants"
     assert pod["securityContext"] == {"seccompProfile": {"type": "RuntimeDefault"}}
     assert pod["containers"][0]["securityContext"] == {"allowPrivilegeEscalation": False}
     pod = request.job(wanted(), settings(is_restricted=True))["spec"]["template"]["spec"]
@@ -226,6 +228,10 @@ def test_users_labels_are_the_jobs_and_its_pods(key: str) -> None:
         ({"labels": {"app.kubernetes.io/managed-by": "x"}}, "spec.labels"),
         ({"labels": {"jennah.alphaus.cloud/uid": "x"}}, "spec.labels"),
         ({"labels": {"controller-uid": "x"}}, "spec.labels"),
+        ({"labels": {"kueue.x-k8s.io/prebuilt-workload-name": "theirs"}}, "spec.labels"),
+        ({"labels": {"azure.workload.identity/use": "true"}}, "spec.labels"),
+        ({"labels": {"sidecar.istio.io/inject": "false"}}, "spec.labels"),
+        ({"labels": {"scheduling.volcano.sh/queue-name": "theirs"}}, "spec.labels"),
         ({"machine_type": "a machine"}, "spec.machineType"),
         ({"resources": Resources(gpu=Gpu(count=1, type="a gpu"))}, "spec.resources.gpu.type"),
         ({"kubernetes": KubernetesOptions(node_selector={"a": "b c"})}, "spec.kubernetes.nodeSelector"),
