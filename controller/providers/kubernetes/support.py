@@ -33,7 +33,7 @@ COLUMN: Column = {
     "completions": honoured(),
     "parallelism": honoured(),
     "priority": refused("name a class in kubernetes.priorityClassName"),
-    "labels": honoured("of the Job and its Pods; Kubernetes' own and ours are refused"),
+    "labels": honoured("of the Job and its Pods; Kubernetes' own, ours and those that act in a cluster are refused"),
     "provider": by_operator(),
     "gcp": refused("the job goes to Kubernetes"),
     "aws": refused("the job goes to Kubernetes"),
