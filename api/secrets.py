@@ -5,6 +5,7 @@ import binascii
 from collections.abc import Mapping
 
 from api import mapping
+from controller.domain import redaction
 from controller.domain.errors import AlreadyExists, NotFound
 from controller.domain.job import Job
 from controller.kube import paths
@@ -25,7 +26,8 @@ class EnvSecrets:
             env_vars, name=name, job_name=job.metadata.name, namespace=self._namespace, uid=uid
         )
         try:
-            await self._client.post(paths.secrets(self._namespace), body)
+            with redaction.in_errors(env_vars.values()):  # a webhook that denies it may quote them
+                await self._client.post(paths.secrets(self._namespace), body)
         except AlreadyExists:
             if not await self._is_there(name, uid, env_vars):
                 raise

@@ -1,6 +1,7 @@
 """Keeping secret values out of texts that others write: a service's refusals may quote the request, a program's last
 words its environment. Pure."""
 
+import base64
 import contextlib
 import json
 import re
@@ -46,7 +47,8 @@ def traces(text: str, values: Iterable[str]) -> list[str]:
 
 
 def _forms(value: str) -> tuple[str, ...]:
-    return value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], repr(value)[1:-1]
+    encoded = base64.b64encode(value.encode("utf-8", "surrogatepass")).decode()  # as in a Secret
+    return value, encoded, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], repr(value)[1:-1]
 
 
 def _masked_word(text: str, piece: str) -> str:

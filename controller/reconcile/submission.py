@@ -243,7 +243,11 @@ class Submitting:
             raise
         site.observer.note(seen)
         log.info("submitted", extra=log_fields(job))
-        draft.events.append(("Normal", reasons.SUBMITTED, f"{provider.name} has the job: {seen.resource_path}"))
+        account = request.spec.service_account
+        as_whom = f"; it was sent to run as {account}" if account else ""
+        draft.events.append(
+            ("Normal", reasons.SUBMITTED, f"{provider.name} has the job: {seen.resource_path}{as_whom}")
+        )
         return seen, None
 
     async def _refused(self, draft: Draft, refused: Permanent) -> Observation | Unseen:

@@ -167,3 +167,13 @@ async def test_a_swapped_file_counts_after_a_second_and_a_wrong_one_not_at_all(
     assert await good() == {OURS, THEIRS}
     assert failing == [0, 0, 1, 1, 1, 1, 0]
     assert OURS not in caplog.text
+
+
+@pytest.mark.parametrize("sign", ["\u2028", "\x0b", "\x0c", "\x85", "\r"])
+async def test_no_sign_but_a_line_end_begins_a_line(tmp_path: Path, sign: str) -> None:
+    """A comment must not have a token in it that nobody sees."""
+    path = tmp_path / "tokens"
+    path.write_bytes(f"# for people{sign}{line(THEIRS, '*')}{line(OURS, 'a')}".encode())
+    tokens = FileTokens(path, FakeClock(), [].append)
+    assert await tokens.identify(OURS, "") is not None
+    assert await tokens.identify(THEIRS, "") is None

@@ -17,6 +17,7 @@ from tests.controller.providers.gcp.samples import words
         ("only the second: lines here", "two\nlines here", "only the second: ***"),
         ("A=1 of 10", "1", "A=*** of 10"),
         ("nothing", "", "nothing"),
+        ("data: {A: aHVudGVyMmh1bnRlcjI=}", "hunter2hunter2", "data: {A: ***}"),
         ('quoted say \\"hello\\"', 'say "hello"', "quoted ***"),
     ],
 )

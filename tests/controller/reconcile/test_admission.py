@@ -70,6 +70,7 @@ async def test_a_job_runs_as_its_tenants_identity(world: World) -> None:
     await world.reconcile(world.kube.create())
     [sent] = world.provider.submissions
     assert sent.spec.service_account == "team-a"
+    assert world.kube.event_messages[-1].endswith("; it was sent to run as team-a"), "its spec does not say so"
 
 
 @pytest.mark.parametrize("names_are_ids", [True, False])
