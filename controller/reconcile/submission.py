@@ -18,7 +18,6 @@ from controller.domain.errors import (
     Forbidden,
     Invalid,
     JennahError,
-    NotAllowed,
     NotLeading,
     Permanent,
     Retryable,
@@ -31,6 +30,7 @@ from controller.domain.resources import Profiles, resolve, size
 from controller.domain.tenants import TenantPolicy
 from controller.ports import Clock, Environment, JobRecord, JobResources, Observation, SubmitRequest
 from controller.reconcile import statuses
+from controller.reconcile.admitting import NotAllowedNow, admit
 from controller.reconcile.decide import Policy, Unseen
 from controller.reconcile.draft import Draft
 from controller.reconcile.environments import shown_environment, wait_for_environment
@@ -45,11 +45,6 @@ log = logging.getLogger(__name__)
 RENEW_SECONDS = 600.0
 MORE_AGAIN_SECONDS = 30.0
 """The pause after the next tasks of a set were refused: somebody must change something first."""
-NOT_ALLOWED_AGAIN_SECONDS = 30.0
-
-
-class _NotAllowedNow(Retryable):
-    """The policy has changed since the job's first call to the service."""
 
 
 class ReconcileSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -219,7 +214,7 @@ class Submitting:
             # Only now: a job that may be at the service already is looked for first, and no policy fails it.
             policy = await self._resources.tenant_policy(request.tenant_id)
             if not job.wants_end:
-                self._admit(draft.job, request, policy)
+                admit(draft.job, request, policy)
             request = self._identified(request, provider.name, policy)
             request = msgspec.structs.replace(request, destination=destination)
             with redaction.in_errors(request.env.values()):
@@ -234,7 +229,7 @@ class Submitting:
         except Retryable as failed:
             doubted = draft.job.status.submission
             reason = reasons.SUBMITTING if doubted and doubted.is_open else reasons.PROVIDER_ERROR
-            if isinstance(failed, _NotAllowedNow):
+            if isinstance(failed, NotAllowedNow):
                 reason = reasons.NOT_ALLOWED
             else:
                 self._renew(draft, failed)
@@ -300,17 +295,6 @@ class Submitting:
             raise
         site.observer.note(more)
         return more
-
-    @staticmethod
-    def _admit(job: Job, request: SubmitRequest, policy: TenantPolicy) -> None:
-        """Raises NotAllowed for what the policy refuses. A job that a call was made for before waits instead: whether
-        that call made it, the service says once it shows it."""
-        try:
-            admission.check(request.spec, request.resources, request.sizing, policy)
-        except NotAllowed as refused:
-            if job.status.destination is None:
-                raise
-            raise _NotAllowedNow(f"nothing more is sent: {refused}", delay=NOT_ALLOWED_AGAIN_SECONDS) from refused
 
     def _identified(self, request: SubmitRequest, provider: str, policy: TenantPolicy) -> SubmitRequest:
         """The request with what the job runs as."""

@@ -22,6 +22,10 @@ def namespace_of(objects: str, settings: KubernetesSettings) -> str:
     namespace = settings.namespace or objects
     if not namespace:
         raise invalid("metadata.namespace", "is needed: the Job is made there")
+    return _not_own(namespace, settings)
+
+
+def _not_own(namespace: str, settings: KubernetesSettings) -> str:
     if namespace == settings.own_namespace:
         raise invalid("metadata.namespace", "is the controller's own: a job could use its accounts and Secrets there")
     return namespace
@@ -30,7 +34,8 @@ def namespace_of(objects: str, settings: KubernetesSettings) -> str:
 def place(request: SubmitRequest, settings: KubernetesSettings) -> Place:
     """Where the Job is made. Raises Permanent(INVALID_SPEC) where no namespace is known."""
     sent = request.destination.namespace if request.destination is not None else None
-    namespace = sent or namespace_of(request.namespace, settings)
+    # What is written down is held to the same: a status is easier to write than the settings.
+    namespace = _not_own(sent, settings) if sent else namespace_of(request.namespace, settings)
     return Place(namespace, places.job_name(request.external_name))
 
 

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from controller.domain import names, reasons
+from controller.domain.destination import Destination
 from controller.domain.errors import Permanent
 from controller.domain.job import (
     CloudSecretRef,
@@ -278,6 +279,9 @@ def test_a_job_in_the_controllers_own_namespace_is_refused() -> None:
     assert refused.value.reason == reasons.INVALID_SPEC
     assert request.namespace_of("team-a", own) == "team-a"
     assert request.namespace_of("jennah-system", settings(own_namespace="jennah-system", namespace="batch")) == "batch"
+    sent = msgspec.structs.replace(wanted(), destination=Destination(provider="kubernetes", namespace="jennah-system"))
+    with pytest.raises(Permanent, match="controller's own"):
+        request.job(sent, own)
 
 
 def test_a_namespaces_tenant_is_no_label_and_is_kept_whole_beside_it() -> None:
