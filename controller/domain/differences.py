@@ -60,6 +60,13 @@ def remarks(differences: Iterable[Difference]) -> tuple[Remark, ...]:
     )
 
 
+ONE_COUNT = (
+    "{} counts failures of the program and losses of its machine together: preemptionLimit ({}) adds nothing to "
+    "backoffLimit ({}), which holds for both"
+)
+"""Of preemptionLimit, with the service and both numbers."""
+
+
 def entrypoint_kept(service: str) -> Remark:
     """`command` cannot replace the image's entrypoint: it is handed to it."""
     return Remark(

@@ -12,6 +12,9 @@ from controller.domain import reasons
 
 _COMMAND_CODES = {126: "cannot be executed", 127: "does not exist in the image"}
 _KILLED = 137
+OWN_LIMIT = "preemptionLimit"
+SHARED_LIMIT = "backoffLimit (which counts lost machines as well)"
+"""Of lost machines, on a service with one count for these and for failures of the program."""
 _SIGNALS = {130: "SIGINT", 134: "SIGABRT", 137: "SIGKILL", 139: "SIGSEGV", 143: "SIGTERM"}
 
 
@@ -104,14 +107,17 @@ def failed_beside(containers: Sequence[str], words: str = "") -> Failure:
 
 def image(name: str, words: str = "") -> Failure:
     """The image cannot be had. `name`: as the spec has it, "" where it is not known."""
-    text = f"the image {name + ' ' if name else ''}cannot be pulled; check image, and who may pull it from its registry"
+    text = (
+        f"the image {name + ' ' if name else ''}cannot be pulled; check image, who may pull it from its registry, and "
+        "whether the job's network reaches that"
+    )
     return Failure(reason=reasons.IMAGE_PULL_FAILED, message=_with(text, words))
 
 
-def preempted(words: str = "", preemptions: int | None = None) -> Failure:
-    """The cloud took the machine back, and preemptionLimit was used up."""
+def preempted(words: str = "", preemptions: int | None = None, *, limit: str = OWN_LIMIT) -> Failure:
+    """The cloud took the machine back, and its limit was used up: OWN_LIMIT or SHARED_LIMIT."""
     times = f" {preemptions} times" if preemptions and preemptions > 1 else ""
-    text = f"the machine was taken back{times}, more often than preemptionLimit allows; raise it, or leave out spot"
+    text = f"the machine was taken back{times}, more often than {limit} allows; raise it, or leave out spot"
     return Failure(reason=reasons.PREEMPTED, message=_with(text, words))
 
 
@@ -121,28 +127,25 @@ def evicted(words: str = "", code: int | None = None) -> Failure:
     return Failure(reason=reasons.EVICTED, message=_with(text, words), exit_code=code or None)
 
 
-def machine_failed(words: str = "", *, is_tried_again: bool = True) -> Failure:
+def machine_failed(words: str = "", *, limit: str = OWN_LIMIT) -> Failure:
     """The machine or its agent failed before the program began. It did nothing, and may be run again.
 
-    `is_tried_again`: whether the service does that by itself, up to preemptionLimit.
+    `limit`: of the service's own tries; "" where it does not try again.
     """
-    limit = ", more often than preemptionLimit allows" if is_tried_again else ""
-    text = f"the machine failed before the program began{limit}; submit the job again"
+    often = f", more often than {limit} allows" if limit else ""
+    text = f"the machine failed before the program began{often}; submit the job again"
     return Failure(reason=reasons.MACHINE_FAILED, message=_with(text, words))
 
 
-def disk_full(words: str = "") -> Failure:
+def disk_full(words: str = "", remedy: str = "submit the job again, or give the machines larger disks") -> Failure:
     """The machine's disk had no room for the image or the container: the program did not begin."""
-    text = (
-        "the disk of the machine is full, so the program did not begin; submit the job again, or give the machines "
-        "larger disks"
-    )
+    text = f"the disk of the machine is full, so the program did not begin; {remedy}"
     return Failure(reason=reasons.MACHINE_FAILED, message=_with(text, words))
 
 
-def machine_lost(words: str = "") -> Failure:
-    """The machine failed while the program ran, and preemptionLimit was used up."""
-    text = "the machine was lost while the program ran, more often than preemptionLimit allows; raise it"
+def machine_lost(words: str = "", *, limit: str = OWN_LIMIT) -> Failure:
+    """The machine failed while the program ran, and its limit was used up."""
+    text = f"the machine was lost while the program ran, more often than {limit} allows; raise it"
     return Failure(reason=reasons.MACHINE_FAILED, message=_with(text, words))
 
 
@@ -170,6 +173,15 @@ def result_lost(words: str = "") -> Failure:
         "the program ran, and how it ended was lost with its machine or agent: it may have done its work; see its logs"
     )
     return Failure(reason=reasons.RESULT_LOST, message=_with(text, words))
+
+
+def output_lost(words: str = "") -> Failure:
+    """The program ended well, and what the service was to store of it could not be stored."""
+    text = (
+        "the program ended with exit code 0, and the service could not store its output: the program has done its "
+        "work; check where output goes"
+    )
+    return Failure(reason=reasons.FAILED, message=_with(text, words))
 
 
 def queue_limit(words: str = "") -> str:

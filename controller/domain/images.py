@@ -19,8 +19,9 @@ _HOST_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 _HOST = re.compile(rf"(?:{_HOST_LABEL}(?:\.{_HOST_LABEL})*|\[[0-9a-fA-F:.]+\]){_PORT}")
 _PART = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
-_DIGEST = re.compile(r"[a-z0-9]+(?:[+._-][a-z0-9]+)*:[0-9a-f]{32,}")
-_DIGEST_LENGTHS = {"sha256": 64, "sha512": 128}
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}")
+"""The algorithms that container engines know; others they refuse."""
+_PORT_MAX = 65_535
 
 
 class Image(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +50,8 @@ def parse(text: str) -> Image:
     host, slash, rest = name.partition("/")
     has_host = bool(slash) and (host == "localhost" or any(sign in host for sign in ".:["))
     registry, path = (host, rest) if has_host else (DOCKER_HUB, name)
-    if has_host and not _HOST.fullmatch(host):
+    port = host.rpartition("]")[2].rpartition(":")[2] if has_host else ""
+    if has_host and (not _HOST.fullmatch(host) or (port.isdecimal() and int(port) > _PORT_MAX)):
         raise ValueError(f"{host!r} is not the name of a registry: a host, and a port after ':' where it has one")
     path, has_tag, tag = path.partition(":")
     for part in path.split("/"):
@@ -59,7 +61,7 @@ def parse(text: str) -> Image:
         raise ValueError(f"the repository has more than {_REPOSITORY_MAX} characters")
     if has_tag and not _TAG.fullmatch(tag):
         raise ValueError(f"{tag!r} is not a tag: letters, digits and . _ -, not beginning with . or -, at most 128")
-    if has_digest and not _is_digest(digest):
+    if has_digest and not _DIGEST.fullmatch(digest):
         raise ValueError(f"{digest!r} is not a digest: sha256: and 64 digits of 0-9 and a-f, in lower case")
     registry = registry_host(registry)
     if registry == DOCKER_HUB and "/" not in path:
@@ -90,8 +92,3 @@ def _part_fault(part: str) -> str:
         capital = next(letter for letter in part if letter.isupper())
         return f"{part!r} has the capital letter {capital!r}, and paths in registries are in lower case"
     return f"{part!r} is not part of a path: lower case letters and digits, with . _ or - between them"
-
-
-def _is_digest(digest: str) -> bool:
-    algorithm, _, digits = digest.partition(":")
-    return _DIGEST.fullmatch(digest) is not None and len(digits) == _DIGEST_LENGTHS.get(algorithm, len(digits))

@@ -28,6 +28,11 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     gpu_type: str = ""
     """As that cloud names it; "" where it has none."""
 
+    @property
+    def can_be_given_gpus(self) -> bool:
+        """Whether GPUs are no part of the type, and are attached to a machine of it as it is made."""
+        return self.cloud == "gcp" and self.name.startswith(("n1-", "custom-"))
+
 
 class _Table(msgspec.Struct, frozen=True):
     source: str
@@ -53,6 +58,12 @@ def find(name: str | None) -> Machine | None:
             return _machine(key, cloud, types[key])
     custom = _CUSTOM.fullmatch(name)
     return _machine(name, "gcp", (int(custom[1]), int(custom[2]))) if custom else None
+
+
+def plain_gpu_type(name: str) -> str:
+    """A GPU's type in small letters and without what not everybody writes: NVIDIA Tesla T4, nvidia-tesla-t4 and t4 are
+    t4. Any other word is the same in small letters."""
+    return re.sub(r"[\s_]+", "-", name.strip().lower()).removeprefix("nvidia-").removeprefix("tesla-")
 
 
 def of_cloud(cloud: str) -> list[Machine]:

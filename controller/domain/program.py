@@ -48,6 +48,8 @@ def check(
 
 
 def _counted(where: str, text: str, size: int) -> int:
+    if any("\ud800" <= sign <= "\udfff" for sign in text):
+        raise Invalid(f"{where} has half of a UTF-16 pair, which is no text that a program can be given")
     if "\0" in text:
         raise Invalid(f"{where} has a NUL character, which no program can be given")
     if size > STRING_BYTES:

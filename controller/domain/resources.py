@@ -14,6 +14,9 @@ from controller.domain.machines import Machine
 from controller.domain.suggestions import did_you_mean
 
 DEFAULT_BOOT_DISK_GIB = 50
+MOST_CPU_MILLIS = 4096 * 1000
+MOST_MEMORY_MIB = 64 * 2**20
+"""Twice what the largest machine of any cloud has: for more a job would wait for ever."""
 
 _UNITS = {
     "": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15,
@@ -85,16 +88,23 @@ NO_SIZING = Sizing()
 
 
 def size(spec: JobSpec, profiles: Profiles) -> Sizing:
-    """The sizing that goes with `resolve`. Raises Invalid for a quantity that is none, or more shared memory than
-    memory."""
+    """The sizing that goes with `resolve`. Raises Invalid for a quantity that is none, for more shared memory than
+    memory, and for more GPUs than the named machine has."""
     wanted, machine = spec.resources, machines.find(spec.machine_type)
     configured = profiles.machine_type_resources.get(spec.machine_type or "", ResourceSet())
     gpu = wanted.gpu if wanted else None
+    if gpu is not None and machine is not None and gpu.count > machine.gpus and not machine.can_be_given_gpus:
+        raise Invalid(
+            f"resources.gpu.count: {gpu.count} is more than the {machine.gpus} GPUs of the machine type "
+            f"{machine.name}; ask for fewer, or name another machineType"
+        )
     is_implied = gpu is None and machine is not None and machine.gpus > 0
     if is_implied and machine is not None:
         gpu = Gpu(count=machine.gpus, type=machine.gpu_type or None)
     memory = resolve(spec, profiles).memory_mib
-    shared = memory_mib(wanted.shared_memory, "resources.sharedMemory") if wanted and wanted.shared_memory else 0
+    shared = 0
+    if wanted and wanted.shared_memory is not None:
+        shared = memory_mib(wanted.shared_memory, "resources.sharedMemory")
     if shared > memory:
         raise Invalid(
             f"resources.sharedMemory: {shared} MiB are more than the memory of {memory} MiB, of which they are"
@@ -175,18 +185,29 @@ def profile(name: str, profiles: Profiles) -> ResourceSet:
 
 
 def cpu_millis(quantity: str | int) -> int:
-    """A CPU quantity ("2", "0.5", "500m", 2) in thousandths of a core, rounded up. Raises Invalid."""
+    """A CPU quantity ("2", "0.5", "500m", 2) in thousandths of a core, rounded up. Raises Invalid, also for 0 and for
+    more than any machine has."""
     match = _CPU.fullmatch(str(quantity))
     if match is None:
         raise Invalid(f"resources.cpu: {quantity!r} is not a CPU quantity such as 2 or 500m")
     whole, millis = match.groups()
-    return int(millis) if millis is not None else math.ceil(Decimal(whole) * 1000)
+    found = int(millis) if millis is not None else math.ceil(Decimal(whole) * 1000)
+    return _possible("resources.cpu", found, MOST_CPU_MILLIS, "m", quantity)
 
 
 def memory_mib(quantity: str | int, field: str = "resources.memory") -> int:
-    """A memory quantity ("4Gi", "512Mi", bytes as a number) in MiB, rounded up. Raises Invalid, naming the field."""
+    """A memory quantity ("4Gi", "512Mi", bytes as a number) in MiB, rounded up. Raises Invalid, naming the field, also
+    for 0 and for more than any machine has."""
     match = _MEMORY.fullmatch(str(quantity))
     if match is None:
         raise Invalid(f"{field}: {quantity!r} is not a memory quantity such as 4Gi or 512Mi")
     number, unit = match.groups()
-    return math.ceil(Decimal(number) * _UNITS[unit or ""] / 2**20)
+    return _possible(field, math.ceil(Decimal(number) * _UNITS[unit or ""] / 2**20), MOST_MEMORY_MIB, " MiB", quantity)
+
+
+def _possible(field: str, amount: int, most: int, unit: str, quantity: str | int) -> int:
+    if not amount:
+        raise Invalid(f"{field}: {quantity!r} is nothing; leave {field.rpartition('.')[2]} out for the default")
+    if amount > most:
+        raise Invalid(f"{field}: {quantity!r} is more than any machine has; {most}{unit} is the most")
+    return amount

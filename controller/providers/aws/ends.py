@@ -14,7 +14,10 @@ from controller.domain import failures, reasons
 from controller.domain.failures import Failure
 from controller.providers.aws.wire import Attempt, Container, Detail, Summary
 
-_NAME = re.compile(r"\b((?:Cannot|OutOf|Docker|Resource|Internal)[A-Za-z]*Error)\b")
+_NAME = re.compile(r"\b((?:Cannot|OutOf|Docker|ContainerRuntime|Resource|Internal)[A-Za-z]*Error)\b")
+_CONTAINERS_ARE_LATE = ("DockerTimeoutError", "ContainerRuntimeTimeoutError")
+"""The second is Fargate's name for it."""
+_ROLE = re.compile(r"unable to assume the role", re.IGNORECASE)
 _TIMED_OUT = "attempt duration exceeded timeout"
 _HOST_LOST = re.compile(r"host ec2\b|spot task was interrupted", re.IGNORECASE)
 _SPOT = re.compile(r"\bspot\b.*\binterrupt", re.IGNORECASE)
@@ -45,6 +48,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     seconds: int | None = None
     log_group: str = ""
     is_spot: bool = False
+    losses_limit: str = failures.OWN_LIMIT
+    """How often the job may lose its machine, as `failures` has it."""
 
 
 class End(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,24 +89,30 @@ def failure(end: End, asked: Asked) -> Failure:
         return failures.timed_out(asked.seconds, words)
     if _HOST_LOST.search(words):
         if asked.is_spot or _SPOT.search(words):
-            return failures.preempted(words)
-        return failures.result_lost(words) if end.has_start else failures.machine_failed(words)
+            return failures.preempted(words, limit=asked.losses_limit)
+        return (
+            failures.result_lost(words) if end.has_start else failures.machine_failed(words, limit=asked.losses_limit)
+        )
     if name == "OutOfMemoryError":
         return failures.out_of_memory(asked.memory_mib, words, code)
     if code and not name.startswith(_STARTS):  # a code beside those is not the program's
         return failures.exited(code, words)
     if name in ("CannotInspectContainerError", "CannotStopContainerError"):
         return failures.result_lost(words)
-    if name == "DockerTimeoutError":
+    if name in _CONTAINERS_ARE_LATE:
         # What timed out later than its creation may have begun all the same.
-        return failures.machine_failed(words) if _NEVER_CREATED.search(words) else failures.result_lost(words)
-    if _DISK_FULL.search(words) or _NO_NETWORK.search(words):
-        return failures.machine_failed(words)
+        if _NEVER_CREATED.search(words):
+            return failures.machine_failed(words, limit=asked.losses_limit)
+        return failures.result_lost(words)
+    if _DISK_FULL.search(words):
+        return failures.disk_full(words)
+    if _NO_NETWORK.search(words):
+        return failures.machine_failed(words, limit=asked.losses_limit)
     if name.startswith("CannotPull"):
         return failures.image(asked.image, words)
     if name == "InternalError":
-        return failures.result_lost(words) if end.has_start else failures.machine_failed(words)
-    if name or any(sign.search(words) for sign in (_TOO_LONG, _LOGS, _COMMAND)):
+        return failures.result_lost(words) if end.has_start else failures.machine_failed(words, limit="")
+    if name or any(sign.search(words) for sign in (_TOO_LONG, _LOGS, _COMMAND, _ROLE)):
         return _not_started(words, asked)
     return failures.unknown(words)
 
@@ -121,6 +132,9 @@ def _not_started(words: str, asked: Asked) -> Failure:
         return failures.not_started(words, "its arguments or variables are too long: shorten args or env")
     if _LOGS.search(words):
         return failures.not_started(words, _log_remedy(words, asked.log_group))
+    if _ROLE.search(words):
+        remedy = "let ECS tasks assume the roles of serviceAccount, aws.jobRoleArn and aws.executionRoleArn"
+        return failures.not_started(words, remedy)
     if _REGISTRY.search(words):
         return failures.image(asked.image, words)
     if _DEVICE.search(words):

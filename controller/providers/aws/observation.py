@@ -13,7 +13,7 @@ from controller.domain.phases import Phase
 from controller.ports import Observation
 from controller.providers.aws import ends, links, remarks, tags
 from controller.providers.aws.ends import Asked, End
-from controller.providers.aws.wire import ArrayProperties, Container, Detail, Summary
+from controller.providers.aws.wire import ArrayProperties, Container, Detail, RetryStrategy, Summary
 
 log = logging.getLogger(__name__)
 
@@ -214,7 +214,13 @@ def _asked(job: Detail) -> Asked:
         seconds=job.timeout.attempt_duration_seconds if job.timeout else None,
         log_group=log_group(container),
         is_spot=remarks.is_spot((job.tags or {}).get(tags.ASKED, "")),
+        # Without rules for losses they count like failures (`retries`).
+        losses_limit=failures.SHARED_LIMIT if _retries_all(job.retry_strategy) else failures.OWN_LIMIT,
     )
+
+
+def _retries_all(strategy: RetryStrategy | None) -> bool:
+    return strategy is not None and (strategy.attempts or 1) > 1 and not strategy.evaluate_on_exit
 
 
 def _index(task: Summary) -> int | None:

@@ -8,7 +8,7 @@ import msgspec
 from controller.cloud_settings import AwsSettings
 from controller.domain.job import JobSpec
 from controller.ports import JobRef
-from controller.providers import program
+from controller.providers import choices
 
 
 class Platform(StrEnum):
@@ -38,25 +38,11 @@ def choose(spec: JobSpec, settings: AwsSettings) -> str:
     """
     if spec.aws is not None and spec.aws.job_queue:
         return spec.aws.job_queue
-    gpu = spec.resources.gpu if spec.resources else None
-    if spec.machine_type:
-        field, key = "machineType", spec.machine_type
-    elif gpu is not None and gpu.type:
-        field, key = "resources.gpu.type", gpu.type
-    elif gpu is not None:
-        field, key = "resources.gpu", "gpu"
-    elif spec.spot:
-        field, key = "spot", "spot"
-    else:
-        return settings.job_queue
-    if spec.spot and key != "spot":
-        field, key = f"{field} with spec.spot", f"{key}+spot"
-    queue = settings.job_queues.get(key)
-    if queue is not None:
-        return queue
-    if key == "gpu":
-        return settings.job_queue  # whether its machines have GPUs is not visible from here: the job may wait
-    raise program.invalid(field, f"AWS_JOB_QUEUES has no queue for {key!r}")
+    # Whether the default queue's machines have GPUs is not visible from here: the job may wait.
+    found = choices.chosen(
+        spec, settings.job_queues, variable="AWS_JOB_QUEUES", instead="aws.jobQueue", may_lack=("gpu",)
+    )
+    return settings.job_queue if found is None else found
 
 
 def possible(ref: JobRef, settings: AwsSettings) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ another release can be read.
 from collections.abc import Iterator, Mapping
 
 from controller.domain import reasons
-from controller.domain.differences import Difference, Remark, entrypoint_kept, remarks
+from controller.domain.differences import ONE_COUNT, Difference, Remark, entrypoint_kept, remarks
 
 SERVICE = "AWS Batch"
 FARGATE_DAYS = 14
@@ -85,12 +85,12 @@ MEANINGS: Mapping[str, tuple[str, str, str]] = {
     "shm": (
         "resources.sharedMemory",
         reasons.NOT_SUPPORTED,
-        "sharedMemory of {} MiB is not honoured: /dev/shm has a fixed size on Fargate",
+        "resources.sharedMemory of {} MiB changes nothing: /dev/shm has a fixed size on Fargate",
     ),
     "disk": (
         "bootDiskGiB",
         reasons.NOT_SUPPORTED,
-        "bootDiskGiB {} is not honoured: the disk is that of the queue's machines",
+        f"bootDiskGiB {{}} changes nothing: the queue says what disk machines have ({SERVICE})",
     ),
     "diskup": (
         "bootDiskGiB",
@@ -100,7 +100,7 @@ MEANINGS: Mapping[str, tuple[str, str, str]] = {
     "diskown": (
         "bootDiskGiB",
         reasons.NOT_SUPPORTED,
-        "bootDiskGiB {} is not honoured: aws.ephemeralStorageGiB says {}",
+        "bootDiskGiB {} changes nothing: aws.ephemeralStorageGiB says {}",
     ),
     "timeout": (
         "activeDeadlineSeconds",
@@ -121,8 +121,7 @@ MEANINGS: Mapping[str, tuple[str, str, str]] = {
     "retries": (
         "preemptionLimit",
         reasons.NOT_SUPPORTED,
-        f"{SERVICE} has one count for failures of the program and losses of its machine: preemptionLimit {{}} adds "
-        "nothing to backoffLimit, and a task is run again at most {} times for both",
+        ONE_COUNT.format(SERVICE, "{}", "{}"),
     ),
     "parallelism": (
         "parallelism",
@@ -142,7 +141,7 @@ MEANINGS: Mapping[str, tuple[str, str, str]] = {
     "labels": (
         "labels",
         reasons.NOT_SUPPORTED,
-        "of the labels, {} have characters that tags of AWS cannot have, each of which became _",
+        "labels ({} of them) have characters that tags of AWS cannot have, each of which became _",
     ),
     "account": (
         "serviceAccount",

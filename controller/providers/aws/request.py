@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from controller.domain import reasons
+from controller.domain import machines, reasons
 from controller.domain.errors import Permanent
 from controller.domain.job import AwsOptions
 from controller.ports import SubmitRequest
@@ -109,7 +109,7 @@ def _names_other_gpus(request: SubmitRequest) -> bool:
     gpu, machine = request.spec.resources and request.spec.resources.gpu, request.sizing.machine
     if not gpu or not gpu.type:
         return False
-    return machine is None or machine.gpu_type.lower() != gpu.type.lower()
+    return machine is None or machines.plain_gpu_type(machine.gpu_type) != machines.plain_gpu_type(gpu.type)
 
 
 def _disk(request: SubmitRequest, platform: Platform) -> Iterator[tuple[str, tuple[int, ...]]]:

@@ -112,6 +112,3 @@ def _check_machine(resources: ResourceSet, sizing: Sizing) -> None:
             f"{resources.memory_mib} MiB fit on no {machine.name}: it is sold with {machine.memory_mib} MiB, of which "
             f"jobs can have {sizes.available_mib(machine)} for sure; leave memory out for these, or ask for less",
         )
-    if sizing.gpu is not None and sizing.gpu.count > machine.gpus:
-        fault = f"{sizing.gpu.count} GPUs fit on no {machine.name}, which has {machine.gpus}; name another machineType"
-        raise program.invalid("resources.gpu", fault)

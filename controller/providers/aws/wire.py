@@ -51,6 +51,11 @@ class Timeout(Wire, frozen=True, kw_only=True):
     attempt_duration_seconds: int | None = None
 
 
+class RetryStrategy(Wire, frozen=True, kw_only=True):
+    attempts: int | None = None
+    evaluate_on_exit: tuple[dict[str, str], ...] = ()
+
+
 class Summary(Wire, frozen=True, kw_only=True):
     """What ListJobs says of a job."""
 
@@ -73,6 +78,7 @@ class Detail(Summary, frozen=True, kw_only=True):
 
     job_definition: str | None = None
     timeout: Timeout | None = None
+    retry_strategy: RetryStrategy | None = None
     attempts: tuple[Attempt, ...] | None = None
     tags: dict[str, str] | None = None
 

@@ -67,7 +67,7 @@ def is_the_services(failure: wire.Failure | None) -> bool:
 
 def machine(text: str) -> Failure:
     """A machine that failed before the program began; the service does not try again then."""
-    return failures.machine_failed(text, is_tried_again=False)
+    return failures.machine_failed(text, limit="")
 
 
 def before_the_start(failure: wire.Failure | None, execution: Execution) -> Failure | None:

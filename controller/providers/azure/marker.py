@@ -136,7 +136,7 @@ def _differences(marker: Marker) -> Iterator[Difference]:
         text = f"priority {marker.priority} counts as {step} on {_SERVICE}, which has steps of {places.PRIORITY_BAND}"
         yield Difference(field="priority", reason=reasons.LIMITED, message=text)
     if marker.labels:
-        yield _not_supported("labels", f"the {marker.labels} labels change nothing: tasks have none")
+        yield _not_supported("labels", f"labels ({marker.labels}) change nothing: tasks have none")
 
 
 def _size(marker: Marker, asked: tuple[int, int], slots: tuple[int, int]) -> Difference:

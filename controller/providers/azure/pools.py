@@ -13,7 +13,7 @@ from controller.domain import machines
 from controller.domain.errors import Permanent
 from controller.domain.job import JobSpec, Resources
 from controller.ports import SubmitRequest
-from controller.providers import program
+from controller.providers import choices, program
 from controller.providers.azure import rules, wire
 
 _WORDS_MAX = 300
@@ -87,21 +87,8 @@ def choose(spec: JobSpec, settings: AzureSettings) -> str:
     if spec.azure is not None and spec.azure.pool:
         rules.check_pool_id(spec.azure.pool)
         return spec.azure.pool
-    gpu = spec.resources.gpu if spec.resources else None
-    if spec.machine_type:
-        field, key = "machineType", spec.machine_type
-    elif gpu is not None:
-        field, key = ("resources.gpu.type", gpu.type) if gpu.type else ("resources.gpu", "gpu")
-    elif spec.spot:
-        field, key = "spot", "spot"
-    else:
-        return settings.pool
-    if spec.spot and key != "spot":
-        field, key = f"{field} with spec.spot", f"{key}+spot"
-    pool = settings.pools.get(key)
-    if pool is None:
-        raise program.invalid(field, f"AZURE_BATCH_POOLS has no pool for {key!r}")
-    return pool
+    found = choices.chosen(spec, settings.pools, variable="AZURE_BATCH_POOLS", instead="azure.pool")
+    return settings.pool if found is None else found
 
 
 def configured(settings: AzureSettings) -> tuple[str, ...]:

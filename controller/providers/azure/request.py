@@ -14,7 +14,6 @@ from azure.batch._utils.model_base import SdkJSONEncoder
 from controller.cloud_settings import AzureSettings
 from controller.domain import images, machines
 from controller.domain.job import AzureOptions, JobSpec
-from controller.domain.resources import DEFAULT_BOOT_DISK_GIB
 from controller.ports import SubmitRequest
 from controller.providers import program
 from controller.providers.azure import commandline, marker, places, rules
@@ -129,7 +128,7 @@ def _marker(request: SubmitRequest, pool: Pool, taken: Slots) -> marker.Marker:
         is_gpu_type_lost=_is_gpu_type_lost(spec, pool),
         machine=(machine.name, pool.vm_size) if machine and _is_another(machine.name, pool.vm_size) else None,
         is_spot_lost=bool(spec.spot) and pool.has_spot is False,
-        disk=disk if disk and disk != DEFAULT_BOOT_DISK_GIB else None,
+        disk=disk,
         priority=priority if priority % places.PRIORITY_BAND else 0,
         labels=len(spec.labels or {}),
         is_entrypoint_lost=bool(spec.args) and not spec.command,

@@ -30,6 +30,8 @@ _SAYS_NOTHING = frozenset({"failureexitcode"})
 """That the exit code is one of a failure."""
 PROGRAM_EXIT_CODES = range(1, 128)
 """What a program fails with by itself; greater ones are those of a signal."""
+_UPLOAD = "fileupload"
+"""How the service's codes begin for output that it could not store."""
 _MAXIMUM_TIME = ("maximum execution time", "maxwallclocktime", "max wall clock time", "maximum wall clock time")
 _SLACK_SECONDS = 1.0
 """As much, or a hundredth of a shorter limit, may the times that are told lack of it."""
@@ -128,6 +130,8 @@ def _cut_off(execution: Execution, failure: wire.Failure | None, mark: Marker, w
 def _failure(execution: Execution, failure: wire.Failure | None, mark: Marker, words: str) -> Failure:
     """Of a task whose program ran, or of which nobody knows."""
     code = execution.exit_code or None  # 0 is no failure's code
+    if execution.exit_code == 0 and failure is not None and failure.code.lower().startswith(_UPLOAD):
+        return failures.output_lost(words)
     if any(text in words.lower() for text in _OUT_OF_MEMORY):
         return failures.out_of_memory(mark.memory, words, code)
     if code is not None:

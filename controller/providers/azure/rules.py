@@ -43,12 +43,8 @@ def check(spec: JobSpec, resources: ResourceSet, sizing: Sizing, env: Mapping[st
             "Key Vault by the pool's identity",
         )
     if resources.max_run_duration_seconds > LONGEST_SECONDS:
-        raise program.invalid("activeDeadlineSeconds", f"the service runs a task for {LONGEST_SECONDS} seconds at most")
-    size = _bytes(spec, env)
-    if size > OWN_BYTES:
-        raise program.invalid(
-            "env", f"command, args and environment have {size} bytes together as JSON, the service takes {OWN_BYTES}"
-        )
+        raise program.invalid("activeDeadlineSeconds", f"the service runs a task for at most {LONGEST_SECONDS} s")
+    _check_size(spec, env)
 
 
 def check_pool_id(pool: str) -> None:
@@ -71,6 +67,14 @@ def _check_registry(spec: JobSpec, azure: AzureOptions) -> None:
         )
 
 
-def _bytes(spec: JobSpec, env: Mapping[str, str]) -> int:
-    line = commandline.join((*(spec.command or ()), *(spec.args or ())))
-    return len(json.dumps([line, [{"name": name, "value": text} for name, text in env.items()]]))
+def _check_size(spec: JobSpec, env: Mapping[str, str]) -> None:
+    sizes = {
+        "env": len(json.dumps([{"name": name, "value": text} for name, text in env.items()])),
+        "command": len(json.dumps(commandline.join(spec.command or ()))),
+        "args": len(json.dumps(commandline.join(spec.args or ()))),
+    }
+    total = sum(sizes.values())
+    if total > OWN_BYTES:
+        fault = f"command, args and env have {total} bytes together as JSON, the service takes {OWN_BYTES}"
+        remedy = "put what is large into a file that the program reads"
+        raise program.invalid(max(sizes, key=lambda field: sizes[field]), f"{fault}: {remedy}")

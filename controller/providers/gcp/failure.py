@@ -44,6 +44,12 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
         return self.spec.active_deadline_seconds if self.spec else None
 
     @property
+    def losses_limit(self) -> str:
+        """How often the job may lose its machine, as `failures` has it (`exit_codes.retries`)."""
+        shares = self.spec is not None and self.spec.backoff_limit and self.spec.preemption_limit
+        return failures.SHARED_LIMIT if shares else failures.OWN_LIMIT
+
+    @property
     def memory_mib(self) -> int | None:
         """What the spec itself asks for, in MiB."""
         wanted = self.spec.resources.memory if self.spec and self.spec.resources else None
@@ -63,7 +69,7 @@ def _words(pattern: str) -> re.Pattern[str]:
 _OF_CONTAINER: tuple[tuple[re.Pattern[str], _Judge], ...] = (
     (
         _words(r"no space left on device"),
-        lambda words, seen: failures.not_started(words, "its disk is full: raise bootDiskGiB"),
+        lambda words, seen: failures.disk_full(words, "raise bootDiskGiB"),
     ),
     (
         _words(
@@ -92,7 +98,10 @@ _OF_CONTAINER: tuple[tuple[re.Pattern[str], _Judge], ...] = (
 """In this order: the first that occurs is meant."""
 
 _OF_END: tuple[tuple[re.Pattern[str], _Judge], ...] = (
-    (_words(r"\bpreempt"), lambda words, seen: failures.preempted(words, seen.preemptions or None)),
+    (
+        _words(r"\bpreempt"),
+        lambda words, seen: failures.preempted(words, seen.preemptions or None, limit=seen.losses_limit),
+    ),
     (_words(r"\b14 days\b"), lambda words, seen: failures.service_limit(words)),
     (
         _words(r"maximum run ?(?:time|duration)|max_?run_?duration|exceeded .{0,40}(?:duration|timeout)"),
@@ -130,15 +139,17 @@ def judge(seen: Evidence) -> Failure:
     if code is None:
         return _without_code(seen, texts) or failures.unknown(words)
     if code in exit_codes.PROGRAM:
-        return _first(_OF_CONTAINER, texts, seen) or failures.exited(code, words)
+        return _first(_OF_CONTAINER, texts, seen) or failures.exited(code, words, seen.memory_mib)
     if str(code) not in words:
         words = f"exit code {code}{': ' + words if words else ''}"
     if code == exit_codes.TIMED_OUT:
-        return failures.timed_out(seen.seconds, words)
+        late = failures.timed_out if seen.had_begun else failures.not_begun_in_time
+        return late(seen.seconds, words)
     if code == exit_codes.PREEMPTED:
-        return failures.preempted(words, seen.preemptions or None)
+        return failures.preempted(words, seen.preemptions or None, limit=seen.losses_limit)
     if code in exit_codes.MACHINE_LOST:
-        return failures.machine_lost(words) if seen.had_begun else failures.machine_failed(words)
+        lost = failures.machine_lost if seen.had_begun else failures.machine_failed
+        return lost(words, limit=seen.losses_limit)
     if code == exit_codes.UNRESPONSIVE:
         return failures.result_lost(words)
     # None of the codes from here on is the program's.

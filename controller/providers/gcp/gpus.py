@@ -32,7 +32,6 @@ BUILT_IN = (
 _TYPES = (*ATTACHABLE, *BUILT_IN)
 _FULL_NAME = re.compile(r"nvidia-[a-z0-9]+(-[a-z0-9]+)*")
 _GPU_FAMILY = re.compile(r"(a[2-4]x?|g[24])-")
-_N1 = re.compile(r"(n1|custom)-")
 
 
 def brings_gpus(machine_type: str | None) -> bool:
@@ -67,18 +66,14 @@ def _names(text: str | None) -> list[str]:
     nvidia-a100-80gb. A full name that is not known here is one that is newer."""
     if text is None:
         return []
-    bare = _bare(text)
-    found = [name for name in _TYPES if _bare(name) == bare]
-    found += [name for name in _TYPES if _bare(name).startswith(f"{bare}-")]
+    plain = machines.plain_gpu_type(text)
+    found = [name for name in _TYPES if machines.plain_gpu_type(name) == plain]
+    found += [name for name in _TYPES if machines.plain_gpu_type(name).startswith(f"{plain}-")]
     if found:
         return found
     if _FULL_NAME.fullmatch(text):
         return [text]
     raise invalid("resources.gpu.type", f"{text!r} is no GPU of Google Cloud: {_legal()}")
-
-
-def _bare(name: str) -> str:
-    return re.sub(r"[\s_]+", "-", name.strip().lower()).removeprefix("nvidia-").removeprefix("tesla-")
 
 
 def _check_built_in(gpu: Gpu, names: list[str], machine: Machine | None) -> None:
@@ -102,8 +97,6 @@ def _on_named_machine(gpu: Gpu, names: list[str], machine_type: str) -> Gpu:
             f"{names[0]} comes only with machine types of its own{_examples(names[0])}, and cannot be attached to "
             f"{machine_type}; name one of these, or leave out machineType",
         )
-    if machines.find(machine_type) is not None and not _N1.match(machine_type):
-        raise invalid("machineType", f"GPUs can be attached to n1 machines only, not to {machine_type}")
     return _attached(gpu, names[0])
 
 
@@ -111,12 +104,19 @@ def _on_any_machine(gpu: Gpu, names: list[str], resources: ResourceSet) -> Gpu:
     """The service picks the machine by the GPUs: take the meaning of the name that one with such GPUs has room for."""
     if names[0] in ATTACHABLE:
         return _attached(gpu, names[0])
-    exact = [name for name in names if _bare(name) == _bare(gpu.type or "")]
+    exact = [name for name in names if machines.plain_gpu_type(name) == machines.plain_gpu_type(gpu.type or "")]
     if not exact and len(names) > 1:
         raise invalid("resources.gpu.type", f"{gpu.type!r} may be {' or '.join(names)}: write which")
-    sold = {name: _with(name, gpu.count) for name in names}
-    for name in names:
-        if not sold[name] or any(_has_room(machine, resources) for machine in sold[name]):
+    sold = {name: _with(name) for name in names}
+    if not all(sold.values()):
+        return Gpu(type=names[0], count=gpu.count)  # newer than the table
+    counts = {machine.gpus for found in sold.values() for machine in found}
+    if gpu.count not in counts:
+        told = ", ".join(map(str, sorted(counts)))
+        raise invalid("resources.gpu.count", f"no machine has {gpu.count} x {' or '.join(names)}, only {told}")
+    sold = {name: [one for one in found if one.gpus == gpu.count] for name, found in sold.items()}
+    for name, found in sold.items():
+        if any(_has_room(machine, resources) for machine in found):
             return Gpu(type=name, count=gpu.count)
     largest = max((machine for found in sold.values() for machine in found), key=lambda one: one.memory_mib)
     raise invalid(
@@ -139,12 +139,12 @@ def _has_room(machine: Machine, resources: ResourceSet) -> bool:
     return machine.cpu_millis >= resources.cpu_millis and machine.memory_mib >= resources.memory_mib
 
 
-def _with(gpu_type: str, count: int) -> list[Machine]:
-    return [one for one in machines.of_cloud("gcp") if one.gpu_type == gpu_type and one.gpus == count]
+def _with(gpu_type: str) -> list[Machine]:
+    return [one for one in machines.of_cloud("gcp") if one.gpu_type == gpu_type]
 
 
 def _examples(gpu_type: str) -> str:
-    known = sorted(one.name for one in machines.of_cloud("gcp") if one.gpu_type == gpu_type)
+    known = sorted(one.name for one in _with(gpu_type))
     return f" ({', '.join(known[:4])})" if known else ""
 
 

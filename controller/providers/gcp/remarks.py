@@ -6,7 +6,7 @@ Sources: quotas of the service (providers.md §1g); what a job is sent as is in 
 from collections.abc import Callable, Iterator, Mapping
 
 from controller.domain import reasons
-from controller.domain.differences import Difference, Remark
+from controller.domain.differences import ONE_COUNT, Difference, Remark
 from controller.domain.differences import remarks as as_remarks
 from controller.domain.job import GcpOptions, JobSpec
 from controller.ports import SubmitRequest
@@ -49,8 +49,7 @@ def _differences(request: SubmitRequest) -> Iterator[Difference]:
         yield Difference(
             field="preemptionLimit",
             reason=reasons.NOT_SUPPORTED,
-            message=f"{SERVICE} counts failures and lost machines together: a task is run again {spec.backoff_limit} "
-            f"times at most (backoffLimit), for either; preemptionLimit {spec.preemption_limit} is not counted apart",
+            message=ONE_COUNT.format(SERVICE, spec.preemption_limit, spec.backoff_limit),
         )
     if changed := labels.changed(spec.labels or {}):
         told = [f"{written} is {became}" for written, became in list(changed.items())[:_LABELS_TOLD]]

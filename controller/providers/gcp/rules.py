@@ -6,8 +6,10 @@ Sources: the service's reference and quotas (providers.md §1d, §1g); what it a
 import re
 from collections.abc import Mapping
 
+from controller.domain import machines
 from controller.domain.job import GcpOptions, JobSpec
 from controller.domain.resources import ResourceSet, Sizing
+from controller.domain.suggestions import did_you_mean
 from controller.providers import program
 from controller.providers.gcp import gpus, labels, places
 from controller.providers.program import invalid
@@ -25,6 +27,7 @@ _INT64_MAX = 2**63 - 1
 _SECRET = re.compile(r"projects/[^/]+/secrets/[^/]+/versions/[^/]+")
 _LOCATION = re.compile(r"regions/([a-z0-9-]+)|zones/([a-z0-9-]+)-[a-z]")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+_MACHINE_TYPE = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 
 
 def check(spec: JobSpec, resources: ResourceSet, sizing: Sizing, env: Mapping[str, str]) -> None:
@@ -44,11 +47,15 @@ def check(spec: JobSpec, resources: ResourceSet, sizing: Sizing, env: Mapping[st
             "machineType",
             f"{sizing.machine.name} is a machine type of {sizing.machine.cloud}: name one of Google Cloud",
         )
+    if spec.machine_type and not _MACHINE_TYPE.fullmatch(spec.machine_type):
+        meant = did_you_mean(spec.machine_type, (machine.name for machine in machines.of_cloud("gcp")))
+        fault = f"{spec.machine_type!r} is no machine type of Google Cloud, whose names have lower case letters, digits"
+        raise invalid("machineType", f"{fault} and '-'{meant}")
     gpus.accelerator(spec, resources, sizing)
     if spec.boot_disk_gib is not None and spec.boot_disk_gib < MIN_BOOT_DISK_GIB:
         raise invalid("bootDiskGiB", f"the service takes no less than {MIN_BOOT_DISK_GIB}")
     if spec.completions > MAX_TASKS:
-        raise invalid("completions", f"the service takes {MAX_TASKS} tasks a job")
+        raise invalid("completions", f"the service takes {MAX_TASKS} tasks a job; submit several jobs")
     if len(spec.labels or {}) > labels.MAX_OF_USERS:
         raise invalid("labels", f"the service takes {labels.MAX_OF_USERS} beside those that every job has")
     if spec.service_account and not _EMAIL.fullmatch(spec.service_account):

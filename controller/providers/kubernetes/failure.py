@@ -42,6 +42,7 @@ START_REASONS = frozenset(
 _EXEC_REASONS = frozenset({"StartError", "ContainerCannotRun"})
 """A container that was made and whose program could not be executed."""
 _ARGUMENTS = "argument list too long"
+_DISK_FULL = "no space left on device"
 _NO_COMMAND = re.compile(
     r"exec:? .*(not found|no such file or directory|permission denied|exec format error|(not|is) a directory)"
     r"|executable file .*not found|error finding executable|open executable|exec format error",
@@ -79,7 +80,7 @@ def failure_of(pod: Pod) -> Failure:
     if status.reason == "Evicted":
         return failures.evicted(words, _code(ended))
     if _TURNED_AWAY.fullmatch(status.reason) or status.reason in _NODE_WENT:
-        return failures.machine_failed(f"{status.reason}: {words}".rstrip(": "), is_tried_again=False)
+        return failures.machine_failed(f"{status.reason}: {words}".rstrip(": "), limit="")
     if ended is not None:
         return _ended(pod, ended, words)
     return _not_started(pod, words) or failures.unknown(" ".join(filter(None, (status.reason, words))))
@@ -160,13 +161,15 @@ def _ended(pod: Pod, ended: Terminated, words: str) -> Failure:
     if ended.reason == _OUT_OF_MEMORY:
         return failures.out_of_memory(_memory(pod), f"{_OUT_OF_MEMORY} {words}".rstrip(), ended.exit_code)
     if ended.reason in _EXEC_REASONS:
+        if _DISK_FULL in words.lower():
+            return failures.disk_full(words)
         if _ARGUMENTS in words.lower():
             return failures.not_started(words, "args, command and environment are too long together: shorten them")
         return failures.command_not_found(words) if _NO_COMMAND.search(words) else failures.not_started(words)
     if ended.reason == _LOST:
         said = f"{_LOST}: {words}".rstrip(": ")
         lost = failures.result_lost(said) if _ran(pod) else _not_started(pod, "")
-        return lost or failures.machine_failed(said, is_tried_again=False)
+        return lost or failures.machine_failed(said, limit="")
     if ended.exit_code == 0:
         beside = [one for one in pod.status.container_statuses if one.name != places.CONTAINER and _failed(one)]
         return failures.failed_beside([one.name for one in beside], "; ".join(map(_told, beside)))

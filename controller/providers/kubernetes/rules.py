@@ -49,7 +49,11 @@ def check(spec: JobSpec, resources: ResourceSet, sizing: Sizing, env: Mapping[st
 def _check_environment(env: Mapping[str, str]) -> None:
     size = sum(len(value.encode("utf-8", "surrogatepass")) for value in env.values())
     if size > MAX_SECRET_BYTES:
-        raise invalid("env", f"the values have {size} bytes together, and a Secret takes {MAX_SECRET_BYTES}")
+        raise invalid(
+            "env",
+            f"the values have {size} bytes together, and a Secret takes {MAX_SECRET_BYTES}: put what is "
+            "large into a file that the program reads",
+        )
     for name in env:
         if len(name) > MAX_KEY:
             raise invalid("env", f"the name {name[:20]}… has more than {MAX_KEY} characters")

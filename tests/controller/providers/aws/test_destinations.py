@@ -73,7 +73,7 @@ def test_the_destination_is_the_queue_of_the_spec_or_of_the_settings(service: Se
     place = Destination(provider="aws", region="eu-west-1", queue="jennah")
     assert provider.destination(wanted().spec, "any") == place
     assert provider.destination(wanted(spot=True).spec, "any").queue == "jennah-spot"
-    with pytest.raises(Permanent, match="no queue for"):
+    with pytest.raises(Permanent, match="AWS_JOB_QUEUES has none for"):
         provider.destination(wanted(machine_type="c6i.large").spec, "any")
 
 

@@ -223,7 +223,7 @@ def test_on_fargate_a_task_is_lost_by_other_words() -> None:
 
 def test_one_count_for_both_is_told_on_spot_and_a_limit_beyond_the_services_always() -> None:
     both = told(asked(spot=True, backoff_limit=2, preemption_limit=5))[conditions.RETRIES_EXACT]
-    assert (both.reason, "preemptionLimit 5" in both.message, "at most 2 times" in both.message) == (
+    assert (both.reason, "preemptionLimit (5)" in both.message, "backoffLimit (2)" in both.message) == (
         reasons.NOT_SUPPORTED,
         True,
         True,
@@ -270,18 +270,18 @@ def test_a_machine_type_of_unknown_size_is_told_and_one_that_chooses_nothing() -
 @pytest.mark.parametrize(
     ("spec", "words"),
     [
-        (asked(boot_disk_gib=50), "bootDiskGiB 50 is not honoured"),
+        (asked(boot_disk_gib=50), "bootDiskGiB 50 changes nothing"),
         (asked(boot_disk_gib=10, aws=FARGATE), "bootDiskGiB of 10 became 20"),
         (
             asked(boot_disk_gib=50, aws=AwsOptions(job_queue="jennah-fargate", ephemeral_storage_gib=60)),
             "aws.ephemeralStorageGiB says 60",
         ),
-        (asked(resources={"shared_memory": "1Gi"}, aws=FARGATE), "sharedMemory of 1024 MiB is not honoured"),
+        (asked(resources={"shared_memory": "1Gi"}, aws=FARGATE), "resources.sharedMemory of 1024 MiB changes nothing"),
         (
             asked(service_account="arn:aws:iam::1:role/a", aws=AwsOptions(job_role_arn="arn:aws:iam::1:role/b")),
             "serviceAccount changes nothing",
         ),
-        (asked(labels={"a": "50 %", "b": "x"}), "of the labels, 1 have characters"),
+        (asked(labels={"a": "50 %", "b": "x"}), "labels (1 of them) have characters"),
     ],
 )
 def test_what_is_not_honoured_is_told(spec: JobSpec, words: str) -> None:

@@ -86,7 +86,7 @@ def test_the_destination_is_the_pool_of_the_spec_or_of_the_settings(service: Ser
     assert provider.destination(wanted().spec, "any") == place
     assert place.site == provider.site
     assert provider.destination(wanted(spot=True).spec, "any").pool == "jennah-spot"
-    with pytest.raises(Permanent, match="no pool for 'Standard_D4s_v5'"):
+    with pytest.raises(Permanent, match="AZURE_BATCH_POOLS has none for 'Standard_D4s_v5'"):
         provider.destination(wanted(machine_type="Standard_D4s_v5").spec, "any")
 
 

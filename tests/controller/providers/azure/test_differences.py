@@ -123,7 +123,7 @@ def test_a_difference_is_told_by_its_condition(spec, condition: str, reason: str
     assert all(text in remark.message for text in words), remark.message
 
 
-@pytest.mark.parametrize("spec", [{"priority": 0}, {"priority": 80}, {"boot_disk_gib": 50}, {"spot": True}])
+@pytest.mark.parametrize("spec", [{"priority": 0}, {"priority": 80}, {"spot": True}])
 def test_what_is_honoured_is_told_nothing_of(spec) -> None:
     assert mapped(command=("true",), **spec).remarks == ()
 

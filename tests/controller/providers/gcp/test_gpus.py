@@ -54,13 +54,14 @@ def test_the_gpus_of_the_machine_may_be_named(written: str) -> None:
 @pytest.mark.parametrize(
     ("gpu", "machine_type", "words"),
     [
-        (Gpu(count=2), "g2-standard-4", r"gpu\.count: g2-standard-4 has 1 GPUs"),
+        (Gpu(count=1), "g2-standard-24", r"gpu\.count: g2-standard-24 has 2 GPUs"),
         (Gpu(count=1, type="t4"), "g2-standard-4", r"gpu\.type: 't4' is not what g2-standard-4 has: 1 x nvidia-l4"),
         (Gpu(count=1), None, r"gpu\.type: is needed unless machineType is one that has GPUs"),
-        (Gpu(count=1, type="t4"), "e2-standard-4", r"machineType: GPUs can be attached to n1 machines only"),
         (Gpu(count=1, type="l4"), "n1-standard-4", r"gpu\.type: nvidia-l4 comes only with .*\(g2-standard-"),
         (Gpu(count=3, type="t4"), "n1-standard-4", r"gpu\.count: 3 nvidia-tesla-t4 cannot .* only 1, 2, 4 can"),
         (Gpu(count=1, type="h100"), None, r"gpu\.type: 'h100' may be nvidia-h100-80gb or nvidia-h100-mega-80gb"),
+        (Gpu(count=3, type="l4"), None, r"gpu\.count: no machine has 3 x nvidia-l4, only 1, 2, 4, 8"),
+        (Gpu(count=16, type="a100-80gb"), None, r"gpu\.count: no machine has 16 x nvidia-a100-80gb, only 1, 2, 4, 8"),
         (Gpu(count=1, type="radeon"), None, r"gpu\.type: 'radeon' is no GPU of Google Cloud: known are .*nvidia-l4"),
     ],
 )
@@ -71,21 +72,21 @@ def test_gpus_that_no_such_machine_has_are_refused(gpu: Gpu, machine_type: str |
 
 
 @pytest.mark.parametrize(
-    ("written", "name"),
+    ("written", "name", "count"),
     [
-        ("t4", "nvidia-tesla-t4"),
-        ("nvidia-tesla-v100", "nvidia-tesla-v100"),
-        ("Tesla T4", "nvidia-tesla-t4"),
-        ("l4", "nvidia-l4"),
-        ("a100", "nvidia-tesla-a100"),
-        ("a100-80gb", "nvidia-a100-80gb"),
-        ("h200", "nvidia-h200-141gb"),
-        ("nvidia-gb300", "nvidia-gb300"),
+        ("t4", "nvidia-tesla-t4", 1),
+        ("nvidia-tesla-v100", "nvidia-tesla-v100", 1),
+        ("Tesla T4", "nvidia-tesla-t4", 1),
+        ("l4", "nvidia-l4", 1),
+        ("a100", "nvidia-tesla-a100", 16),
+        ("a100-80gb", "nvidia-a100-80gb", 1),
+        ("h200", "nvidia-h200-141gb", 8),
+        ("nvidia-gb300", "nvidia-gb300", 3),
     ],
 )
-def test_names_are_those_of_the_service(written: str, name: str) -> None:
-    found = sent(Gpu(count=1, type=written))
-    assert found["policy"]["accelerators"] == [{"type": name, "count": "1"}]
+def test_names_are_those_of_the_service(written: str, name: str, count: int) -> None:
+    found = sent(Gpu(count=count, type=written))
+    assert found["policy"]["accelerators"] == [{"type": name, "count": str(count)}]
     assert found["installGpuDrivers"] is True
 
 

@@ -106,7 +106,7 @@ def test_whether_the_program_had_begun_is_told_of_a_lost_machine() -> None:
         (
             125,
             "docker: Error response from daemon: failed to register layer: write /var/lib/x: no space left on device.",
-            reasons.CONTAINER_NOT_STARTED,
+            reasons.MACHINE_FAILED,
             None,
         ),
         (

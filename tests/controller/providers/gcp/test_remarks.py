@@ -67,7 +67,7 @@ def test_nothing_is_told_where_nothing_differs(spec: dict[str, Any]) -> None:
             {"spot": True, "backoff_limit": 2, "preemption_limit": 5},
             conditions.RETRIES_EXACT,
             reasons.NOT_SUPPORTED,
-            ("2 times at most (backoffLimit)", "preemptionLimit 5"),
+            ("backoffLimit (2), which holds for both", "preemptionLimit (5)"),
         ),
         (
             {"labels": {"app.kubernetes.io/name": "Tool", "team": "data"}},

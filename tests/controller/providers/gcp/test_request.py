@@ -206,7 +206,7 @@ specs = st.builds(
     resources=st.none()
     | st.builds(
         Resources,
-        cpu=st.none() | st.integers(1, 10**9),
+        cpu=st.none() | st.integers(1, 4096),
         memory=st.none() | st.sampled_from(["4Gi", "512Mi", 10**9]),
         gpu=st.none() | st.builds(Gpu, count=st.sampled_from([1, 2, 4]), type=st.just("nvidia-tesla-t4")),
     ),
