@@ -77,6 +77,7 @@ def _too_long(spec: JobSpec, command: Sequence[str], variables: Variables, *, ha
     if has_placeholder:
         limit += f" (a word with {_PLACEHOLDER!r} cannot go into a job definition)"
     else:
-        limit += f", or {DEFINITION_BYTES} bytes in a job definition"
+        size = len(msgspec.json.encode(variables if is_env else command))
+        limit += f", or {DEFINITION_BYTES} bytes in a job definition (these are {size})"
     remedy = "put it into the image, or into a file that the program fetches"
     return program.invalid(field, f"{max(of_env, of_command)} characters are too many: {limit}; {remedy}")

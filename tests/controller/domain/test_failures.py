@@ -34,6 +34,15 @@ TOLD = "the service said: this and that"
         ),
         (failures.image("acme/tool:1", WORDS), reasons.IMAGE_PULL_FAILED, None, ("acme/tool:1", "check image")),
         (failures.preempted(WORDS, 4), reasons.PREEMPTED, None, ("4 times", "preemptionLimit", "spot")),
+        (
+            failures.preempted(WORDS, limit=failures.SHARED_LIMIT),
+            reasons.PREEMPTED,
+            None,
+            ("more often than backoffLimit (which counts lost machines as well) allows; raise it",),
+        ),
+        (failures.machine_lost(WORDS), reasons.MACHINE_FAILED, None, ("more often than preemptionLimit allows",)),
+        (failures.disk_full(WORDS, "raise bootDiskGiB"), reasons.MACHINE_FAILED, None, ("; raise bootDiskGiB",)),
+        (failures.output_lost(WORDS), reasons.FAILED, None, ("exit code 0", "check where output goes")),
         (failures.evicted(WORDS, 137), reasons.EVICTED, 137, ("resources.memory", "bootDiskGiB")),
         (failures.machine_failed(WORDS), reasons.MACHINE_FAILED, None, ("before the program began", "submit")),
         (failures.result_lost(WORDS), reasons.RESULT_LOST, None, ("may have done its work", "logs")),
@@ -82,3 +91,9 @@ def test_a_failure_of_one_task_of_several_names_it() -> None:
     told = failure.of_task(7)
     assert told.message == f"task 7: {failure.message}"
     assert (told.reason, told.exit_code) == (failure.reason, 3)
+
+
+def test_a_machine_that_the_service_does_not_replace_has_no_limit() -> None:
+    assert failures.machine_failed(limit="").message == (
+        "the machine failed before the program began; submit the job again"
+    )

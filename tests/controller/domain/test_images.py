@@ -22,6 +22,7 @@ DIGEST = "sha256:" + "0a" * 32
         "Registry.Acme.example:5000/tool:V2-RC1",
         "localhost/tool:LATEST",
         "localhost:5000/tool",
+        "ghcr.io:65535/tool@sha384:" + "a" * 96,
         "123456789012.dkr.ecr.us-east-1.amazonaws.com/team/tool:1",
     ],
 )
@@ -47,6 +48,10 @@ def test_images_that_there_can_be(image: str) -> None:
         ("ghcr.io/acme/tool:", "is not a tag"),
         ("ghcr.io/acme/tool:" + "a" * 129, "is not a tag"),
         ("ghcr.io/acme/tool:1@", "is not a digest"),
+        ("ghcr.io/acme/tool@md5:" + "a" * 32, "is not a digest"),
+        ("ghcr.io/acme/tool@sha384:" + "a" * 64, "is not a digest"),
+        ("ghcr.io:65536/tool", "is not the name of a registry"),
+        ("[2001:db8::1]:99999/a", "is not the name of a registry"),
         ("-host.example/tool", "is not the name of a registry"),
         ("ghcr.io:port/tool", "is not the name of a registry"),
         ("https://ghcr.io/acme/tool", "is not the name of a registry"),

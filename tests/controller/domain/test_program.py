@@ -100,3 +100,12 @@ def test_rules_of_services_begin_with_it() -> None:
     assert error.value.reason == reasons.INVALID_SPEC
     refused = rules.invalid("resources.gpu", "Fargate has none")
     assert (str(refused), refused.reason) == ("spec.resources.gpu: Fargate has none", reasons.INVALID_SPEC)
+
+
+def test_half_of_a_pair_is_no_text() -> None:
+    for half in ("a\ud800", "\udfff"):
+        with pytest.raises(Invalid, match=r"^spec\.args\[0\] has half of a UTF-16 pair"):
+            check(args=[half])
+        with pytest.raises(Invalid, match=r"^spec\.env: A has half of a UTF-16 pair"):
+            check(env={"A": half})
+    check(args=["\U0001f600"])

@@ -2,10 +2,21 @@
 
 import pytest
 
+from controller.domain import machines
 from controller.domain.errors import Invalid
 from controller.domain.job import Gpu, JobSpec, Resources
 from controller.domain.records import routing
-from controller.domain.resources import Profiles, ResourceSet, Sizing, cpu_millis, memory_mib, resolve, size
+from controller.domain.resources import (
+    MOST_CPU_MILLIS,
+    MOST_MEMORY_MIB,
+    Profiles,
+    ResourceSet,
+    Sizing,
+    cpu_millis,
+    memory_mib,
+    resolve,
+    size,
+)
 
 
 def figures(spec: JobSpec, profiles: Profiles | None = None) -> tuple[int, int, int]:
@@ -55,6 +66,44 @@ def test_cpu_quantities(quantity: str | int, millis: int) -> None:
 )
 def test_memory_quantities_round_up_to_mib(quantity: str | int, mib: int) -> None:
     assert memory_mib(quantity) == mib
+
+
+@pytest.mark.parametrize(
+    ("resources", "words"),
+    [
+        (Resources(cpu=0), r"^resources\.cpu: 0 is nothing; leave cpu out"),
+        (Resources(cpu="0m"), r"^resources\.cpu: '0m' is nothing"),
+        (Resources(cpu="4096001m"), r"^resources\.cpu: '4096001m' is more than any machine has; 4096000m is the most"),
+        (Resources(memory="0Gi"), r"^resources\.memory: '0Gi' is nothing; leave memory out"),
+        (Resources(memory="95Pi"), r"^resources\.memory: '95Pi' is more than any machine has; 67108864 MiB"),
+        (Resources(shared_memory=0), r"^resources\.sharedMemory: 0 is nothing; leave sharedMemory out"),
+    ],
+)
+def test_sizes_of_nothing_and_beyond_every_machine_are_refused(resources: Resources, words: str) -> None:
+    with pytest.raises(Invalid, match=words):
+        size(JobSpec(image="i", resources=resources), Profiles())
+
+
+def test_the_largest_machines_of_all_clouds_are_no_more_than_half_of_what_may_be_asked_for() -> None:
+    known = [one for cloud in machines.CLOUDS for one in machines.of_cloud(cloud)]
+    assert max(one.cpu_millis for one in known) * 2 <= MOST_CPU_MILLIS
+    assert max(one.memory_mib for one in known) * 2 <= MOST_MEMORY_MIB
+
+
+@pytest.mark.parametrize(
+    ("machine_type", "count", "is_taken"),
+    [("g5.xlarge", 1, True), ("g5.xlarge", 2, False), ("r5.xlarge", 1, False), ("n2-standard-4", 1, False),
+     ("n1-standard-4", 4, True), ("custom-4-8192", 2, True), ("x-unknown-1", 8, True)],
+)  # fmt: skip
+def test_no_more_gpus_than_the_machine_type_has(machine_type: str, count: int, is_taken: bool) -> None:
+    wanted = Resources(gpu=Gpu(count=count))
+    if is_taken:
+        assert sizing(machine_type, wanted).gpu == Gpu(count=count)
+        return
+    with pytest.raises(
+        Invalid, match=rf"^resources\.gpu\.count: {count} is more than the \d GPUs of the machine type "
+    ):
+        sizing(machine_type, wanted)
 
 
 @pytest.mark.parametrize("quantity", ["", "x", "-1", "1m", "1GiB", "1 Gi"])

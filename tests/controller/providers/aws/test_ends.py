@@ -87,9 +87,35 @@ def test_what_never_began_has_no_start(fields: dict, has_start: bool) -> None:
     assert (seen(fields).started_at is not None) == has_start
 
 
+def test_an_agents_fault_is_not_said_to_be_tried_again() -> None:
+    one = seen(job(NOT_STARTED, "InternalError: failed to create container model"))
+    assert (one.reason, one.message.partition(":")[0]) == (
+        reasons.MACHINE_FAILED,
+        "the machine failed before the program began; submit the job again",
+    )
+
+
 def test_only_a_machine_of_spot_capacity_was_taken_back() -> None:
     lost = job("Host EC2 (instance i-0ab1) terminated.", **STARTED)
     assert (seen(lost, spot=True).reason, seen(lost).reason) == (reasons.PREEMPTED, reasons.RESULT_LOST)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "limit"),
+    [
+        ({"attempts": 4}, "backoffLimit (which counts lost machines as well)"),
+        ({"attempts": 4, "evaluateOnExit": []}, "backoffLimit (which counts lost machines as well)"),
+        ({"attempts": 1}, "preemptionLimit"),
+        ({"attempts": 4, "evaluateOnExit": [{"onReason": "*", "action": "EXIT"}]}, "preemptionLimit"),
+        (None, "preemptionLimit"),
+    ],
+)
+def test_the_limit_that_is_named_is_the_one_that_held(strategy: dict | None, limit: str) -> None:
+    more = {"retryStrategy": strategy} if strategy else {}
+    taken = seen(job("Host EC2 (instance i-0ab1) terminated.", **STARTED, **more), spot=True)
+    early = seen(job(NOT_STARTED, reason_of("DockerTimeoutError"), **more))
+    assert f"more often than {limit} allows" in (taken.message or "")
+    assert f"more often than {limit} allows" in (early.message or "")
 
 
 HOST = {**STARTED, "statusReason": "Host EC2 (instance i-0ab1) terminated."}

@@ -94,6 +94,7 @@ def test_arguments_without_a_command_replace_the_entrypoint_and_that_is_told(spe
     [
         ({"labels": {"a": "b"}}, conditions.SPEC_HONOURED, reasons.NOT_SUPPORTED, ("labels", "Azure Batch")),
         ({"priority": 90}, conditions.SPEC_HONOURED, reasons.LIMITED, ("90", "80", "steps of 20")),
+        ({"boot_disk_gib": 50}, conditions.RESOURCES_EXACT, reasons.NOT_SUPPORTED, ("bootDiskGiB 50",)),
         ({"boot_disk_gib": 100}, conditions.RESOURCES_EXACT, reasons.NOT_SUPPORTED, ("bootDiskGiB 100",)),
         (
             {"spot": True, "azure": AzureOptions(pool="jennah")},

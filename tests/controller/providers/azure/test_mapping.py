@@ -122,6 +122,7 @@ def test_what_the_job_says_of_its_environment_goes_before_what_we_say() -> None:
             ("spec.azure.registryServer", "'r.azurecr.io'", "'registry.example.com'"),
         ),
         ({"azure": AzureOptions(pool="..")}, ("spec.azure.pool",)),
+        ({"args": ("x" * 100_000,) * 10}, ("spec.args", "1000", "file that the program reads")),
         ({"image": "--privileged alpine"}, ("spec.image", "is not an image")),
         ({"image": "alpine --privileged"}, ("spec.image",)),
         ({"image": "-v=/:/host"}, ("spec.image",)),

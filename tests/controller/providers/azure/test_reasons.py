@@ -205,6 +205,13 @@ def test_what_kept_a_program_from_beginning(info, reason: str, words: tuple[str,
 
 RAN = [
     pytest.param(
+        failed("FileUploadAccessDenied", "403", seconds=9, exit_code=0),
+        reasons.FAILED,
+        None,
+        ("exit code 0", "could not store its output", "403 (FileUploadAccessDenied)"),
+        id="it ended well, and its output could not be stored",
+    ),
+    pytest.param(
         failed("FailureExitCode", seconds=9, exit_code=3, message="The task exited with an exit code …"),
         reasons.NON_ZERO_EXIT,
         3,

@@ -82,6 +82,7 @@ def test_whether_the_program_had_begun_is_told_of_a_lost_machine() -> None:
     why = "due to Batch no longer receives VM updates "
     assert "before the program began" in ended("ASSIGNED", why, 50002).message
     assert "while the program ran" in ended("RUNNING", why, 50002).message
+    assert "did not begin within its time limit" in ended("ASSIGNED", "", 50005).message
 
 
 @pytest.mark.parametrize(
@@ -152,6 +153,9 @@ def test_messages_name_the_field_and_its_number() -> None:
         return str(found.message)
 
     assert "its limit of 60 s" in message(50005)
+    assert "more than its 2048 MiB (resources.memory)" in message(137), "nothing says whether it was that"
+    assert "more often than backoffLimit (which counts lost machines as well)" in message(50001)
+    assert "raise bootDiskGiB" in message(125, "write /var/lib/docker/x: no space left on device")
     assert "its 2048 MiB" in message(137, "out of memory")
     assert "the image ghcr.io/acme/tool:1 cannot be pulled" in message(125, "pull access denied")
 

@@ -36,6 +36,9 @@ def checked(
     [
         ("spec.completions", {"completions": 100_001}),
         ("spec.bootDiskGiB", {"boot_disk_gib": 9}),
+        ("spec.machineType", {"machine_type": "N1-Standard-4"}),
+        ("spec.machineType", {"machine_type": "n1-standard-4 "}),
+        ("spec.machineType", {"machine_type": "R5.XLARGE"}),
         ("spec.image", {"image": "--privileged busybox"}),
         ("spec.image", {"image": "ghcr.io/Acme/tool:1"}),
         ("spec.args", {"args": ("x" * 131_072,)}),

@@ -67,6 +67,9 @@ CORPUS = {
     "arguments that are too long": (
         {"state": not_begun(RUNC + "exec /bin/sh: argument list too long")},
         (reasons.CONTAINER_NOT_STARTED, None), "shorten them"),
+    "no room for the container": (
+        {"state": not_begun(SHIM + "mkdir /var/lib/containerd/x: no space left on device")},
+        (reasons.MACHINE_FAILED, None), "the disk of the machine is full"),
     "a mount, not the command": (
         {"state": not_begun(SHIM + 'error mounting "/host/x" to rootfs at "/x": no such file or directory: unknown')},
         (reasons.CONTAINER_NOT_STARTED, None), "error mounting"),
