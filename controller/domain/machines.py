@@ -31,7 +31,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def can_be_given_gpus(self) -> bool:
         """Whether GPUs are no part of the type, and are attached to a machine of it as it is made."""
-        return self.cloud == "gcp" and self.name.startswith(("n1-", "custom-"))
+        return self.cloud == "gcp" and self.name.lower().startswith(("n1-", "custom-"))
 
 
 class _Table(msgspec.Struct, frozen=True):
@@ -47,16 +47,16 @@ def _table(cloud: str) -> _Table:
 
 
 def find(name: str | None) -> Machine | None:
-    """The machine type of that name, of whichever cloud; None where it is not known. Azure's are found in any case of
-    letters."""
+    """The machine type of that name, of whichever cloud and in any case of letters; None where it is not known. Its name
+    stays as it is written."""
     if not name:
         return None
+    key = name.lower()
     for cloud in CLOUDS:
         types = _table(cloud).types
-        key = name.lower() if cloud == "azure" else name
         if key in types:
-            return _machine(key, cloud, types[key])
-    custom = _CUSTOM.fullmatch(name)
+            return _machine(name, cloud, types[key])
+    custom = _CUSTOM.fullmatch(key)
     return _machine(name, "gcp", (int(custom[1]), int(custom[2]))) if custom else None
 
 

@@ -40,6 +40,9 @@ def check(spec: JobSpec, resources: ResourceSet, sizing: Sizing, env: Mapping[st
     _check_nodes(spec)
     _check_size(spec)
     machine = sizing.machine
+    if machine and machine.cloud != "azure" and spec.machine_type != machine.name.lower():
+        fault = f"no node has the label {spec.machine_type!r}, whose letters count: it is {machine.name.lower()}"
+        raise invalid("machineType", fault)
     if machine and not sizing.takes_all_memory and resources.memory_mib > machine.memory_mib - EVICTION_MIB:
         most = machine.memory_mib - EVICTION_MIB
         fault = f"{resources.memory_mib} MiB fit on no node of the machine type {machine.name}, which gives at most"

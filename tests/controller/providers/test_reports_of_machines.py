@@ -148,3 +148,17 @@ def test_on_azure_ended_containers_are_removed(cpu: int) -> None:
     sizes = Resources(cpu=cpu, memory=f"{2 * cpu}Gi")
     task = mapped("azure", job(command=("true",), completions=30, resources=sizes)).sent["task"]
     assert task["containerSettings"]["containerRunOptions"].split()[0] == "--rm"
+
+
+@pytest.mark.parametrize(("machine_type", "of"), [("N2-HighCPU-32", "gcp"), ("R5.XLARGE", "aws")])
+def test_the_letters_of_a_machine_type_count_where_the_service_compares_them(machine_type: str, of: str) -> None:
+    assert f"spec.machineType: no node has the label {machine_type!r}" in refusal(
+        "kubernetes", job(machine_type=machine_type)
+    )
+    if of == "gcp":
+        assert "(did you mean n2-highcpu-32?)" in refusal("gcp", job(machine_type=machine_type))
+    else:
+        assert f"{machine_type} is a machine type of aws" in refusal("gcp", job(machine_type=machine_type))
+        found = mapped("aws", job(machine_type=machine_type))
+        assert (found.sent["SubmitJob"]["jobQueue"], aws_needs(found)["VCPU"]) == ("jennah-r5", "4")
+    mapped("kubernetes", job(machine_type="Standard_D4s_v5"))
