@@ -47,8 +47,8 @@ def _table(cloud: str) -> _Table:
 
 
 def find(name: str | None) -> Machine | None:
-    """The machine type of that name, of whichever cloud and in any case of letters; None where it is not known. Its name
-    stays as it is written."""
+    """The machine type of that name, of whichever cloud and in any case of letters; None where it is not known. It has
+    the name as it was given."""
     if not name:
         return None
     key = name.lower()
