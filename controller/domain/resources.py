@@ -95,8 +95,8 @@ def size(spec: JobSpec, profiles: Profiles) -> Sizing:
     gpu = wanted.gpu if wanted else None
     if gpu is not None and machine is not None and gpu.count > machine.gpus and not machine.can_be_given_gpus:
         raise Invalid(
-            f"resources.gpu.count: {gpu.count} is more than the {machine.gpus} GPUs of the machine type "
-            f"{machine.name}; ask for fewer, or name another machineType"
+            f"resources.gpu.count: {gpu.count} is more than {machine.gpus}, which is what the machine type "
+            f"{machine.name} has; ask for fewer, or name another machineType"
         )
     is_implied = gpu is None and machine is not None and machine.gpus > 0
     if is_implied and machine is not None:

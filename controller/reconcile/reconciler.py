@@ -362,7 +362,7 @@ class Reconciler:
         try:
             size(job.spec, self._settings.profiles)
         except Invalid as error:
-            draft.finish(Phase.FAILED, reason=reasons.INVALID_SPEC, message=str(error), now=self._clock.now())
+            draft.finish(Phase.FAILED, reason=reasons.INVALID_SPEC, message=f"spec.{error}", now=self._clock.now())
 
     async def _give_up(self, draft: Draft, refused: Permanent) -> None:
         """A job that the database cannot hold ends, at the service too, and is Failed in Kubernetes alone."""

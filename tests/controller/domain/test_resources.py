@@ -101,7 +101,7 @@ def test_no_more_gpus_than_the_machine_type_has(machine_type: str, count: int, i
         assert sizing(machine_type, wanted).gpu == Gpu(count=count)
         return
     with pytest.raises(
-        Invalid, match=rf"^resources\.gpu\.count: {count} is more than the \d GPUs of the machine type "
+        Invalid, match=rf"^resources\.gpu\.count: {count} is more than \d, which is what the machine type "
     ):
         sizing(machine_type, wanted)
 

@@ -77,7 +77,7 @@ def test_more_gpus_than_the_machine_type_has_are_refused_everywhere(
     provider: str, machine_type: str, count: int
 ) -> None:
     spec = job(machine_type=machine_type, resources=Resources(gpu=Gpu(count=count)))
-    assert f"resources.gpu.count: {count} is more than the " in refusal(provider, spec)
+    assert f"resources.gpu.count: {count} is more than " in refusal(provider, spec)
 
 
 @pytest.mark.parametrize(
