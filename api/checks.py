@@ -40,9 +40,9 @@ _YEAR: Final = 31_536_000
 UNSET_AT_0: Final = {
     "boot_disk_size_gb": (10, 65536),
     "pending_deadline_seconds": (1, _YEAR),
-    "shared_memory_mib": (1, 999_999_999_999_999),
-    "resource_override.cpu_millis": (1, 999_999_999_999),
-    "resource_override.memory_mib": (1, 999_999_999_999_999),
+    "shared_memory_mib": (1, resources.MOST_MEMORY_MIB),
+    "resource_override.cpu_millis": (1, resources.MOST_CPU_MILLIS),
+    "resource_override.memory_mib": (1, resources.MOST_MEMORY_MIB),
     "resource_override.max_run_duration_seconds": (1, _YEAR),
 }
 """The least and the most of numbers that are left out as 0."""

@@ -52,12 +52,12 @@ async def client(api: Api, codec: Any) -> AsyncIterator[Client]:
 
 async def test_a_jobs_whole_life(api: Api, client: Client) -> None:
     request = pb.SubmitJobRequest(
-        job_id="a", image_uri=IMAGE, commands=["x"], env_vars={"A": "1"}, resource_override={"cpu_millis": 2**33}
+        job_id="a", image_uri=IMAGE, commands=["x"], env_vars={"A": "1"}, resource_override={"cpu_millis": 4_096_000}
     )
     submitted = await client("SubmitJob", request)
     assert (submitted.job_id, submitted.status, submitted.worker_assigned) == ("a", "PENDING", "worker-1")
     job = (await client("GetJob", pb.GetJobRequest(job_id="a"))).job
-    assert (job.status, list(job.commands), job.cpu_millis) == ("PENDING", ["x"], 2**33)
+    assert (job.status, list(job.commands), job.cpu_millis) == ("PENDING", ["x"], 4_096_000)
     cancelled = await client("CancelJob", pb.CancelJobRequest(job_id="a"))
     assert cancelled.job_id == "a"
     await api.record("a", Phase.CANCELLED)
