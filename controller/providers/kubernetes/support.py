@@ -21,7 +21,7 @@ COLUMN: Column = {
     "resources.memory": honoured("request and limit"),
     "resources.sharedMemory": honoured("a volume in memory at /dev/shm"),
     "resources.gpu": honoured("the resource nvidia.com/gpu"),
-    "resources.gpu.type": honoured("a node's label nvidia.com/gpu.product"),
+    "resources.gpu.type": honoured("a node's label nvidia.com/gpu.product, or a short name such as a100"),
     "machineType": rounded("machineType", "a node of that type; alone, all of it that the node does not keep"),
     "bootDiskGiB": honoured("ephemeral-storage, request and limit"),
     "spot": honoured("a node with a label of KUBERNETES_SPOT_NODES"),

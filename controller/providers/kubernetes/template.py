@@ -3,6 +3,7 @@
 The fields are those of core/v1 (https://kubernetes.io/docs/reference/kubernetes-api/).
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -10,7 +11,7 @@ import msgspec
 from controller.cloud_settings import KubernetesSettings
 from controller.domain.job import KubernetesOptions
 from controller.ports import SubmitRequest
-from controller.providers.kubernetes import allocatable, labels, places
+from controller.providers.kubernetes import allocatable, gpu_products, labels, places
 from controller.providers.kubernetes.places import Place
 
 Object = dict[str, Any]
@@ -119,6 +120,7 @@ def _nodes(request: SubmitRequest, options: KubernetesOptions, settings: Kuberne
     """Which nodes the pods may run on."""
     spec, sizing = request.spec, request.sizing
     selector = dict(options.node_selector or {})
+    gpus: list[Object] = []
     tolerations: list[Object] = [msgspec.to_builtins(one) for one in options.tolerations or ()]
     if spec.machine_type:
         selector[INSTANCE_TYPE] = spec.machine_type
@@ -126,10 +128,15 @@ def _nodes(request: SubmitRequest, options: KubernetesOptions, settings: Kuberne
         tolerations.append({"key": settings.gpu_resource, "operator": "Exists"})
         # The type that a machine brings with it is its cloud's name, and the machine is named already.
         if sizing.gpu.type and not sizing.is_gpu_implied:
-            selector[settings.gpu_label] = sizing.gpu.type
+            products = gpu_products.named_by(sizing.gpu.type) if settings.gpu_label == gpu_products.LABEL else ()
+            if products:
+                gpus.append({"key": settings.gpu_label, "operator": "In", "values": list(products)})
+            else:
+                selector[settings.gpu_label] = sizing.gpu.type
     found: Object = {}
+    if spec.spot or gpus:
+        found["affinity"] = {"nodeAffinity": _affinity(settings.spot_nodes if spec.spot else {}, gpus)}
     if spec.spot:
-        found["affinity"] = {"nodeAffinity": _spot_affinity(settings)}
         tolerations += [{"key": key, "value": value} for key, value in settings.spot_nodes.items()]
     if selector:
         found["nodeSelector"] = selector
@@ -138,10 +145,8 @@ def _nodes(request: SubmitRequest, options: KubernetesOptions, settings: Kuberne
     return found
 
 
-def _spot_affinity(settings: KubernetesSettings) -> Object:
-    """Nodes that have one of the labels: of several terms one is enough."""
-    terms = [
-        {"matchExpressions": [{"key": key, "operator": "In", "values": [value]}]}
-        for key, value in settings.spot_nodes.items()
-    ]
+def _affinity(one_of: Mapping[str, str], all_of: Sequence[Object]) -> Object:
+    """Nodes that have one of those labels, and match all of those expressions: of several terms one is enough."""
+    labels = [[{"key": key, "operator": "In", "values": [value]}] for key, value in one_of.items()] or [[]]
+    terms = [{"matchExpressions": [*label, *all_of]} for label in labels]
     return {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}

@@ -289,3 +289,30 @@ def test_a_namespaces_tenant_is_no_label_and_is_kept_whole_beside_it() -> None:
     meta = request.job(asked, settings())["metadata"]
     assert meta["labels"][names.LABEL_TENANT] == "ns.team-a"
     assert meta["annotations"][names.LABEL_TENANT] == "ns:team-a"
+
+
+def expressions(**fields: object) -> list[list[tuple[str, list[str]]]]:
+    """The terms of the node affinity: keys and values."""
+    affinity = pod_of(**fields)["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    terms = [term["matchExpressions"] for term in affinity["nodeSelectorTerms"]]
+    return [[(one["key"], one["values"]) for one in term] for term in terms]
+
+
+@pytest.mark.parametrize("name", ["a100", "A100", "nvidia-tesla-a100"])
+def test_a_short_name_of_a_gpu_is_every_product_of_it(name: str) -> None:
+    [[(key, values)]] = expressions(resources=Resources(gpu=Gpu(count=1, type=name)))
+    assert key == "nvidia.com/gpu.product"
+    assert {"NVIDIA-A100-SXM4-40GB", "NVIDIA-A100-SXM4-80GB"} <= set(values)
+
+
+def test_a_spot_node_must_have_the_gpu_too() -> None:
+    terms = expressions(spot=True, resources=Resources(gpu=Gpu(count=1, type="t4")))
+    assert len(terms) > 1
+    assert all(("nvidia.com/gpu.product", ["Tesla-T4"]) in term for term in terms)
+
+
+@pytest.mark.parametrize("name", ["NVIDIA-A100-SXM4-40GB", "mi300x"])
+def test_another_name_of_a_gpu_is_the_labels_value(name: str) -> None:
+    pod = pod_of(resources=Resources(gpu=Gpu(count=1, type=name)))
+    assert pod["nodeSelector"] == {"nvidia.com/gpu.product": name}
+    assert "affinity" not in pod
