@@ -181,6 +181,11 @@ class TaskCounts(Value, frozen=True, kw_only=True):
     """Those with an index below this were made at the service and are never made again. None: the service has all."""
 
     @property
+    def progress(self) -> str:
+        """Those that succeeded, of all, as people read it: 3/8."""
+        return f"{self.succeeded}/{self.total}"
+
+    @property
     def is_all_submitted(self) -> bool:
         return self.submitted is None or self.submitted >= self.total
 
@@ -228,6 +233,8 @@ class JobStatus(Value, frozen=True, kw_only=True):
     preemptions: int | None = None
     """Attempts that ended because their machine was taken back or lost, of all tasks."""
     tasks: TaskCounts | None = None
+    progress: str | None = None
+    """`TaskCounts.progress`, for the column of ``kubectl get``."""
     reason: str | None = None
     message: str | None = None
     console_url: str | None = None

@@ -53,6 +53,7 @@ STATUS: Mapping[str, Field] = {
     "tasks.succeeded": Field("Tasks that ended with exit code 0."),
     "tasks.failed": Field("Tasks that failed for good."),
     "tasks.submitted": Field("Tasks with a lower index were made at the service. Absent where the service has all."),
+    "progress": Field("Tasks that succeeded, of all, such as 3/8."),
     "reason": Field("Why the job is in its phase, as one word for scripts."),
     "message": Field("Why the job is in its phase, for people."),
     "consoleUrl": Field("Where the service's console shows the job."),

@@ -72,6 +72,7 @@ def observed(job: Job, seen: Observation, now: datetime, *, unscheduled_after: f
         retries=max(seen.retries, old.retries or 0) or None,
         preemptions=max(seen.preemptions, old.preemptions or 0) or None,
         tasks=seen.tasks or old.tasks,
+        progress=seen.tasks.progress if seen.tasks else old.progress,
         console_url=seen.console_url or old.console_url,
         logs_url=seen.logs_url or old.logs_url,
     )
@@ -202,7 +203,9 @@ def moved(
         return status
     if conditions.is_true(status.conditions, conditions.CANCELLING):
         status = _mark(job, status, conditions.CANCELLING, False, reason, "the job has ended", now)
-    return _mark(job, status, _END_CONDITION[phase], True, reason, text or f"the job is {phase.value.lower()}", now)
+    ended = f"the job is {phase.value.lower()}"
+    status = _mark(job, status, conditions.FINISHED, True, phase.value, ended, now)
+    return _mark(job, status, _END_CONDITION[phase], True, reason, text or ended, now)
 
 
 def _and_what_it_waited_for(message: str, waits: Condition) -> str:
@@ -218,6 +221,8 @@ def without_path(status: JobStatus) -> JobStatus:
 def without_end(status: JobStatus, *, but: Phase | None = None) -> JobStatus:
     """The status of a job that has not ended, or that has in the phase `but`: what tells of other ends is taken off."""
     ends = [kind for phase, kind in _END_CONDITION.items() if phase is not but]
+    if but is None:
+        ends.append(conditions.FINISHED)
     kept = tuple(one for one in status.conditions if one.type not in ends)
     return msgspec.structs.replace(status, conditions=kept, completed_at=status.completed_at if but else None)
 

@@ -18,7 +18,7 @@ async def test_a_job_from_apply_to_delete(jennah: Installation) -> None:
     assert "unchanged" in await kubectl("apply", "-f", "-", stdin=text)
     await kubectl.wait("whole", "condition=Complete")
     header, row = (await kubectl("get", "jj", "whole", "-o", "wide")).splitlines()
-    assert header.split()[:5] == ["NAME", "PHASE", "TENANT", "PROVIDER", "REASON"]
+    assert header.split()[:5] == ["NAME", "PHASE", "TASKS", "TENANT", "PROVIDER"]
     assert header.split()[5:] == ["EXIT", "RETRIES", "PREEMPTIONS", "SUBMISSION", "IMAGE", "EXTERNAL-NAME", "AGE"]
     assert row.split()[:4] == ["whole", "Completed", jennah.team_tenant, jennah.options.provider]
     assert "busybox:1.36" in row

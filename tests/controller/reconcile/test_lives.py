@@ -4,6 +4,7 @@ import pytest
 
 from controller.domain import conditions, names
 from controller.domain.errors import EnvironmentMissing, Invalid, Permanent, Unavailable
+from controller.domain.job import TaskCounts
 from controller.domain.phases import Phase
 from controller.ports import Environment
 from tests.controller.fakes import START, Crash
@@ -31,6 +32,20 @@ async def test_a_job_lives_through_its_phases_with_four_status_writes(world: Wor
         (2, "Scheduled", "Running"),
         (3, "Running", "Completed"),
     ]
+
+
+@pytest.mark.parametrize("end", [Phase.COMPLETED, Phase.FAILED, Phase.CANCELLED])
+async def test_every_end_is_finished_and_nothing_else_is(world: World, end: Phase) -> None:
+    job = world.kube.create(completions=8)
+    await world.reconcile(job)
+    world.provider.move(Phase.RUNNING, started_at=START, tasks=TaskCounts(total=8, running=5, succeeded=3))
+    job = await world.observe(job)
+    assert conditions.find(job.status.conditions, conditions.FINISHED) is None
+    assert job.status.progress == "3/8"
+    world.provider.move(end, completed_at=START)
+    job = await world.observe(job)
+    finished = conditions.find(job.status.conditions, conditions.FINISHED)
+    assert finished is not None and (finished.status, finished.reason) == ("True", end.value)
 
 
 async def test_the_finalizer_is_there_before_the_job_is_submitted(world: World) -> None:
