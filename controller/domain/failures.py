@@ -200,4 +200,4 @@ def _named(containers: Sequence[str]) -> str:
 
 def _with(text: str, words: str) -> str:
     words = " ".join(words.split())
-    return f"{text}: {words}" if words else text
+    return f"{text}; reported: {words}" if words else text

@@ -89,7 +89,7 @@ def test_what_never_began_has_no_start(fields: dict, has_start: bool) -> None:
 
 def test_an_agents_fault_is_not_said_to_be_tried_again() -> None:
     one = seen(job(NOT_STARTED, "InternalError: failed to create container model"))
-    assert (one.reason, one.message.partition(":")[0]) == (
+    assert (one.reason, one.message.partition("; reported")[0]) == (
         reasons.MACHINE_FAILED,
         "the machine failed before the program began; submit the job again",
     )

@@ -95,11 +95,11 @@ def test_states_and_texts_mean_phases_and_reasons(fields: dict, phase: Phase, re
         ({"isTerminated": True, "statusReason": "Jennah: user"}, None, "user"),
         ({"isCancelled": True, "statusReason": "by hand"}, reasons.DELETED_EXTERNALLY, "by hand"),
         ({"isTerminated": True}, reasons.DELETED_EXTERNALLY, ""),
-        ({"statusReason": "by hand"}, None, "the job failed: by hand"),
+        ({"statusReason": "by hand"}, None, "the job failed; reported: by hand"),
         (
             {"isCancelled": True, "statusReason": "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT"},
             reasons.DELETED_EXTERNALLY,
-            "the queue's own limit for jobs that wait ended it: MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT",
+            "the queue's own limit for jobs that wait ended it; reported: MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT",
         ),
     ],
 )

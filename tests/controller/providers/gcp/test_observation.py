@@ -208,7 +208,9 @@ def test_of_many_tasks_the_first_that_failed_speaks_and_all_retries_count() -> N
 def test_the_message_names_the_task_where_there_are_several() -> None:
     job = native(State.FAILED, counts={"SUCCEEDED": 2, "FAILED": 1})
     tasks = [task(0, TaskState.SUCCEEDED, 0), task(1, TaskState.SUCCEEDED, 0), task(2, TaskState.FAILED, 9)]
-    assert seen(job, *tasks).message.startswith("task 2: the program ended with exit code 9; see its logs: Task state")
+    assert seen(job, *tasks).message.startswith(
+        "task 2: the program ended with exit code 9; see its logs; reported: Task state"
+    )
     assert seen(native(State.FAILED), tasks[2]).message.startswith("the program ended")
 
 

@@ -109,7 +109,7 @@ def test_times_are_the_pods_and_the_jobs() -> None:
     [
         (pod("Failed", state=terminated(3)), reasons.NON_ZERO_EXIT, 3, "exit code 3"),
         (pod("Failed", state=terminated(3, message="no disk")), reasons.NON_ZERO_EXIT, 3,
-         "exit code 3; see its logs: no disk"),
+         "exit code 3; see its logs; reported: no disk"),
         (pod("Failed", state=terminated(137, "OOMKilled")), reasons.OUT_OF_MEMORY, 137, "OOMKilled"),
         (pod("Failed", state=terminated(128, "StartError", message="exec: not found")), reasons.COMMAND_NOT_FOUND, None,
          "not found"),
@@ -137,7 +137,7 @@ def test_a_failed_job_whose_pods_were_cleared_away_says_what_the_job_does() -> N
     assert (found.reason, found.exit_code, found.message) == (
         reasons.FAILED,
         None,
-        f"the job failed: {LIMIT['message']}",
+        f"the job failed; reported: {LIMIT['message']}",
     )
 
 
