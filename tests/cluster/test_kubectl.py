@@ -16,11 +16,12 @@ async def test_a_job_from_apply_to_delete(jennah: Installation) -> None:
     text = manifest("whole", command='[sh, -c, "sleep 1"]', backoffLimit="0")
     assert "jennahjob.jennah.alphaus.cloud/whole created" in await kubectl("apply", "-f", "-", stdin=text)
     assert "unchanged" in await kubectl("apply", "-f", "-", stdin=text)
-    await kubectl.wait("whole", "condition=Complete")
+    await kubectl.wait("whole", "condition=Finished")
     header, row = (await kubectl("get", "jj", "whole", "-o", "wide")).splitlines()
     assert header.split()[:5] == ["NAME", "PHASE", "TASKS", "TENANT", "PROVIDER"]
-    assert header.split()[5:] == ["EXIT", "RETRIES", "PREEMPTIONS", "SUBMISSION", "IMAGE", "EXTERNAL-NAME", "AGE"]
-    assert row.split()[:4] == ["whole", "Completed", jennah.team_tenant, jennah.options.provider]
+    wide = ["DISPLAY-NAME", "EXIT", "RETRIES", "PREEMPTIONS", "SUBMISSION", "IMAGE", "EXTERNAL-NAME"]
+    assert header.split()[5:] == ["REASON", *wide, "AGE"]
+    assert row.split()[:5] == ["whole", "Completed", "1/1", jennah.team_tenant, jennah.options.provider]
     assert "busybox:1.36" in row
     assert "whole" in await kubectl("get", "jennah", "-o", "name")
     described = await kubectl("describe", "jj", "whole")
