@@ -16,13 +16,13 @@ from typing import Any
 import msgspec
 
 from controller.cloud_settings import AwsSettings
-from controller.domain import reasons
+from controller.domain import reasons, redaction
 from controller.domain.destination import Destination
 from controller.domain.errors import ConfigError, Forbidden, Permanent, Retryable, Unavailable, Unreachable
 from controller.domain.job import JobSpec, TaskCounts
 from controller.domain.phases import Phase
 from controller.ports import Clock, JobRef, Observation, OwnedJob, SubmitRequest
-from controller.providers import destinations, redaction
+from controller.providers import destinations
 from controller.providers.aws import definition, links, queues, remarks, tags
 from controller.providers.aws import request as mapping
 from controller.providers.aws.catalogue import Catalogue

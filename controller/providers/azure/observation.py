@@ -9,12 +9,11 @@ import msgspec
 from azure.batch.models import BatchJobState, BatchTaskState
 
 from controller.cloud_settings import AzureSettings
-from controller.domain import reasons
+from controller.domain import reasons, redaction
 from controller.domain.failures import Failure
 from controller.domain.job import TaskCounts
 from controller.domain.phases import Phase
 from controller.ports import Observation
-from controller.providers import redaction
 from controller.providers.azure import marker, places, results
 from controller.providers.azure.holds import Hold
 from controller.providers.azure.marker import Marker

@@ -7,10 +7,9 @@ import msgspec
 from azure.batch import models
 
 from controller.cloud_settings import AzureSettings
-from controller.domain import reasons
+from controller.domain import reasons, redaction
 from controller.domain.errors import AlreadyExists, JennahError, NotFound, Permanent, Retryable, Unavailable
 from controller.ports import SubmitRequest
-from controller.providers import redaction
 from controller.providers.azure import calls, observation, places, pools, request, rules
 from controller.providers.azure.catalogue import Catalogue
 from controller.providers.azure.connection import AzureConnection, NotMade

@@ -15,7 +15,7 @@ import msgspec
 from google.cloud import batch_v1
 
 from controller.cloud_settings import GcpSettings
-from controller.domain import reasons
+from controller.domain import reasons, redaction
 from controller.domain.destination import Destination
 from controller.domain.errors import (
     AlreadyExists,
@@ -30,7 +30,7 @@ from controller.domain.errors import (
 )
 from controller.domain.job import JobSpec
 from controller.ports import Clock, JobRef, Observation, OwnedJob, SubmitRequest
-from controller.providers import destinations, redaction
+from controller.providers import destinations
 from controller.providers.gcp import bulk, calls, clients, details, observation, places, remarks, request
 from controller.providers.gcp.unclaimed import Unclaimed
 from controller.providers.limits import TokenBucket

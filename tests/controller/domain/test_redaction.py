@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.providers import redaction
+from controller.domain import redaction
 from tests.controller.providers.gcp.samples import words
 
 
